@@ -1,0 +1,112 @@
+//! What a model's answer is made of, event by event.
+
+use crate::{Fault, Loss, Raised, Text, Usage};
+
+/// One event of an answer.
+///
+/// A stream of events is a sequence of parts, one open at a time: each part has a start, deltas and an end. It closes with
+/// exactly one [`Finish`](Event::Finish) or [`Fault`](Event::Fault), and every open part is closed before it, but for a call
+/// that was cut: that one is followed by [`CallCut`](Event::CallCut). Readers order interleaved provider streams into this
+/// shape, so that writers need no memory of more than one part.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// The provider began to answer. First event, at most once.
+    Start {
+        /// The provider's id of the answer.
+        id: Option<&'a str>,
+        /// The model that answers, as the provider names it.
+        model: Option<&'a str>,
+    },
+    /// Reasoning begins.
+    ReasoningStart,
+    /// A piece of readable reasoning.
+    ReasoningDelta(Text<'a>),
+    /// State of the reasoning that only the provider can read.
+    ReasoningOpaque(Opaque<'a>),
+    /// Reasoning ends.
+    ReasoningEnd,
+    /// Visible text begins.
+    TextStart,
+    /// A piece of visible text.
+    TextDelta(Text<'a>),
+    /// Visible text ends.
+    TextEnd,
+    /// A refusal begins.
+    RefusalStart,
+    /// A piece of a refusal.
+    RefusalDelta(Text<'a>),
+    /// A refusal ends.
+    RefusalEnd,
+    /// A tool call begins.
+    CallStart {
+        /// Pairs the call with its result.
+        id: &'a str,
+        /// The tool, as the client knows it.
+        tool: Raised<'a>,
+    },
+    /// A piece of a call's input: JSON text for functions and searches, the text itself for freeform tools.
+    CallDelta(Text<'a>),
+    /// A call is complete and may be carried out.
+    CallEnd,
+    /// A call was cut off and must never be carried out. What arrived of it was handed out as deltas.
+    CallCut,
+    /// What the turn consumed. At most once, before the terminal event.
+    Usage(Usage),
+    /// Something of the answer could not be carried, or looks wrong. May come anywhere before the terminal event; it is for the
+    /// log and the receipt, and writers ignore it.
+    Loss(Loss),
+    /// The answer ended as it should.
+    Finish(StopReason),
+    /// The answer failed.
+    Fault(Fault),
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The model was done.
+    Stop,
+    /// The model waits for the results of its calls.
+    Calls,
+    /// The output limit was reached.
+    Length,
+    /// A content filter cut the answer.
+    ContentFilter,
+    /// The provider paused and can go on.
+    Pause,
+}
+
+impl StopReason {
+    /// The word used in logs, receipts and fixtures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StopReason::Stop => "stop",
+            StopReason::Calls => "tool_calls",
+            StopReason::Length => "length",
+            StopReason::ContentFilter => "content_filter",
+            StopReason::Pause => "pause",
+        }
+    }
+}
+
+/// Reasoning state that only its provider can read and wants back unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opaque<'a> {
+    /// What it is, and so how it goes back.
+    pub kind: OpaqueKind,
+    /// The state, as the provider wrote it.
+    pub state: Text<'a>,
+}
+
+/// Forms of opaque reasoning state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpaqueKind {
+    /// One entry of a `reasoning_details` array, as JSON.
+    Detail,
+    /// A signature over the readable reasoning.
+    Signature,
+    /// Encrypted reasoning in place of readable text.
+    Encrypted,
+    /// A signature on a tool call (`thought_signature`).
+    CallSignature,
+}

@@ -1,0 +1,200 @@
+//! Which tools a turn offers, flattened to single callable tools with names that the wire allows.
+
+use std::borrow::Cow;
+
+use crate::{Form, Function, Grammar, Item, Json, Ledger, Loss, NameRule, Request, Text, Tool};
+
+/// The tools of a turn as a function-calling provider can take them.
+#[derive(Debug)]
+pub struct Offer<'r> {
+    /// Every callable tool, in the client's order.
+    pub tools: Vec<OfferedTool<'r>>,
+    /// What their names and forms were lowered from.
+    pub ledger: Ledger,
+    /// Tools that no function-calling provider can take.
+    pub losses: Vec<Loss>,
+}
+
+/// One callable tool.
+#[derive(Clone, Debug)]
+pub struct OfferedTool<'r> {
+    /// The tool's own name.
+    pub name: &'r str,
+    /// The namespace that it lives in.
+    pub namespace: Option<&'r str>,
+    /// The namespace's description, on the first tool of the namespace only.
+    pub namespace_description: Option<&'r Text<'r>>,
+    /// What the model is told, by kind.
+    pub kind: OfferedKind<'r>,
+}
+
+/// What a callable tool takes.
+#[derive(Clone, Debug)]
+pub enum OfferedKind<'r> {
+    /// JSON arguments.
+    Function(&'r Function<'r>),
+    /// Free text.
+    Freeform {
+        /// What the tool does.
+        description: Option<&'r Text<'r>>,
+        /// What the text must look like.
+        grammar: Option<&'r Grammar<'r>>,
+    },
+    /// A search for further tools.
+    Search {
+        /// What the tool does.
+        description: Option<&'r Text<'r>>,
+        /// The schema of its arguments.
+        parameters: Option<&'r Json<'r>>,
+    },
+}
+
+/// The name under which the client's tool search is offered and called.
+pub const SEARCH_NAME: &str = "tool_search";
+
+impl OfferedKind<'_> {
+    /// The form in which a call has to come back.
+    pub const fn form(&self) -> Form {
+        match self {
+            OfferedKind::Function(_) => Form::Function,
+            OfferedKind::Freeform { .. } => Form::Freeform,
+            OfferedKind::Search { .. } => Form::Search,
+        }
+    }
+}
+
+/// Flattens every tool of the request and of its items, and gives each a name that `rule` allows.
+///
+/// Deferred tools are left out as long as a tool search can load them; without one they could never be called, so they are
+/// offered at once. Hosted and unknown tools become losses. A tool that is declared twice is offered once.
+pub fn offer<'r>(request: &'r Request<'r>, rule: NameRule) -> Offer<'r> {
+    let searchable = request
+        .all_tools()
+        .any(|tool| matches!(tool, Tool::Search { .. }));
+    let mut collected = Collected::default();
+    for (index, tool) in request.tools.iter().enumerate() {
+        collected.add(tool, !searchable, &|| format!("tools[{index}]").into());
+    }
+    for (index, item) in request.items.iter().enumerate() {
+        match item {
+            Item::ToolsAdded(tools) => {
+                for tool in tools {
+                    collected.add(tool, !searchable, &|| {
+                        format!("input[{index}].tools").into()
+                    });
+                }
+            }
+            Item::Result(result) => {
+                for tool in &result.tools_loaded {
+                    collected.add(tool, true, &|| format!("input[{index}].tools").into());
+                }
+            }
+            Item::Message(_)
+            | Item::Reasoning(_)
+            | Item::Call(_)
+            | Item::HostedCall { .. }
+            | Item::Compaction { .. }
+            | Item::Unknown { .. } => {}
+        }
+    }
+    let Collected { tools, losses } = collected;
+    let (ledger, tools) = Ledger::declare_all(tools, rule);
+    Offer {
+        tools,
+        ledger,
+        losses,
+    }
+}
+
+#[derive(Default)]
+struct Collected<'r> {
+    tools: Vec<OfferedTool<'r>>,
+    losses: Vec<Loss>,
+}
+
+impl<'r> Collected<'r> {
+    fn add(
+        &mut self,
+        tool: &'r Tool<'r>,
+        with_deferred: bool,
+        place: &dyn Fn() -> Cow<'static, str>,
+    ) {
+        match tool {
+            Tool::Namespace {
+                name,
+                description,
+                tools,
+            } => {
+                let before = self.tools.len();
+                for inner in tools {
+                    self.add_single(inner, Some(name), with_deferred, place);
+                }
+                if let Some(first) = self.tools.get_mut(before) {
+                    first.namespace_description = description.as_ref();
+                }
+            }
+            single => self.add_single(single, None, with_deferred, place),
+        }
+    }
+
+    fn add_single(
+        &mut self,
+        tool: &'r Tool<'r>,
+        namespace: Option<&'r str>,
+        with_deferred: bool,
+        place: &dyn Fn() -> Cow<'static, str>,
+    ) {
+        let (name, kind) = match tool {
+            Tool::Function(function) if function.deferred && !with_deferred => return,
+            Tool::Function(function) => (&*function.name, OfferedKind::Function(function)),
+            Tool::Freeform {
+                name,
+                description,
+                grammar,
+            } => (
+                &**name,
+                OfferedKind::Freeform {
+                    description: description.as_ref(),
+                    grammar: grammar.as_ref(),
+                },
+            ),
+            Tool::Search {
+                description,
+                parameters,
+            } => (
+                SEARCH_NAME,
+                OfferedKind::Search {
+                    description: description.as_ref(),
+                    parameters: parameters.as_ref(),
+                },
+            ),
+            Tool::Namespace { name, .. } => {
+                self.losses.push(Loss::severe(
+                    format!("{} namespace `{name}`", place()),
+                    "removed: a namespace inside a namespace has no name to call it by",
+                ));
+                return;
+            }
+            Tool::Hosted { tag, .. } => {
+                self.losses.push(Loss::degraded(
+                    format!("{} `{tag}`", place()),
+                    "removed: the provider has no such built-in tool",
+                ));
+                return;
+            }
+            Tool::Unknown { tag, .. } => {
+                self.losses.push(Loss::severe(
+                    format!("{} `{tag}`", place()),
+                    "removed: a tool of this type is not known",
+                ));
+                return;
+            }
+        };
+        self.tools.push(OfferedTool {
+            name,
+            namespace,
+            namespace_description: None,
+            kind,
+        });
+    }
+}

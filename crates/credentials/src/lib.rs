@@ -1,0 +1,1 @@
+//! Secrets: provider keys and the gateway's own token.

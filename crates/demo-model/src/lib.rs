@@ -1,0 +1,1 @@
+//! The built-in demo model: a small script that behaves like a provider.

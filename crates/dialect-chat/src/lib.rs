@@ -1,0 +1,1 @@
+//! The OpenAI Chat Completions protocol: requests out, streams in.

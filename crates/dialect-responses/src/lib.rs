@@ -1,0 +1,1 @@
+//! The OpenAI Responses protocol: requests in, streams out.

@@ -1,0 +1,1 @@
+//! The turn: joins dialects, plan and upstream; knows no web framework.

@@ -1,0 +1,1 @@
+//! Pure decisions: which target serves a turn, and what to do after a fault.

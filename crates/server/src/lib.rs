@@ -1,0 +1,1 @@
+//! The HTTP surface: routes, access check, limits, the error page.

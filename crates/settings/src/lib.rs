@@ -1,0 +1,1 @@
+//! Settings: one typed struct, and where each value came from.

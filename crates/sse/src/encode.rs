@@ -1,0 +1,78 @@
+//! Frames to bytes.
+
+/// Frames on their way to a client, framed as server-sent events.
+///
+/// A frame is written between [`open`](FrameBuffer::open) and [`close`](FrameBuffer::close); what lies between must hold no
+/// line break, which JSON text without insignificant white space never does.
+#[derive(Debug, Default)]
+pub struct FrameBuffer {
+    bytes: Vec<u8>,
+}
+
+impl FrameBuffer {
+    /// An empty buffer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a frame with an `event:` line and gives the buffer for its data.
+    pub fn open(&mut self, event: &str) -> &mut Vec<u8> {
+        self.bytes.extend_from_slice(b"event: ");
+        self.bytes.extend_from_slice(event.as_bytes());
+        self.bytes.extend_from_slice(b"\ndata: ");
+        &mut self.bytes
+    }
+
+    /// The bytes of the open frame, to go on writing it.
+    pub fn data(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Ends the open frame.
+    pub fn close(&mut self) {
+        self.bytes.extend_from_slice(b"\n\n");
+    }
+
+    /// Whether nothing is waiting to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The number of bytes waiting to be sent.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes what was written so far, leaving the buffer empty.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Decoder;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut frames = FrameBuffer::new();
+        for number in 0..3 {
+            frames.open("tick").extend_from_slice(b"{\"n\":");
+            frames
+                .data()
+                .extend_from_slice(number.to_string().as_bytes());
+            frames.data().push(b'}');
+            frames.close();
+        }
+        let mut read = Vec::new();
+        Decoder::new(1024)
+            .push(&frames.take(), |frame| {
+                assert_eq!(frame.event, b"tick");
+                read.push(String::from_utf8(frame.data.to_vec()).unwrap());
+            })
+            .unwrap();
+        assert_eq!(read, ["{\"n\":0}", "{\"n\":1}", "{\"n\":2}"]);
+        assert!(frames.is_empty());
+    }
+}

@@ -1,0 +1,1 @@
+//! Scripted upstreams, temporary homes and drivers for real clients; for tests only.
