@@ -41,6 +41,11 @@ pub trait ReadStream: Send {
 
     /// Whether the terminal event was handed out: nothing more can come.
     fn is_done(&self) -> bool;
+
+    /// Whether the finish reason was seen and only the usage may still come. The caller then waits only a moment longer.
+    fn is_ending(&self) -> bool {
+        false
+    }
 }
 
 /// Turns neutral events into frames of the client's dialect.
