@@ -1,1 +1,16 @@
 //! Secrets: provider keys and the gateway's own token.
+//!
+//! A secret is a [`Secret`] from the moment it is read: it prints as `***`, and the one method that shows it is easy to find.
+//! This crate does not read the environment; the values of variables are handed in.
+//!
+//! Reading order: [`Secret`], [`KeySource`], [`ensure_token`].
+
+mod key;
+mod private_file;
+mod secret;
+mod token;
+
+pub use key::{COMMAND_TIME_MAX, KeyError, KeySource};
+pub use private_file::{is_private, make_private};
+pub use secret::{Secret, tokens_equal};
+pub use token::{TokenError, ensure_token};

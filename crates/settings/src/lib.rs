@@ -1,1 +1,177 @@
 //! Settings: one typed struct, and where each value came from.
+//!
+//! The only crate that reads the environment. Values come from, the first that has one: the command line, `POLYWIRE_*`
+//! variables, the settings file, the `.env` file beside it (for keys only), defaults. A broken file is an error with a place and a
+//! way out, never a half-read configuration.
+//!
+//! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`].
+
+mod dotenv;
+mod environment;
+mod error;
+mod file;
+mod load;
+mod paths;
+mod providers;
+mod suggest;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use polywire_catalog::Catalog;
+pub use polywire_credentials::{KeyError, KeySource, Secret};
+
+pub use environment::{Environment, ProcessEnvironment};
+pub use error::SettingsError;
+pub use load::load;
+pub use paths::Paths;
+pub use watch::Watch;
+
+/// The port that polywire listens on when nobody says otherwise.
+pub const DEFAULT_PORT: u16 = 4891;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How clients reach us.
+    pub server: ServerSettings,
+    /// Providers, models, aliases and routes.
+    pub catalog: Catalog,
+    /// Where each provider's key comes from, by provider id.
+    pub keys: BTreeMap<String, KeySource>,
+    /// The gateway's token when `POLYWIRE_TOKEN` gives it; else it is kept in [`Paths::token_file`].
+    pub token: Option<Secret>,
+    /// What to log, as `tracing` filters are written; `None` for the default.
+    pub log: Option<String>,
+    /// Where everything is kept.
+    pub paths: Paths,
+    /// Where each value came from, by its dotted key: `server.listen`, `providers.zai`.
+    pub origins: BTreeMap<String, ValueOrigin>,
+    /// What the user should know, but what keeps nobody from working.
+    pub warnings: Vec<String>,
+    /// The environment variables that keys come from, as they were when the settings were read.
+    variables: BTreeMap<String, Secret>,
+}
+
+/// How clients reach us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// What clients have to show.
+    pub auth: AuthMode,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
+            auth: AuthMode::Token,
+        }
+    }
+}
+
+/// What clients have to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMode {
+    /// The gateway's token.
+    #[default]
+    Token,
+    /// Nothing. Only on loopback addresses.
+    None,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueOrigin {
+    /// Built in.
+    Default,
+    /// The settings file.
+    File(PathBuf),
+    /// An environment variable, or its line in the `.env` file.
+    Environment(String),
+    /// An option of the command line.
+    CommandLine(&'static str),
+}
+
+impl fmt::Display for ValueOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueOrigin::Default => f.write_str("default"),
+            ValueOrigin::File(path) => write!(f, "{}", path.display()),
+            ValueOrigin::Environment(name) => write!(f, "environment ({name})"),
+            ValueOrigin::CommandLine(option) => write!(f, "command line ({option})"),
+        }
+    }
+}
+
+/// What the command line says. It wins over everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The settings file (`--config`).
+    pub config: Option<PathBuf>,
+    /// The address to listen on (`--listen`): `address:port`, or a port alone.
+    pub listen: Option<String>,
+    /// What clients have to show (`--auth`).
+    pub auth: Option<AuthMode>,
+    /// The provider that takes every name which nobody else knows (`--provider`). The name of a preset is enough.
+    pub default_provider: Option<String>,
+    /// What to log (`--log`).
+    pub log: Option<String>,
+}
+
+impl Settings {
+    /// Gets the key of a provider. `None` when it needs none. Files and commands are asked every time: keep the answer.
+    ///
+    /// # Errors
+    /// The key cannot be had. [`Settings::key_hint`] has the way out.
+    pub async fn key(&self, provider_id: &str) -> Result<Option<Secret>, KeyError> {
+        match self.keys.get(provider_id) {
+            Some(source) => {
+                source
+                    .resolve(|name| self.variables.get(name).cloned())
+                    .await
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// What to do when a provider's key is missing or wrong.
+    pub fn key_hint(&self, provider_id: &str) -> String {
+        let file = self.paths.config_file.display();
+        let provider = self.catalog.provider(provider_id);
+        let variable = match self.keys.get(provider_id) {
+            Some(KeySource::Env(name)) => Some(name),
+            Some(
+                KeySource::Literal(_)
+                | KeySource::File(_)
+                | KeySource::Command(_)
+                | KeySource::None,
+            )
+            | None => provider.and_then(|provider| provider.key_variable.as_ref()),
+        };
+        let mut hint = match variable {
+            Some(name) => {
+                format!("set `{name}`, or add `key` to `[providers.{provider_id}]` in {file}")
+            }
+            None => format!("add `key` to `[providers.{provider_id}]` in {file}"),
+        };
+        if let Some(page) = provider.and_then(|provider| provider.key_page.as_ref()) {
+            hint.push_str("; keys are made at ");
+            hint.push_str(page);
+        }
+        hint
+    }
+
+    /// Whether the provider's key is at hand, as far as can be told without running anything.
+    pub fn key_is_present(&self, provider_id: &str) -> bool {
+        match self.keys.get(provider_id) {
+            Some(KeySource::Env(name)) => self.variables.contains_key(name),
+            Some(KeySource::File(path)) => path.exists(),
+            Some(KeySource::Literal(_) | KeySource::Command(_) | KeySource::None) | None => true,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Base URLs as people paste them.
+
+use crate::Kind;
+
+/// A base URL that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaseUrlError {
+    /// Neither `http://` nor `https://` stands in front.
+    #[error("base URL `{0}` must begin with `http://` or `https://`")]
+    Scheme(String),
+    /// Nothing stands between the scheme and the path.
+    #[error("base URL `{0}` names no host")]
+    NoHost(String),
+    /// A query or fragment, which cannot be kept when a path is appended.
+    #[error("base URL `{0}` must not have a query or a fragment (`?` or `#`)")]
+    Query(String),
+    /// White space or a control character inside.
+    #[error("base URL `{0}` has white space in it")]
+    Space(String),
+    /// A user name or password in front of the host; it would end up in logs.
+    #[error("a base URL must not hold a user name or password: use `key` or `headers` instead")]
+    Credentials,
+}
+
+/// Endpoint paths that people paste with the base URL.
+const PASTED_ENDPOINTS: &[&str] = &["/chat/completions", "/responses", "/messages"];
+
+/// Brings a base URL into the one form that everybody relies on: no slash at the end and no pasted endpoint path.
+///
+/// The demo has no address; anything is accepted for it and nothing is kept.
+///
+/// # Errors
+/// The text is not an `http` or `https` URL that a path can be appended to.
+pub fn normalise_base_url(kind: Kind, url: &str) -> Result<String, BaseUrlError> {
+    match kind {
+        Kind::Demo => Ok(String::new()),
+        Kind::Chat => normalise_http(url),
+    }
+}
+
+fn normalise_http(url: &str) -> Result<String, BaseUrlError> {
+    let url = url.trim();
+    if url.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        return Err(BaseUrlError::Space(url.escape_debug().to_string()));
+    }
+    let rest = after_scheme(url).ok_or_else(|| BaseUrlError::Scheme(url.to_owned()))?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.contains('@') {
+        return Err(BaseUrlError::Credentials);
+    }
+    if host.is_empty() || host.starts_with(':') {
+        return Err(BaseUrlError::NoHost(url.to_owned()));
+    }
+    if url.contains(['?', '#']) {
+        return Err(BaseUrlError::Query(url.to_owned()));
+    }
+    let mut kept = url.trim_end_matches('/');
+    for endpoint in PASTED_ENDPOINTS {
+        if let Some(before) = kept.strip_suffix(endpoint) {
+            kept = before.trim_end_matches('/');
+        }
+    }
+    Ok(kept.to_owned())
+}
+
+fn after_scheme(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, expected: &str) {
+        let outcome = match normalise_base_url(Kind::Chat, url) {
+            Ok(url) => url,
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(outcome, expected, "{url}");
+    }
+
+    #[test]
+    fn base_urls_take_one_form() {
+        check("https://api.example.com/v1", "https://api.example.com/v1");
+        check("https://api.example.com/v1//", "https://api.example.com/v1");
+        check(" http://127.0.0.1:8000/v1/ ", "http://127.0.0.1:8000/v1");
+        check("HTTPS://api.example.com", "HTTPS://api.example.com");
+        check(
+            "https://api.example.com/v1/chat/completions",
+            "https://api.example.com/v1",
+        );
+        check(
+            "https://api.example.com/v1/chat/completions/",
+            "https://api.example.com/v1",
+        );
+        check(
+            "https://api.example.com/v1/responses",
+            "https://api.example.com/v1",
+        );
+        check(
+            "https://api.example.com/v1/messages",
+            "https://api.example.com/v1",
+        );
+        check("https://chat/completions", "https://chat/completions");
+        check(
+            "api.example.com/v1",
+            "base URL `api.example.com/v1` must begin with `http://` or `https://`",
+        );
+        check("", "base URL `` must begin with `http://` or `https://`");
+        check(
+            "ftp://x/v1",
+            "base URL `ftp://x/v1` must begin with `http://` or `https://`",
+        );
+        check("https:///v1", "base URL `https:///v1` names no host");
+        check("https://:80/v1", "base URL `https://:80/v1` names no host");
+        check(
+            "https://a b/v1",
+            "base URL `https://a b/v1` has white space in it",
+        );
+        check(
+            "https://a/v1?key=x",
+            "base URL `https://a/v1?key=x` must not have a query or a fragment (`?` or `#`)",
+        );
+        check(
+            "https://me:secret@a/v1",
+            "a base URL must not hold a user name or password: use `key` or `headers` instead",
+        );
+    }
+
+    #[test]
+    fn normalising_twice_changes_nothing() {
+        for url in [
+            "https://a/v1/chat/completions",
+            "http://a:1//",
+            "https://a/responses",
+        ] {
+            let once = normalise_base_url(Kind::Chat, url).unwrap();
+            assert_eq!(normalise_base_url(Kind::Chat, &once).unwrap(), once);
+        }
+    }
+
+    #[test]
+    fn the_demo_has_no_address() {
+        assert_eq!(normalise_base_url(Kind::Demo, "anything").unwrap(), "");
+    }
+}

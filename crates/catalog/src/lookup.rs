@@ -1,0 +1,279 @@
+//! Which provider and model a model name stands for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Model, Provider};
+
+/// Everything that can be asked for: providers, and names that stand for their models.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Catalog {
+    /// The providers, in the order in which they are shown.
+    pub providers: Vec<Arc<Provider>>,
+    /// Names that stand for one other name each.
+    pub aliases: BTreeMap<String, String>,
+    /// Names that stand for several others, to be tried in order.
+    pub routes: BTreeMap<String, Vec<String>>,
+    /// The provider that takes every name which nobody else knows.
+    pub default_provider: Option<String>,
+}
+
+/// One provider's model that a name stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// Who serves it.
+    pub provider: Arc<Provider>,
+    /// The model's name there.
+    pub upstream_model: String,
+    /// What is known of it; `None` when the name is passed through.
+    pub model: Option<Arc<Model>>,
+}
+
+/// A name under which a model can be asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedModel {
+    /// The name.
+    pub slug: String,
+    /// What it stands for, in the order in which it is tried; never empty.
+    pub targets: Vec<Resolved>,
+}
+
+/// A name stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownModel {
+    /// Nobody lists the name, and there is no default provider to pass it to.
+    NotListed {
+        /// The name.
+        name: String,
+        /// Names that do exist, the most fitting first; a few of them.
+        known: Vec<String>,
+    },
+    /// No name was given, and there is no default provider to choose a model.
+    NoDefaultProvider,
+    /// No name was given, and the provider lists no model and has no default one.
+    NoDefaultModel {
+        /// The provider's id.
+        provider: String,
+    },
+    /// Aliases or routes lead back to themselves.
+    Loop {
+        /// The names, in the order in which they lead on.
+        chain: Vec<String>,
+    },
+    /// A route has no targets.
+    EmptyRoute {
+        /// The route's name.
+        route: String,
+    },
+}
+
+/// How many names an [`UnknownModel::NotListed`] shows: enough to choose from, few enough for one line on a terminal.
+const KNOWN_SHOWN_MAX: usize = 12;
+
+impl fmt::Display for UnknownModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnknownModel::NotListed { name, known } if known.is_empty() => {
+                write!(f, "model `{name}` is not known, and no provider is configured")
+            }
+            UnknownModel::NotListed { name, known } => {
+                let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                write!(
+                    f,
+                    "model `{name}` is not known and there is no default provider to pass it to; known are {}",
+                    known.join(", ")
+                )
+            }
+            UnknownModel::NoDefaultProvider => f.write_str(
+                "the request names no model and there is no default provider; set `default_provider`",
+            ),
+            UnknownModel::NoDefaultModel { provider } => write!(
+                f,
+                "provider `{provider}` has no default model; name one, as in `{provider}/<model>`, or set `default_model`"
+            ),
+            UnknownModel::Loop { chain } => {
+                write!(f, "aliases or routes lead in a circle: `{}`", chain.join("` → `"))
+            }
+            UnknownModel::EmptyRoute { route } => write!(f, "route `{route}` has no targets"),
+        }
+    }
+}
+
+impl std::error::Error for UnknownModel {}
+
+impl Catalog {
+    /// The provider of this id.
+    pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.id == id)
+    }
+
+    /// What a model name stands for, in the order in which it is to be tried; never empty.
+    ///
+    /// Looked at in this order: `provider/model` → alias → route → a provider that lists the name, the default provider
+    /// before the others → the default provider, which gets the name as it is. No name at all means the default provider's
+    /// usual model.
+    ///
+    /// # Errors
+    /// The name stands for nothing, or for itself.
+    pub fn resolve(&self, name: &str) -> Result<Vec<Resolved>, UnknownModel> {
+        let mut found = Vec::new();
+        self.resolve_into(name, &mut Vec::new(), &mut found)?;
+        Ok(found)
+    }
+
+    /// Every name under which a model is listed: `provider/model` for all, the bare name too for those of the default
+    /// provider, then aliases and routes. Names that stand for nothing are left out.
+    pub fn listed_models(&self) -> Vec<ListedModel> {
+        let mut slugs: Vec<String> = Vec::new();
+        let default = self.default_provider();
+        for provider in default.into_iter().chain(self.other_providers()) {
+            slugs.extend(
+                provider
+                    .models
+                    .iter()
+                    .map(|model| format!("{}/{}", provider.id, model.id)),
+            );
+        }
+        if let Some(provider) = default {
+            slugs.extend(provider.models.iter().map(|model| model.id.clone()));
+        }
+        slugs.extend(self.aliases.keys().cloned());
+        slugs.extend(self.routes.keys().cloned());
+
+        let mut listed: Vec<ListedModel> = Vec::with_capacity(slugs.len());
+        for slug in slugs {
+            let Ok(targets) = self.resolve(&slug) else {
+                continue;
+            };
+            if listed.iter().all(|other| other.slug != slug) {
+                listed.push(ListedModel { slug, targets });
+            }
+        }
+        listed
+    }
+
+    fn default_provider(&self) -> Option<&Arc<Provider>> {
+        self.provider(self.default_provider.as_deref()?)
+    }
+
+    fn other_providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        let default = self.default_provider.as_deref();
+        self.providers
+            .iter()
+            .filter(move |provider| Some(provider.id.as_str()) != default)
+    }
+
+    fn resolve_into<'a>(
+        &'a self,
+        name: &'a str,
+        chain: &mut Vec<&'a str>,
+        found: &mut Vec<Resolved>,
+    ) -> Result<(), UnknownModel> {
+        if let Some(direct) = self.direct(name)? {
+            // A route may name one model twice through aliases; trying it twice would help nobody.
+            if !found.contains(&direct) {
+                found.push(direct);
+            }
+            return Ok(());
+        }
+        if chain.contains(&name) {
+            chain.push(name);
+            return Err(UnknownModel::Loop {
+                chain: chain.iter().map(|&name| name.to_owned()).collect(),
+            });
+        }
+        chain.push(name);
+        self.follow(name, chain, found)?;
+        chain.pop();
+        Ok(())
+    }
+
+    /// Follows an alias or a route, or else finds who takes the name as it is.
+    fn follow<'a>(
+        &'a self,
+        name: &'a str,
+        chain: &mut Vec<&'a str>,
+        found: &mut Vec<Resolved>,
+    ) -> Result<(), UnknownModel> {
+        if let Some(target) = self.aliases.get(name) {
+            return self.resolve_into(target, chain, found);
+        }
+        if let Some(targets) = self.routes.get(name) {
+            if targets.is_empty() {
+                return Err(UnknownModel::EmptyRoute {
+                    route: name.to_owned(),
+                });
+            }
+            return targets
+                .iter()
+                .try_for_each(|target| self.resolve_into(target, chain, found));
+        }
+        let taker = self.listing_provider(name).or(self.default_provider());
+        let provider = taker.ok_or_else(|| self.not_listed(name))?;
+        let direct = resolved(provider, name);
+        if !found.contains(&direct) {
+            found.push(direct);
+        }
+        Ok(())
+    }
+
+    /// `provider/model`, or no name at all.
+    fn direct(&self, name: &str) -> Result<Option<Resolved>, UnknownModel> {
+        if name.is_empty() {
+            let provider = self
+                .default_provider()
+                .ok_or(UnknownModel::NoDefaultProvider)?;
+            return usual(provider).map(Some);
+        }
+        // Model ids may have slashes of their own (`openai/gpt-5` at a reseller), so only a configured provider counts.
+        let Some((prefix, rest)) = name.split_once('/') else {
+            return Ok(None);
+        };
+        match self.provider(prefix) {
+            Some(provider) if rest.is_empty() => usual(provider).map(Some),
+            Some(provider) => Ok(Some(resolved(provider, rest))),
+            None => Ok(None),
+        }
+    }
+
+    fn listing_provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.default_provider()
+            .into_iter()
+            .chain(self.other_providers())
+            .find(|provider| provider.model(name).is_some())
+    }
+
+    fn not_listed(&self, name: &str) -> UnknownModel {
+        let mut known: Vec<String> = self
+            .listed_models()
+            .into_iter()
+            .map(|listed| listed.slug)
+            .collect();
+        // Stable: names that share a piece with the wanted one come first, the rest keep their order.
+        let wanted = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+        known.sort_by_key(|slug| !slug.to_lowercase().contains(&wanted));
+        known.truncate(KNOWN_SHOWN_MAX);
+        UnknownModel::NotListed {
+            name: name.to_owned(),
+            known,
+        }
+    }
+}
+
+fn usual(provider: &Arc<Provider>) -> Result<Resolved, UnknownModel> {
+    match provider.usual_model() {
+        Some(model) => Ok(resolved(provider, model)),
+        None => Err(UnknownModel::NoDefaultModel {
+            provider: provider.id.clone(),
+        }),
+    }
+}
+
+fn resolved(provider: &Arc<Provider>, upstream_model: &str) -> Resolved {
+    Resolved {
+        provider: Arc::clone(provider),
+        upstream_model: upstream_model.to_owned(),
+        model: provider.model(upstream_model).cloned(),
+    }
+}

@@ -1,0 +1,173 @@
+//! Where a provider's key comes from.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::Secret;
+
+/// How long a key command may take. A password manager that asks a person for a fingerprint needs several seconds; one that
+/// waits for a terminal which is not there needs for ever.
+pub const COMMAND_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The longest key in bytes. Real ones have fewer than 2,000; more means that the wrong file was named.
+const KEY_BYTES_MAX: usize = 16 * 1024;
+
+/// Where a provider's key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// It stands in the settings.
+    Literal(Secret),
+    /// An environment variable holds it.
+    Env(String),
+    /// A file holds it and nothing else.
+    File(PathBuf),
+    /// A program prints it: the program and its arguments, without a shell.
+    Command(Vec<String>),
+    /// The provider needs none.
+    None,
+}
+
+/// A key could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The variable is not set, or empty.
+    #[error("the environment variable `{name}` is not set")]
+    VariableMissing {
+        /// The variable.
+        name: String,
+    },
+    /// The file could not be read.
+    #[error("the key could not be read from `{}`", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The program could not be started.
+    #[error("the key command `{program}` could not be started")]
+    StartCommand {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The command has no program in it.
+    #[error("the key command is empty; it must be a list: the program and its arguments")]
+    EmptyCommand,
+    /// The program failed.
+    #[error("the key command `{program}` failed: {status}")]
+    CommandFailed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The program took too long and was stopped.
+    #[error("the key command `{program}` gave no key within {} s", limit.as_secs())]
+    CommandTimedOut {
+        /// The program.
+        program: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// What was found cannot be a key.
+    #[error("what {place} holds cannot be a key: {why}")]
+    Unusable {
+        /// Where it was found.
+        place: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl KeySource {
+    /// Gets the key. `variable` looks up an environment variable. `None` when the provider needs no key.
+    ///
+    /// Files and commands are asked every time; the caller keeps the answer as long as it likes. Dropping the future stops the
+    /// command.
+    ///
+    /// # Errors
+    /// See [`KeyError`]; its message names the place.
+    pub async fn resolve(
+        &self,
+        variable: impl Fn(&str) -> Option<Secret>,
+    ) -> Result<Option<Secret>, KeyError> {
+        let (found, place) = match self {
+            KeySource::None => return Ok(None),
+            KeySource::Literal(secret) => {
+                (secret.reveal().to_owned(), "the settings file".to_owned())
+            }
+            KeySource::Env(name) => {
+                let value = variable(name).filter(|value| !value.reveal().trim().is_empty());
+                let value =
+                    value.ok_or_else(|| KeyError::VariableMissing { name: name.clone() })?;
+                (value.reveal().to_owned(), format!("`{name}`"))
+            }
+            KeySource::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| KeyError::ReadFile {
+                    path: path.clone(),
+                    source,
+                })?;
+                (text, format!("`{}`", path.display()))
+            }
+            KeySource::Command(command) => {
+                let (program, arguments) = command.split_first().ok_or(KeyError::EmptyCommand)?;
+                let text = run(program, arguments, COMMAND_TIME_MAX).await?;
+                (text, format!("the output of `{program}`"))
+            }
+        };
+        usable(&found, place).map(Some)
+    }
+}
+
+/// A key goes into a header, so it is one line of visible ASCII.
+fn usable(found: &str, place: String) -> Result<Secret, KeyError> {
+    let key = found.trim();
+    let why = if key.is_empty() {
+        "it is empty"
+    } else if key.len() > KEY_BYTES_MAX {
+        "it is too long"
+    } else if key.contains(['\n', '\r']) {
+        "it has more than one line"
+    } else if !key
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    {
+        "it has characters that no header can hold"
+    } else {
+        return Ok(Secret::new(key));
+    };
+    Err(KeyError::Unusable { place, why })
+}
+
+async fn run(program: &str, arguments: &[String], limit: Duration) -> Result<String, KeyError> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(limit, output)
+        .await
+        .map_err(|_| KeyError::CommandTimedOut {
+            program: program.to_owned(),
+            limit,
+        })?
+        .map_err(|source| KeyError::StartCommand {
+            program: program.to_owned(),
+            source,
+        })?;
+    if !output.status.success() {
+        return Err(KeyError::CommandFailed {
+            program: program.to_owned(),
+            status: output.status,
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,172 @@
+//! The gateway's own token: what a client has to show.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+
+use crate::{Secret, is_private, make_private};
+
+/// The token's beginning: tells people, and secret scanners, what it is.
+const PREFIX: &str = "pw-";
+
+/// Random bytes in a token: more than anybody can guess.
+const RANDOM_BYTES: usize = 32;
+
+/// The fewest characters that a token file may hold. A shorter one was cut or typed by hand.
+const LENGTH_MIN: usize = 16;
+
+/// The token could not be read or made.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The folder of the token file could not be made.
+    #[error("the folder `{}` for the gateway's token could not be made", path.display())]
+    MakeFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The token file could not be read.
+    #[error("the gateway's token could not be read from `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The token file could not be written.
+    #[error("the gateway's token could not be written to `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others can read the token file, and that could not be changed.
+    #[error("`{}` holds the gateway's token and others can read it\nhint: run `chmod 600 {}`", path.display(), path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Why it could not be changed.
+        source: io::Error,
+    },
+    /// The token file does not hold a token.
+    #[error("`{}` does not hold a usable token\nhint: delete it, and a new one is made at the next start", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system gave no random numbers.
+    #[error("the system gave no random numbers for the gateway's token")]
+    Random,
+}
+
+/// The gateway's token: read from its file, which is made when it is missing.
+///
+/// The file has mode 0600 from its first moment and appears whole or not at all; of two processes that start at once, both
+/// get the token of the first. A file that others can read is closed to them.
+///
+/// # Errors
+/// See [`TokenError`].
+pub fn ensure_token(path: &Path) -> Result<Secret, TokenError> {
+    if let Some(token) = read(path)? {
+        return Ok(token);
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_folder(folder).map_err(|source| TokenError::MakeFolder {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let token = generate()?;
+    let written = write_new(folder, path, &token);
+    match written {
+        Ok(()) => Ok(token),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            read(path)?.ok_or_else(|| TokenError::Write {
+                path: path.to_owned(),
+                source: error,
+            })
+        }
+        Err(source) => Err(TokenError::Write {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// The token in the file, or `None` when there is no file.
+fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(TokenError::Read {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    };
+    close(path).map_err(|source| TokenError::Exposed {
+        path: path.to_owned(),
+        source,
+    })?;
+    let token = text.trim();
+    let usable = token.len() >= LENGTH_MIN && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !usable {
+        return Err(TokenError::Unusable {
+            path: path.to_owned(),
+        });
+    }
+    Ok(Some(Secret::new(token)))
+}
+
+fn close(path: &Path) -> io::Result<()> {
+    if is_private(path)? {
+        Ok(())
+    } else {
+        make_private(path)
+    }
+}
+
+/// Makes the folder and closes it to others. A folder that exists is left as it is: it may be shared on purpose.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
+}
+
+fn write_new(folder: &Path, path: &Path, token: &Secret) -> io::Result<()> {
+    // A temporary file has mode 0600 from its creation.
+    let mut file = tempfile::Builder::new()
+        .prefix(".token-")
+        .tempfile_in(folder)?;
+    writeln!(file, "{}", token.reveal())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn generate() -> Result<Secret, TokenError> {
+    let mut bytes = [0u8; RANDOM_BYTES];
+    SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|_| TokenError::Random)?;
+    let mut token = String::with_capacity(PREFIX.len() + 2 * RANDOM_BYTES);
+    token.push_str(PREFIX);
+    for byte in bytes {
+        // Writing into a string cannot fail.
+        write!(token, "{byte:02x}").map_err(|_| TokenError::Random)?;
+    }
+    Ok(Secret::new(token))
+}

@@ -1,0 +1,179 @@
+//! What to do after a fault.
+
+use std::time::Duration;
+
+use polywire_conversation::{Fault, FaultClass, Retry};
+
+/// The longest wait that a client is ever told to keep.
+///
+/// Codex sleeps for the whole value of `Retry-After`, however long (seen with 0.169: an hour was still being waited for), and
+/// shows nothing meanwhile. A minute is the most that the official SDKs accept.
+pub const RETRY_AFTER_CAP: Duration = Duration::from_mins(1);
+
+/// How far an attempt has come, as the client sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The client has received nothing of the answer: the attempt may be replaced.
+    NothingSent,
+    /// The answer has begun: what was sent cannot be taken back.
+    Streaming,
+}
+
+/// What to do after a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Tell the client.
+    GiveUp,
+    /// Ask the same target again after this pause.
+    RetryAfter(Duration),
+    /// Ask the next target at once.
+    NextTarget,
+}
+
+/// What a turn has gone through so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptState {
+    /// How often the current target has failed, this time included: 1 after the first failure.
+    pub attempt: u32,
+    /// What the turn has waited in all, over all targets.
+    pub waited: Duration,
+    /// Whether there is another target to ask.
+    pub targets_left: bool,
+}
+
+/// How patient a turn is before its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryLimits {
+    /// The longest single pause. A provider that names a longer one is not waited for.
+    pub wait_max: Duration,
+    /// All pauses of a turn together.
+    pub wait_total_max: Duration,
+    /// All pauses of a turn together while another target could be asked instead.
+    pub wait_before_next_target: Duration,
+    /// The first pause when the provider names none; doubled each time.
+    pub backoff_first: Duration,
+    /// Further tries after the server failed or the connection broke.
+    pub failure_retries_max: u32,
+}
+
+impl Default for RetryLimits {
+    /// 20 s for one pause and 45 s in all: the rate limits of coding plans clear within seconds, and Codex, which gets signs of
+    /// life meanwhile, would only start the same wait from the beginning. 2 s when another target could answer at once.
+    /// Two further tries from 0.5 s on are what the official SDKs do.
+    fn default() -> Self {
+        Self {
+            wait_max: Duration::from_secs(20),
+            wait_total_max: Duration::from_secs(45),
+            wait_before_next_target: Duration::from_secs(2),
+            backoff_first: Duration::from_millis(500),
+            failure_retries_max: 2,
+        }
+    }
+}
+
+/// Decides what to do after a fault.
+///
+/// Nothing is tried again once the answer streams. A rate limit or an overload is waited out within the limits, the
+/// provider's own wish honoured; a failed server or connection is tried a few times more; a used-up quota, a bad key or an
+/// unknown model is never waited for, because seconds do not mend it. Whatever cannot be mended here goes to the next target,
+/// unless the fault says that it will fail anywhere.
+///
+/// `jitter` is a random number from 0 to 1 that spreads the clients of one provider.
+pub fn after_fault(
+    fault: &Fault,
+    progress: Progress,
+    state: &AttemptState,
+    limits: &RetryLimits,
+    jitter: f64,
+) -> Next {
+    if progress == Progress::Streaming {
+        return Next::GiveUp;
+    }
+    let asked = match fault.retry {
+        Retry::Never => return Next::GiveUp,
+        Retry::Elsewhere => return elsewhere(state),
+        Retry::After(asked) => asked,
+    };
+    match tries_max(fault.class, limits) {
+        Some(tries_max) if state.attempt > tries_max => elsewhere(state),
+        Some(_) | None => {
+            pause(asked, state, limits, jitter).map_or_else(|| elsewhere(state), Next::RetryAfter)
+        }
+    }
+}
+
+/// What to tell the client to wait, when waiting can help: what the provider asked for, within [`RETRY_AFTER_CAP`].
+pub fn client_retry_after(fault: &Fault) -> Option<Duration> {
+    match fault.retry {
+        Retry::After(Some(asked)) => Some(asked.min(RETRY_AFTER_CAP)),
+        Retry::After(None) | Retry::Elsewhere | Retry::Never => None,
+    }
+}
+
+fn elsewhere(state: &AttemptState) -> Next {
+    if state.targets_left {
+        Next::NextTarget
+    } else {
+        Next::GiveUp
+    }
+}
+
+/// How many further tries a class of faults is worth; `None` when only the time is limited.
+const fn tries_max(class: FaultClass, limits: &RetryLimits) -> Option<u32> {
+    match class {
+        FaultClass::RateLimit | FaultClass::Overloaded => None,
+        FaultClass::Server | FaultClass::NetworkCut | FaultClass::BadToolCall => {
+            Some(limits.failure_retries_max)
+        }
+        // Each try may last as long as the time limit that was just missed, which is minutes: one more must do.
+        FaultClass::Timeout => Some(if limits.failure_retries_max < 1 {
+            limits.failure_retries_max
+        } else {
+            1
+        }),
+        FaultClass::Quota
+        | FaultClass::Auth
+        | FaultClass::NotFound
+        | FaultClass::ContextLength
+        | FaultClass::TooLarge
+        | FaultClass::InvalidRequest
+        | FaultClass::ContentFilter
+        | FaultClass::Protocol => Some(0),
+    }
+}
+
+/// The next pause, or `None` when the turn's patience does not reach for it.
+fn pause(
+    asked: Option<Duration>,
+    state: &AttemptState,
+    limits: &RetryLimits,
+    jitter: f64,
+) -> Option<Duration> {
+    let patience = if state.targets_left {
+        limits.wait_before_next_target.min(limits.wait_total_max)
+    } else {
+        limits.wait_total_max
+    };
+    let left = patience.checked_sub(state.waited)?;
+    let jitter = jitter.clamp(0.0, 1.0);
+    let wanted = match asked {
+        // Never less than the provider asked for; a little more, so that not everybody comes back at the same moment.
+        Some(asked) => {
+            let spread = asked.mul_f64(0.1 * jitter);
+            asked.saturating_add(spread).min(limits.wait_max.max(asked))
+        }
+        None => backoff(state.attempt, limits).mul_f64(0.75 + 0.5 * jitter),
+    };
+    (wanted <= limits.wait_max && wanted <= left).then_some(wanted)
+}
+
+/// Doubles from failure to failure, up to the longest single pause.
+fn backoff(attempt: u32, limits: &RetryLimits) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(16);
+    // The spread may add a quarter on top.
+    let longest = limits.wait_max.mul_f64(0.8);
+    limits
+        .backoff_first
+        .saturating_mul(1 << doublings)
+        .min(longest)
+}

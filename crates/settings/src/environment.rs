@@ -1,0 +1,42 @@
+//! The environment, behind a trait, so that tests need no real one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Environment variables and the home folder.
+pub trait Environment {
+    /// The value of a variable; `None` when it is not set or not Unicode.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// The user's home folder.
+    fn home(&self) -> Option<PathBuf>;
+}
+
+/// The environment of this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessEnvironment;
+
+impl Environment for ProcessEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place where the environment is read"
+        )]
+        std::env::var(name).ok()
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        etcetera::home_dir().ok()
+    }
+}
+
+/// Variables by name; `HOME` is the home folder.
+impl Environment for BTreeMap<String, String> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").map(PathBuf::from)
+    }
+}

@@ -1,0 +1,171 @@
+//! The settings file as it is written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use polywire_catalog::{Auth, Model};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use crate::suggest::{nearest, quoted};
+use crate::{AuthMode, Secret, SettingsError};
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigFile {
+    pub(crate) default_provider: Option<String>,
+    pub(crate) log: Option<String>,
+    #[serde(default)]
+    pub(crate) server: ServerTable,
+    #[serde(default)]
+    pub(crate) providers: BTreeMap<String, ProviderTable>,
+    #[serde(default)]
+    pub(crate) aliases: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) routes: BTreeMap<String, RouteTable>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServerTable {
+    pub(crate) listen: Option<String>,
+    pub(crate) auth: Option<AuthMode>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderTable {
+    pub(crate) preset: Option<String>,
+    pub(crate) kind: Option<polywire_catalog::Kind>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) key: Option<KeyForm>,
+    pub(crate) auth: Option<Auth>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) models: Option<Vec<Model>>,
+    pub(crate) default_model: Option<String>,
+    #[serde(default)]
+    pub(crate) profile: toml::Table,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RouteTable {
+    pub(crate) targets: Vec<String>,
+}
+
+/// The ways to write a key.
+#[derive(Debug)]
+pub(crate) enum KeyForm {
+    Literal(Secret),
+    Env(String),
+    File(PathBuf),
+    Command(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for AuthMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        AuthMode::parse(&word)
+            .ok_or_else(|| de::Error::custom(format!("auth is `token` or `none`, not `{word}`")))
+    }
+}
+
+impl AuthMode {
+    /// Reads `token` or `none`.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "token" => Some(AuthMode::Token),
+            "none" => Some(AuthMode::None),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct KeyTable {
+            env: Option<String>,
+            file: Option<PathBuf>,
+            command: Option<Vec<String>>,
+            keyring: Option<bool>,
+        }
+
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = KeyForm;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(
+                    "a key: a string, `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ command = [\"program\", …] }`",
+                )
+            }
+
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<KeyForm, E> {
+                Ok(KeyForm::Literal(Secret::new(key)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeyForm, A::Error> {
+                let table = KeyTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                match (table.env, table.file, table.command, table.keyring) {
+                    (Some(name), None, None, None) => Ok(KeyForm::Env(name)),
+                    (None, Some(path), None, None) => Ok(KeyForm::File(path)),
+                    (None, None, Some(command), None) if !command.is_empty() => {
+                        Ok(KeyForm::Command(command))
+                    }
+                    (_, _, _, Some(_)) => Err(de::Error::custom(
+                        "keys in the system's keyring are not available in this version; use `env`, `file` or `command`",
+                    )),
+                    _ => Err(de::Error::custom(
+                        "a key comes from exactly one of `env`, `file` and `command`",
+                    )),
+                }
+            }
+        }
+        deserializer.deserialize_any(KeyVisitor)
+    }
+}
+
+/// Reads the file's text.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<ConfigFile, SettingsError> {
+    // Editors on Windows put a byte-order mark in front, which TOML does not know.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    toml::from_str(text).map_err(|error| {
+        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+        let message = error.message().to_owned();
+        let hint = misspelled(&message);
+        SettingsError::Parse {
+            path: path.to_owned(),
+            line,
+            column,
+            message,
+            hint,
+        }
+    })
+}
+
+/// The line and the column, from 1, of a byte offset.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = before.matches('\n').count() + 1;
+    (line, before[line_start..].chars().count() + 1)
+}
+
+/// For a key that does not exist: the key that was probably meant.
+///
+/// The parser's message is the only place that tells the key and those that exist: ``unknown field `a`, expected one of `b`,
+/// `c` ``.
+fn misspelled(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let (written, rest) = rest.split_once('`')?;
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    Some(match nearest(written, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there are {}", quoted(known)),
+    })
+}

@@ -1,0 +1,73 @@
+//! Where everything is kept.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Environment, Overrides, SettingsError};
+
+/// Where everything is kept, by the XDG rules on every system: command-line tools keep to `~/.config` on macOS too, and one rule
+/// is easier to write down than two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The settings file.
+    pub config_file: PathBuf,
+    /// The folder of the settings file.
+    pub config_dir: PathBuf,
+    /// Keys as `NAME=value` lines, beside the settings file.
+    pub env_file: PathBuf,
+    /// What polywire keeps for itself.
+    pub state_dir: PathBuf,
+    /// The gateway's token.
+    pub token_file: PathBuf,
+    /// Whether the user named the settings file, so that it has to be there.
+    pub config_named: bool,
+}
+
+impl Paths {
+    /// Finds the places: `--config`, then `POLYWIRE_CONFIG`, then `$XDG_CONFIG_HOME/polywire/config.toml`.
+    ///
+    /// # Errors
+    /// There is no home folder, and the variables that could stand in for it are not set.
+    pub fn find(
+        overrides: &Overrides,
+        environment: &dyn Environment,
+    ) -> Result<Self, SettingsError> {
+        let named = overrides.config.clone().or_else(|| {
+            environment
+                .variable("POLYWIRE_CONFIG")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        });
+        let config_named = named.is_some();
+        let config_file = match named {
+            Some(path) => path,
+            None => folder(environment, "XDG_CONFIG_HOME", ".config")?.join("config.toml"),
+        };
+        let config_dir = config_file.parent().unwrap_or(Path::new("")).to_owned();
+        let state_dir = folder(environment, "XDG_STATE_HOME", ".local/state")?;
+        Ok(Self {
+            env_file: config_dir.join(".env"),
+            token_file: state_dir.join("token"),
+            config_file,
+            config_dir,
+            state_dir,
+            config_named,
+        })
+    }
+}
+
+/// Our folder in one of the XDG folders. A relative path in the variable is ignored, as the XDG rules want it.
+fn folder(
+    environment: &dyn Environment,
+    variable: &'static str,
+    below_home: &str,
+) -> Result<PathBuf, SettingsError> {
+    let base = environment
+        .variable(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| environment.home().map(|home| home.join(below_home)));
+    match base {
+        Some(base) => Ok(base.join("polywire")),
+        None => Err(SettingsError::NoHome { variable }),
+    }
+}

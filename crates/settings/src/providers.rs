@@ -1,0 +1,231 @@
+//! From tables to providers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polywire_catalog::{Auth, Kind, Model, Preset, Provider, normalise_base_url, preset, presets};
+
+use crate::KeySource;
+use crate::file::{KeyForm, ProviderTable};
+use crate::suggest::{nearest, quoted};
+
+/// A value of a provider's table that makes no sense: the key below `providers.<id>`, what is wrong, and the way out.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) key: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Wrong {
+    fn new(key: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            key,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The provider that a table describes, and where its key comes from. `config_dir` is what relative key files are relative to.
+pub(crate) fn build(
+    id: &str,
+    table: ProviderTable,
+    config_dir: &Path,
+    home: Option<&Path>,
+) -> Result<(Provider, KeySource), Wrong> {
+    check_id(id)?;
+    let template = table.preset.as_deref().map(find_preset).transpose()?;
+    let mut provider = match template {
+        Some(template) => template.to_provider(id),
+        None => bare(id, &table)?,
+    };
+    if let Some(kind) = table.kind {
+        provider.kind = kind;
+    }
+    if let Some(name) = table.name {
+        provider.name = name;
+    }
+    if let Some(url) = &table.base_url {
+        provider.base_url = normalise_base_url(provider.kind, url)
+            .map_err(|error| Wrong::new("base_url", error.to_string()))?;
+    }
+    if let Some(auth) = table.auth {
+        provider.auth = auth;
+    } else if table.key.is_some() && provider.auth == Auth::None {
+        // A local server that was started with a key.
+        provider.auth = Auth::Bearer;
+    }
+    for (name, value) in table.headers {
+        check_header(&name, &value)?;
+        provider
+            .headers
+            .retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+        provider.headers.push((name, value));
+    }
+    if let Some(models) = table.models {
+        provider.models = chosen_models(models, template);
+    }
+    if table.default_model.is_some() {
+        provider.default_model = table.default_model;
+    }
+    provider.profile.extend(table.profile);
+    let key = key_source(table.key, &provider, config_dir, home);
+    Ok((provider, key))
+}
+
+/// A provider without a preset. Without a key and a word about it, it is taken to need none.
+fn bare(id: &str, table: &ProviderTable) -> Result<Provider, Wrong> {
+    let Some(kind) = table.kind else {
+        let wrong = Wrong::new("", "has neither `preset` nor `kind`");
+        return Err(match preset(id) {
+            Some(_) => wrong.hint(format!("add `preset = \"{id}\"`")),
+            None => wrong.hint("add `kind = \"chat\"` and `base_url`, or `preset`"),
+        });
+    };
+    if kind == Kind::Chat && table.base_url.is_none() {
+        return Err(Wrong::new("", "has no `base_url`")
+            .hint("give the URL that `/chat/completions` is appended to"));
+    }
+    Ok(Provider {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        kind,
+        base_url: String::new(),
+        auth: Auth::None,
+        headers: Vec::new(),
+        models: Vec::new(),
+        default_model: None,
+        profile: toml::Table::new(),
+        key_variable: None,
+        key_page: None,
+        preset: None,
+    })
+}
+
+/// The slash of `provider/model` must not be in the name, nor anything that makes the name hard to type.
+fn check_id(id: &str) -> Result<(), Wrong> {
+    let legal = !id.is_empty()
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if legal {
+        Ok(())
+    } else {
+        Err(Wrong::new(
+            "",
+            "a provider's name has letters, digits, `-`, `_` and `.` only",
+        ))
+    }
+}
+
+fn find_preset(id: &str) -> Result<&'static Preset, Wrong> {
+    preset(id).ok_or_else(|| {
+        let known = || presets().iter().map(|preset| preset.id.as_str());
+        let wrong = Wrong::new("preset", format!("there is no preset `{id}`"));
+        match nearest(id, known()) {
+            Some(meant) => wrong.hint(format!("did you mean `{meant}`?")),
+            None => wrong.hint(format!("there are {}", quoted(known()))),
+        }
+    })
+}
+
+/// Headers that belong to the connection or to us; setting them would break requests in ways that are hard to find.
+const OWN_HEADERS: &[&str] = &[
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "transfer-encoding",
+];
+
+fn check_header(name: &str, value: &str) -> Result<(), Wrong> {
+    let legal_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    if !legal_name {
+        return Err(Wrong::new(
+            "headers",
+            format!("`{name}` cannot be a header's name"),
+        ));
+    }
+    if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+        return Err(Wrong::new("headers", format!("`{name}` cannot be set")));
+    }
+    if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err(Wrong::new(
+            "headers",
+            format!("the value of `{name}` has characters that no header can hold"),
+        ));
+    }
+    Ok(())
+}
+
+/// The user's list stands in place of the preset's. A name alone keeps what the preset knows about that model.
+fn chosen_models(models: Vec<Model>, template: Option<&Preset>) -> Vec<Arc<Model>> {
+    let known = |model: &Model| {
+        let template = template?;
+        let only_named = *model == Model::named(&model.id);
+        let known = template.models.iter().find(|known| known.id == model.id)?;
+        only_named.then(|| known.clone())
+    };
+    models
+        .into_iter()
+        .map(|model| Arc::new(known(&model).unwrap_or(model)))
+        .collect()
+}
+
+fn key_source(
+    form: Option<KeyForm>,
+    provider: &Provider,
+    config_dir: &Path,
+    home: Option<&Path>,
+) -> KeySource {
+    match form {
+        Some(KeyForm::Literal(key)) => KeySource::Literal(key),
+        Some(KeyForm::Env(name)) => KeySource::Env(name),
+        Some(KeyForm::File(path)) => KeySource::File(expand(&path, config_dir, home)),
+        Some(KeyForm::Command(command)) => KeySource::Command(command),
+        None => usual_key_source(provider),
+    }
+}
+
+/// Where the key of a provider is when nobody says: in its usual variable.
+pub(crate) fn usual_key_source(provider: &Provider) -> KeySource {
+    match (&provider.auth, &provider.key_variable) {
+        (Auth::None, _) => KeySource::None,
+        (Auth::Bearer | Auth::Header { .. }, Some(name)) => KeySource::Env(name.clone()),
+        (Auth::Bearer | Auth::Header { .. }, None) => {
+            KeySource::Env(conventional_variable(&provider.id))
+        }
+    }
+}
+
+/// `my-house` keeps its key in `MY_HOUSE_API_KEY`.
+fn conventional_variable(id: &str) -> String {
+    let stem: String = id
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("{stem}_API_KEY")
+}
+
+/// `~/` is the home folder; other relative paths start at the settings file.
+fn expand(path: &Path, config_dir: &Path, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => config_dir.join(path),
+    }
+}
