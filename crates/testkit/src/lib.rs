@@ -1,1 +1,52 @@
-//! Scripted upstreams, temporary homes and drivers for real clients; for tests only.
+//! What the tests of the whole program need: providers that misbehave on purpose, and drivers for real programs.
+//!
+//! [`ScriptedUpstream`] is a provider that answers from a script of [`Reply`]s, byte by byte if asked, and remembers what it
+//! received. [`Call`] is an HTTP client that shows what the wire carried. [`TempHome`] keeps the programs under test away from
+//! the user's files, [`Gateway`] starts the real `polywire`, [`CodexCli`] the real Codex, [`Terminal`] a program with a screen.
+//!
+//! Tests wait for states: every wait here ends as soon as the state is there, and fails the test after [`DEADLINE`].
+//! Nothing here is built into the product, so that failing means panicking, which is what a test wants.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::print_stderr,
+    reason = "this crate serves tests only: what goes wrong fails the test that asked"
+)]
+
+mod chat;
+mod client;
+mod codex;
+mod gateway;
+mod home;
+mod http1;
+mod process;
+mod reply;
+mod terminal;
+mod upstream;
+mod wait;
+
+pub use chat::{ChatStream, Tokens, answer};
+pub use client::{Answer, Call, Exchange, Sent, SseEvent};
+pub use codex::{CODEX_VERSION, CodexCli, CodexRun};
+pub use gateway::{Gateway, house_config, polywire};
+pub use home::{TempHome, Tree};
+pub use http1::Headers;
+pub use process::{Ended, Running};
+pub use reply::{Framing, Gate, Reply, Step};
+pub use terminal::Terminal;
+pub use upstream::{Received, ScriptedUpstream};
+pub use wait::{DEADLINE, within};
+
+/// A picture of four red pixels, as a PNG file.
+pub const RED_PNG: &[u8] = &[
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
+    0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x02, 0x08, 0x02, 0x00, 0x00, 0x00, 0xfd, 0xd4, 0x9a,
+    0x73, 0x00, 0x00, 0x00, 0x10, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0x38, 0x21, 0x27, 0x07,
+    0x44, 0x0c, 0x10, 0x0a, 0x00, 0x1f, 0x26, 0x04, 0x11, 0x4a, 0x8e, 0x8d, 0x20, 0x00, 0x00, 0x00,
+    0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82,
+];
+
+/// [`RED_PNG`] in base64, as data URLs and MCP results carry it.
+pub const RED_PNG_BASE64: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR42mM4IScHRAwQCgAfJgQRSo6NIAAAAABJRU5ErkJggg==";
