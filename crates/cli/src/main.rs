@@ -1,1 +1,81 @@
-fn main() {}
+//! The polywire program. One file per command; errors end with a hint; exit codes are the shell's business.
+
+mod codex;
+mod configuration;
+mod demo;
+mod demo_client;
+mod logging;
+mod run;
+mod running;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use polywire_settings::Overrides;
+
+/// Any coding agent, any model, on your own machine.
+#[derive(Parser)]
+#[command(name = "polywire", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Clone)]
+struct Common {
+    /// The settings file [default: `polywire/config.toml` in the folder for settings]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log, such as `info` or `polywire_gateway=debug`
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play one real turn through the gateway on the built-in demo provider, then keep serving
+    Demo(demo::DemoArguments),
+    /// Launch a coding client on a provider, without changing any of its files
+    Run(run::RunArguments),
+    /// Run the gateway in the foreground
+    Serve(serve::ServeArguments),
+    /// Show the gateway's token, which its clients must send
+    Token,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match runtime().and_then(|runtime| runtime.block_on(command(arguments))) {
+        Ok(code) => code,
+        Err(error) => {
+            logging::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread moves every turn. Translating an event costs less than waking another thread for it, and a turn that never
+/// changes threads needs no locks on its way; measured in docs/performance.md.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}
+
+async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let overrides = Overrides {
+        config: arguments.common.config,
+        log: arguments.common.log,
+        ..Overrides::default()
+    };
+    match arguments.command {
+        Command::Demo(demo) => demo::demo(demo, overrides).await,
+        Command::Run(run) => run::run(run, overrides).await,
+        Command::Serve(serve) => serve::serve(serve, overrides).await,
+        Command::Token => configuration::show_token(&overrides),
+    }
+}

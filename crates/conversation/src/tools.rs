@@ -133,7 +133,11 @@ impl<'r> Collected<'r> {
                     first.namespace_description = description.as_ref();
                 }
             }
-            single => self.add_single(single, None, with_deferred, place),
+            Tool::Function(_)
+            | Tool::Freeform { .. }
+            | Tool::Search { .. }
+            | Tool::Hosted { .. }
+            | Tool::Unknown { .. } => self.add_single(tool, None, with_deferred, place),
         }
     }
 

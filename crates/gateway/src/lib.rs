@@ -1,1 +1,17 @@
-//! The turn: joins dialects, plan and upstream; knows no web framework.
+//! The turn: joins dialects, plan and upstream. Knows no web framework and no vendor.
+//!
+//! Start with [`turn::run`], which reads as the life of a request does, then [`answer`], where the stream flows.
+
+pub mod answer;
+mod client;
+mod endpoint;
+mod fault;
+pub mod limits;
+mod read;
+mod settle;
+mod state;
+pub mod turn;
+
+pub use client::{Client, ClientDialect};
+pub use endpoint::ConfigurationError;
+pub use state::{Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Variables};

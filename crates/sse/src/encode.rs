@@ -43,6 +43,11 @@ impl FrameBuffer {
         self.bytes.len()
     }
 
+    /// Forgets what was written so far.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// Takes what was written so far, leaving the buffer empty.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)

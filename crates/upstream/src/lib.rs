@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 pub use connect::Connector;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+pub use hyper::Error as BodyError;
 pub use hyper::body::Incoming;
 
 /// How long a connection may take to be made, TLS included. Longer than any healthy network needs.

@@ -1,0 +1,111 @@
+//! The Codex CLI as a program to launch: where it is, and the overrides that point it at the gateway.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The variable that carries the gateway's token to Codex. Not an override on the command line: other users of the machine can
+/// read those.
+pub(crate) const TOKEN_VARIABLE: &str = "POLYWIRE_CODEX_TOKEN";
+
+/// The provider id under which Codex knows the gateway. Its name must be neither `OpenAI` nor `Azure`, which make Codex ask for
+/// remote compaction and send private item metadata (observed with Codex 0.169).
+const PROVIDER: &str = "polywire";
+
+/// Finds the program: the path that was given, else the first `codex` of the search path.
+pub(crate) fn find(
+    given: Option<&Path>,
+    search_path: Option<&OsString>,
+) -> anyhow::Result<PathBuf> {
+    if let Some(given) = given {
+        anyhow::ensure!(
+            given.is_file(),
+            "there is no program at {}\nhint: `--codex` takes the path of the Codex CLI",
+            given.display()
+        );
+        return Ok(given.to_owned());
+    }
+    let folders = search_path.map(std::env::split_paths).into_iter().flatten();
+    let mut candidates = folders.map(|folder| folder.join("codex"));
+    candidates.find(|path| is_program(path)).ok_or_else(|| {
+        anyhow::anyhow!(
+            "the Codex CLI was not found on the search path\nhint: install it with `npm install -g @openai/codex`, or give its path with `--codex PATH`"
+        )
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// The `-c` overrides that make Codex use the gateway for this run. Nothing is written anywhere.
+///
+/// The catalog address names the model, so that Codex knows it even when no provider lists it.
+pub(crate) fn overrides(gateway: SocketAddr, model: &str) -> Vec<String> {
+    let base_url = format!("http://{gateway}/v1");
+    let catalog_url = format!("{base_url}/models?model={}", percent_encoded(model));
+    let provider = format!(
+        "model_providers.{PROVIDER}={{name=\"polywire\",base_url=\"{base_url}\",model_catalog_url=\"{catalog_url}\",\
+         env_key=\"{TOKEN_VARIABLE}\",wire_api=\"responses\",supports_websockets=false,\
+         capabilities={{remote_compaction=\"unsupported\"}}}}"
+    );
+    [
+        format!("model_provider={PROVIDER}"),
+        provider,
+        format!("model={}", toml_string(model)),
+    ]
+    .into_iter()
+    .flat_map(|value| ["-c".to_owned(), value])
+    .collect()
+}
+
+fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else if write!(encoded, "%{byte:02X}").is_err() {
+            // Writing to a string does not fail.
+            return encoded;
+        }
+    }
+    encoded
+}
+
+fn toml_string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_are_toml_and_name_the_model() {
+        let overrides = overrides("127.0.0.1:4891".parse().unwrap(), "zai/glm \"5\"");
+        let pairs: Vec<&[String]> = overrides.chunks(2).collect();
+        assert!(pairs.iter().all(|pair| pair[0] == "-c"));
+        assert_eq!(pairs[0][1], "model_provider=polywire");
+        assert!(pairs[1][1].contains("models?model=zai%2Fglm%20%225%22"));
+        assert_eq!(pairs[2][1], r#"model="zai/glm \"5\"""#);
+    }
+
+    #[test]
+    fn a_missing_program_gets_a_hint() {
+        let missing = find(Some(Path::new("/no/such/codex")), None).unwrap_err();
+        assert!(missing.to_string().contains("--codex"), "{missing}");
+        let missing = find(None, Some(&OsString::from("/no/such/folder"))).unwrap_err();
+        assert!(missing.to_string().contains("npm install"), "{missing}");
+    }
+}

@@ -1,0 +1,95 @@
+//! From settings to a gateway: loading, reloading, the token.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use polywire_credentials::{Secret, ensure_token};
+use polywire_gateway::{Configuration, ConfigurationSource, Gateway};
+use polywire_server::{Access, App};
+use polywire_settings::{AuthMode, Overrides, ProcessEnvironment, Settings, Watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::logging::{note, say};
+
+/// Reads the settings.
+pub(crate) fn load(overrides: &Overrides) -> anyhow::Result<Settings> {
+    Ok(polywire_settings::load(overrides, &ProcessEnvironment)?)
+}
+
+/// Tells what the settings have to warn of.
+pub(crate) fn tell_warnings(settings: &Settings) {
+    for warning in &settings.warnings {
+        note(format_args!("warning: {warning}"));
+    }
+}
+
+/// The token that clients must send: the one of the environment, else the one that was made on first start. `None` when the
+/// settings ask for none.
+pub(crate) fn token(settings: &Settings) -> anyhow::Result<Option<Secret>> {
+    match (settings.server.auth, &settings.token) {
+        (AuthMode::None, _) => Ok(None),
+        (AuthMode::Token, Some(token)) => Ok(Some(token.clone())),
+        (AuthMode::Token, None) => Ok(Some(ensure_token(&settings.paths.token_file)?)),
+    }
+}
+
+/// `polywire token`.
+pub(crate) fn show_token(overrides: &Overrides) -> anyhow::Result<ExitCode> {
+    match token(&load(overrides)?)? {
+        Some(token) => say(token.reveal()),
+        None => note("the settings say `auth = \"none\"`: clients need no token"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A gateway with these settings, which follows their files.
+pub(crate) fn app(
+    settings: &Settings,
+    overrides: &Overrides,
+    token: Option<Secret>,
+    stop: CancellationToken,
+) -> anyhow::Result<Arc<App>> {
+    let source = WatchedSettings {
+        watch: Mutex::new(Watch::new(&settings.paths)),
+        overrides: overrides.clone(),
+    };
+    let gateway = Gateway::new(configuration(settings.clone()), Box::new(source))
+        .context("the settings cannot be used")?;
+    Ok(Arc::new(App {
+        gateway,
+        access: Access::new(settings.server.listen, token),
+        stop,
+    }))
+}
+
+/// What of the settings the gateway needs.
+pub(crate) fn configuration(settings: Settings) -> Configuration {
+    Configuration {
+        catalog: settings.catalog.clone(),
+        keys: settings.keys.clone(),
+        variables: Arc::new(move |name| settings.variable(name)),
+    }
+}
+
+/// Reads the settings again when their files change. Address, token and log stay as they were: they belong to the running
+/// process.
+struct WatchedSettings {
+    watch: Mutex<Watch>,
+    overrides: Overrides,
+}
+
+impl ConfigurationSource for WatchedSettings {
+    fn changed(&self) -> Option<Result<Configuration, String>> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if !watch.changed() {
+            return None;
+        }
+        let settings = polywire_settings::load(&self.overrides, &ProcessEnvironment);
+        Some(
+            settings
+                .map(configuration)
+                .map_err(|error| error.to_string()),
+        )
+    }
+}

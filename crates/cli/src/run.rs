@@ -1,0 +1,217 @@
+//! `polywire run CLIENT`: a coding client on a provider, with none of its files changed.
+
+use std::fs::OpenOptions;
+use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use polywire_credentials::Secret;
+use polywire_plan::Target;
+use polywire_settings::{Overrides, Settings};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{codex, configuration, logging, running};
+
+/// A log larger than this is begun anew.
+const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// The client to launch
+    client: ClientName,
+    /// The provider to use [default: the default provider of the settings]
+    #[arg(short, long)]
+    provider: Option<String>,
+    /// The model to use [default: the provider's default model]
+    #[arg(short, long)]
+    model: Option<String>,
+    /// Where the Codex CLI is [default: the first `codex` of the search path]
+    #[arg(long, value_name = "PATH")]
+    codex: Option<PathBuf>,
+    /// Arguments for the client
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ClientName {
+    /// The Codex CLI
+    Codex,
+}
+
+/// A gateway to point the client at.
+struct Served {
+    address: SocketAddr,
+    token: Option<Secret>,
+    /// Stops the gateway that was started for this run; a running one is left alone.
+    stop: Option<CancellationToken>,
+}
+
+pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
+    let ClientName::Codex = arguments.client;
+    let program = codex::find(
+        arguments.codex.as_deref(),
+        std::env::var_os("PATH").as_ref(),
+    )?;
+    let overrides = Overrides {
+        default_provider: arguments.provider.clone(),
+        ..overrides
+    };
+    let settings = configuration::load(&overrides)?;
+    configuration::tell_warnings(&settings);
+    let model = wanted_model(&arguments, &settings)?;
+    let target = usable_target(&model, &settings).await?;
+    log_to_state(&settings)?;
+    let served = gateway_for(&target, &settings, &overrides).await?;
+    let status = launch(&program, &arguments.arguments, &model, &served).await;
+    if let Some(stop) = &served.stop {
+        stop.cancel();
+    }
+    Ok(exit_code(status?))
+}
+
+/// The name under which the gateway serves what was asked for: always with the provider in front, so that a model of the same
+/// name elsewhere, or one that Codex knows itself, is not meant.
+fn wanted_model(arguments: &RunArguments, settings: &Settings) -> anyhow::Result<String> {
+    match (&arguments.provider, &arguments.model) {
+        (Some(provider), Some(model)) => {
+            let prefixed = model.strip_prefix(&format!("{provider}/")).unwrap_or(model);
+            Ok(format!("{provider}/{prefixed}"))
+        }
+        (Some(provider), None) => named(&format!("{provider}/"), settings),
+        (None, Some(model)) => Ok(model.clone()),
+        (None, None) => named("", settings).context(
+            "no provider was named and the settings name no default\nhint: `polywire run codex -p PROVIDER -m MODEL`, or `-p demo` to try it without a key",
+        ),
+    }
+}
+
+fn named(model: &str, settings: &Settings) -> anyhow::Result<String> {
+    let targets = polywire_plan::targets(model, &settings.catalog)?;
+    let target = targets.first().context("no model serves this name")?;
+    Ok(format!("{}/{}", target.provider.id, target.upstream_model))
+}
+
+/// The target that would serve the model, if it has what it needs. Better found now than in the middle of the client's first
+/// turn.
+async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
+    let targets = polywire_plan::targets(model, &settings.catalog)?;
+    let target = targets
+        .into_iter()
+        .next()
+        .context("no model serves this name")?;
+    let provider = &target.provider.id;
+    settings.key(provider).await.map_err(|error| {
+        anyhow::anyhow!(
+            "there is no key for provider `{provider}`: {error}\nhint: {}",
+            settings.key_hint(provider)
+        )
+    })?;
+    Ok(target)
+}
+
+/// The terminal belongs to the client, so the gateway's log goes to a file.
+fn log_to_state(settings: &Settings) -> anyhow::Result<()> {
+    let folder = &settings.paths.state_dir;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("the folder {} could not be made", folder.display()))?;
+    let path = folder.join("run.log");
+    let too_long = path.metadata().is_ok_and(|file| file.len() > LOG_BYTES_MAX);
+    let file = OpenOptions::new()
+        .create(true)
+        .append(!too_long)
+        .write(true)
+        .truncate(too_long)
+        .open(&path)
+        .with_context(|| format!("the log {} could not be opened", path.display()))?;
+    logging::log_to_file(settings.log.as_deref(), "info", file)
+}
+
+/// The gateway that runs, if it serves this target; else one of our own, on a port of its own, which lives as long as the
+/// client. Its own port, so that it takes none from a gateway that is started later and shared.
+async fn gateway_for(
+    target: &Target,
+    settings: &Settings,
+    overrides: &Overrides,
+) -> anyhow::Result<Served> {
+    let address = settings.server.listen;
+    let token = configuration::token(settings)?;
+    let same_settings = overrides.config.is_none();
+    if same_settings && running::serves_provider(address, token.as_ref(), &target.provider.id).await
+    {
+        return Ok(Served {
+            address,
+            token,
+            stop: None,
+        });
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let token = Secret::new(format!("pw-{:032x}", rand::random::<u128>()));
+    let stop = CancellationToken::new();
+    let app = configuration::app(settings, overrides, Some(token.clone()), stop.clone())?;
+    let tasks = app.gateway.tasks.clone();
+    tasks.spawn(polywire_server::serve(listener, app, stop.clone()));
+    Ok(Served {
+        address,
+        token: Some(token),
+        stop: Some(stop),
+    })
+}
+
+async fn launch(
+    program: &PathBuf,
+    arguments: &[String],
+    model: &str,
+    served: &Served,
+) -> anyhow::Result<ExitStatus> {
+    let token = served.token.as_ref().map_or("none", Secret::reveal);
+    let child = Command::new(program)
+        .args(codex::overrides(served.address, model))
+        .args(arguments)
+        .env(codex::TOKEN_VARIABLE, token)
+        .spawn()
+        .with_context(|| format!("{} could not be started", program.display()))?;
+    wait_for(child).await
+}
+
+/// Waits for the client. An interrupt at the terminal reaches the client by itself and is its own to handle; without a terminal
+/// it is passed on, as a request to end always is.
+async fn wait_for(mut child: Child) -> anyhow::Result<ExitStatus> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let at_terminal = std::io::stdin().is_terminal();
+    loop {
+        let passed_on = tokio::select! {
+            status = child.wait() => return Ok(status?),
+            _ = interrupt.recv() => {
+                if at_terminal {
+                    continue;
+                }
+                nix::sys::signal::Signal::SIGINT
+            }
+            _ = terminate.recv() => nix::sys::signal::Signal::SIGTERM,
+            _ = hang_up.recv() => nix::sys::signal::Signal::SIGHUP,
+        };
+        if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), passed_on)?;
+        }
+    }
+}
+
+/// The client's own exit code; death by a signal is told as shells do.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

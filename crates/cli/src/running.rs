@@ -1,0 +1,70 @@
+//! Whether a gateway runs already, and whether it can be used.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use polywire_credentials::Secret;
+use polywire_upstream::Upstream;
+
+/// How long a gateway on this machine may take to answer a question. It takes a millisecond; another program on that port may
+/// never answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most bytes of such an answer. A list of a thousand models is below 2 MB.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Whether polywire answers at this address.
+pub(crate) async fn is_polywire(address: SocketAddr) -> bool {
+    match get(address, "/health", None).await {
+        Some((StatusCode::OK, body)) => {
+            let health: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            health["service"] == "polywire"
+        }
+        Some(_) | None => false,
+    }
+}
+
+/// Whether polywire answers at this address, takes our token, and lists a provider.
+pub(crate) async fn serves_provider(
+    address: SocketAddr,
+    token: Option<&Secret>,
+    provider: &str,
+) -> bool {
+    if !is_polywire(address).await {
+        return false;
+    }
+    let Some((StatusCode::OK, body)) = get(address, "/v1/models", token).await else {
+        return false;
+    };
+    let models: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let prefix = format!("{provider}/");
+    let listed = models["data"].as_array().into_iter().flatten();
+    listed
+        .filter_map(|model| model["id"].as_str())
+        .any(|id| id.starts_with(&prefix))
+}
+
+async fn get(
+    address: SocketAddr,
+    path: &str,
+    token: Option<&Secret>,
+) -> Option<(StatusCode, Bytes)> {
+    let mut request = Request::get(format!("http://{address}{path}"));
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {}", token.reveal()));
+    }
+    let request = request.body(Full::default()).ok()?;
+    let answer = async {
+        let response = Upstream::new().send(request).await.ok()?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .ok()?;
+        Some((status, body.to_bytes()))
+    };
+    tokio::time::timeout(ANSWER_TIMEOUT, answer).await.ok()?
+}

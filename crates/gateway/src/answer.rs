@@ -1,0 +1,359 @@
+//! The stream half of a turn: pulls events out of a source, pushes frames to the client, keeps the clocks.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use polywire_conversation::{Event, EventSink, Fault, FaultClass, StreamEnd, WriteStream};
+use polywire_demo_model::Step;
+use polywire_sse::FrameBuffer;
+use polywire_upstream::{BodyError, Incoming, root_cause};
+use tokio::time::{Duration, Instant, Sleep};
+
+use crate::limits::{HEARTBEAT_INTERVAL, IDLE_TIMEOUT, USAGE_WAIT, WRITE_BYTES_MAX};
+use crate::read::BodyReader;
+use crate::settle::Settlement;
+
+/// Where the events of an answer come from.
+pub enum Source {
+    /// A provider's HTTP answer.
+    Upstream {
+        /// The bytes. Dropping them closes the connection and so stops the provider.
+        body: Incoming,
+        /// What reads them.
+        reader: BodyReader,
+    },
+    /// The demo model's script.
+    Script {
+        /// Events and pauses.
+        steps: VecDeque<Step>,
+        /// The pause at the front has begun and the timer runs for it.
+        pausing: bool,
+    },
+    /// Nothing more will come.
+    Ended,
+}
+
+/// An answer on its way from its source to the client. Single-threaded state and no task of its own: whoever polls it, moves it.
+///
+/// Dropping it at any point stops the provider and settles the turn.
+pub struct Pump {
+    source: Source,
+    writer: Box<dyn WriteStream>,
+    out: FrameBuffer,
+    /// What is known of the turn.
+    pub settlement: Settlement,
+    /// Nothing has gone to the client yet, so a fault is kept for `plan` rather than written.
+    held_back: bool,
+    fault: Option<Fault>,
+    read_at: Instant,
+    written_at: Instant,
+    /// When the finish reason came, as long as the usage has not.
+    ending_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Pump {
+    /// An answer from `source`, held back until [`release`](Pump::release).
+    pub fn new(source: Source, writer: Box<dyn WriteStream>, settlement: Settlement) -> Self {
+        let now = Instant::now();
+        Self {
+            source,
+            writer,
+            out: FrameBuffer::new(),
+            settlement,
+            held_back: true,
+            fault: None,
+            read_at: now,
+            written_at: now,
+            ending_since: None,
+            timer: Box::pin(tokio::time::sleep_until(now + IDLE_TIMEOUT)),
+        }
+    }
+
+    /// Moves the answer until something of it can be shown or it is over.
+    ///
+    /// # Errors
+    /// The fault that ended it before anything could be shown.
+    pub async fn until_content(&mut self) -> Result<(), Fault> {
+        std::future::poll_fn(|cx| {
+            while !self.settlement.has_content() && !self.is_over() {
+                ready!(self.poll_source(cx));
+            }
+            Poll::Ready(())
+        })
+        .await;
+        self.fault.take().map_or(Ok(()), Err)
+    }
+
+    /// Moves the answer to its end and gives it as one body.
+    ///
+    /// # Errors
+    /// The fault that ended it.
+    pub async fn until_whole(&mut self) -> Result<Vec<u8>, Fault> {
+        std::future::poll_fn(|cx| {
+            while !self.is_over() {
+                ready!(self.poll_source(cx));
+                // The whole answer is taken from the writer's memory at the end.
+                self.out.clear();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        match self.fault.take() {
+            Some(fault) => Err(fault),
+            None => Ok(self.writer.whole()),
+        }
+    }
+
+    /// From here on the answer goes to the client, faults included.
+    pub fn release(&mut self) {
+        self.held_back = false;
+    }
+
+    /// Whether the answer ended without any part in it.
+    pub fn is_empty(&self) -> bool {
+        self.is_over() && !self.settlement.has_content()
+    }
+
+    /// Takes back what is known of the turn, to make another attempt.
+    pub fn into_settlement(self) -> Settlement {
+        self.settlement
+    }
+
+    /// Gives the connection's rest, so that it can be read to its end and the connection used again.
+    pub fn take_rest(&mut self) -> Option<Incoming> {
+        match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Upstream { body, reader } if reader.is_done() => Some(body),
+            Source::Upstream { .. } | Source::Script { .. } | Source::Ended => None,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.source {
+            Source::Upstream { reader, .. } => reader.is_done(),
+            Source::Script { steps, .. } => steps.is_empty(),
+            Source::Ended => true,
+        }
+    }
+
+    /// Reads what the source has and writes it to the buffer. Pending when neither the source nor a clock has anything.
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.source {
+            Source::Ended => Poll::Ready(()),
+            Source::Script { .. } => self.poll_script(cx),
+            Source::Upstream { body, .. } => match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    self.upstream_read(frame);
+                    Poll::Ready(())
+                }
+                Poll::Pending => self.poll_clocks(cx),
+            },
+        }
+    }
+
+    fn upstream_read(&mut self, frame: Option<Result<Frame<Bytes>, BodyError>>) {
+        self.read_at = Instant::now();
+        match frame {
+            Some(Ok(frame)) => {
+                if let Ok(chunk) = frame.into_data() {
+                    self.with_reader(|reader, sink| reader.push(&chunk, sink));
+                    self.note_ending();
+                }
+            }
+            Some(Err(error)) => self.end(StreamEnd::Broken(cut(&error))),
+            None => self.end(StreamEnd::Closed),
+        }
+    }
+
+    fn end(&mut self, end: StreamEnd) {
+        self.with_reader(|reader, sink| reader.finish(end, sink));
+    }
+
+    fn note_ending(&mut self) {
+        if let Source::Upstream { reader, .. } = &self.source
+            && reader.is_ending()
+            && !reader.is_done()
+            && self.ending_since.is_none()
+        {
+            self.ending_since = Some(self.read_at);
+            let due = self.next_due();
+            self.timer.as_mut().reset(due);
+        }
+    }
+
+    fn with_reader(&mut self, read: impl FnOnce(&mut BodyReader, &mut dyn EventSink)) {
+        let mut tap = Tap {
+            writer: &mut *self.writer,
+            out: &mut self.out,
+            settlement: &mut self.settlement,
+            held_back: self.held_back,
+            fault: &mut self.fault,
+        };
+        if let Source::Upstream { reader, .. } = &mut self.source {
+            read(reader, &mut tap);
+        }
+    }
+
+    fn poll_script(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Source::Script { steps, pausing } = &mut self.source else {
+            return Poll::Ready(());
+        };
+        if let Some(Step::Pause(pause)) = steps.front() {
+            if !std::mem::replace(pausing, true) {
+                self.timer.as_mut().reset(Instant::now() + *pause);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            *pausing = false;
+        }
+        if let Some(Step::Event(event)) = steps.pop_front() {
+            let mut tap = Tap {
+                writer: &mut *self.writer,
+                out: &mut self.out,
+                settlement: &mut self.settlement,
+                held_back: self.held_back,
+                fault: &mut self.fault,
+            };
+            tap.event(event);
+        }
+        Poll::Ready(())
+    }
+
+    /// When the next clock strikes: a heartbeat is due, the provider was silent for too long, or the usage does not come.
+    fn next_due(&self) -> Instant {
+        let mut due = self.read_at + IDLE_TIMEOUT;
+        if !self.held_back {
+            due = due.min(self.written_at + HEARTBEAT_INTERVAL);
+        }
+        if let Some(since) = self.ending_since {
+            due = due.min(since + USAGE_WAIT);
+        }
+        due
+    }
+
+    /// The timer is set to a moment at or before the next due one and moved only when it strikes, because every chunk moves
+    /// the due moment and setting a timer costs more than translating a chunk.
+    fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.next_due();
+        if self.timer.deadline() > due {
+            self.timer.as_mut().reset(due);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        let now = Instant::now();
+        if self
+            .ending_since
+            .is_some_and(|since| now >= since + USAGE_WAIT)
+        {
+            self.end(StreamEnd::Closed);
+        } else if now >= self.read_at + IDLE_TIMEOUT {
+            self.end(StreamEnd::Broken(silent(IDLE_TIMEOUT)));
+        } else if !self.held_back && now >= self.written_at + HEARTBEAT_INTERVAL {
+            self.writer.heartbeat(&mut self.out);
+            self.written_at = now;
+        }
+        let due = self.next_due();
+        self.timer.as_mut().reset(due);
+        Poll::Ready(())
+    }
+
+    /// The next piece of the answer for the client: all that is there, up to the limit.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while self.out.len() < WRITE_BYTES_MAX && !self.is_over() {
+            match self.poll_source(cx) {
+                Poll::Ready(()) => {}
+                Poll::Pending if self.out.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        if self.out.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.written_at = Instant::now();
+        Poll::Ready(Some(self.out.take().into()))
+    }
+}
+
+/// Sends each event to the writer, after the settlement has seen it.
+struct Tap<'p> {
+    writer: &'p mut dyn WriteStream,
+    out: &'p mut FrameBuffer,
+    settlement: &'p mut Settlement,
+    held_back: bool,
+    fault: &'p mut Option<Fault>,
+}
+
+impl EventSink for Tap<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        self.settlement.observe(&event);
+        if let Event::Fault(fault) = &event
+            && self.held_back
+        {
+            *self.fault = Some(fault.clone());
+            return;
+        }
+        if matches!(event, Event::Finish(_) | Event::Fault(_)) {
+            self.writer.tick(unix_seconds());
+        }
+        self.writer.push(event, self.out);
+    }
+}
+
+/// The answer as the body of an HTTP response.
+pub struct AnswerBody {
+    pump: Pump,
+    drain: Drain,
+}
+
+/// Takes the rest of a finished provider answer, to read it to its end.
+pub type Drain = Box<dyn Fn(Incoming) + Send>;
+
+impl AnswerBody {
+    /// A body that moves `pump` as the client reads.
+    pub fn new(pump: Pump, drain: Drain) -> Self {
+        Self { pump, drain }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = ready!(self.pump.poll_piece(cx));
+        if piece.is_none()
+            && let Some(rest) = self.pump.take_rest()
+        {
+            (self.drain)(rest);
+        }
+        Poll::Ready(piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+/// Seconds since 1970, for time stamps.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+fn cut(error: &(dyn std::error::Error + 'static)) -> Fault {
+    Fault::new(
+        FaultClass::NetworkCut,
+        "the provider's answer broke off before its end",
+    )
+    .with_detail(root_cause(error))
+}
+
+fn silent(limit: Duration) -> Fault {
+    Fault::new(
+        FaultClass::Timeout,
+        format!("the provider sent nothing for {} s", limit.as_secs()),
+    )
+}

@@ -1,0 +1,83 @@
+//! The client's side of a turn: its dialect, and which client it is.
+
+use polywire_conversation::{Fault, Request, WriteStream};
+use polywire_dialect_responses as responses;
+
+pub use responses::Client;
+
+/// The protocol that a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientDialect {
+    /// OpenAI Responses.
+    Responses,
+}
+
+/// A request as its client sent it, read into the neutral model.
+pub struct Decoded<'a> {
+    /// The request.
+    pub request: Request<'a>,
+    echo: responses::Echo,
+}
+
+impl ClientDialect {
+    /// The name used in logs and receipts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ClientDialect::Responses => "responses",
+        }
+    }
+
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// A [`Fault`] that names the place in the body.
+    pub fn parse(self, body: &[u8], client: Client) -> Result<Decoded<'_>, Fault> {
+        match self {
+            ClientDialect::Responses => {
+                let parsed = responses::parse(body, client)?;
+                Ok(Decoded {
+                    request: parsed.request,
+                    echo: parsed.echo,
+                })
+            }
+        }
+    }
+
+    /// An error body in the shape that the client knows.
+    pub fn render_error(self, fault: &Fault) -> Vec<u8> {
+        match self {
+            ClientDialect::Responses => responses::render_error(fault),
+        }
+    }
+
+    /// The HTTP status that tells the client of a fault.
+    pub fn http_status(self, fault: &Fault) -> u16 {
+        match self {
+            ClientDialect::Responses => responses::http_status(fault),
+        }
+    }
+
+    /// Whether a fault is told inside a stream that itself succeeds, rather than by an HTTP status.
+    ///
+    /// Codex repeats a request up to thirty times on 401, 403, 404 and 5xx, and shows no word of the body; the same fault inside
+    /// a stream is shown verbatim and repeated only where that helps. 429 it understands best as a status.
+    pub fn tells_in_stream(self, client: Client, fault: &Fault) -> bool {
+        match self {
+            ClientDialect::Responses => client == Client::Codex && fault.status != 429,
+        }
+    }
+}
+
+impl Decoded<'_> {
+    /// A writer for the answer.
+    pub fn writer(&self, turn_id: &str, client: Client, unix_seconds: u64) -> Box<dyn WriteStream> {
+        Box::new(responses::ResponsesWriter::new(responses::WriterOptions {
+            response_id: format!("resp_{turn_id}"),
+            created_at: unix_seconds,
+            model: self.request.model.clone().into_owned(),
+            client,
+            echo: self.echo.clone(),
+            output_tokens_max: self.request.output_tokens_max,
+        }))
+    }
+}

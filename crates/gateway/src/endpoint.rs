@@ -1,0 +1,396 @@
+//! A provider made ready for use: its address, its key, its wire habits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use polywire_catalog::{Auth, Kind, Provider};
+use polywire_conversation::{Fault, FaultClass, Ledger, Loss, Origin, Request, Retry};
+use polywire_credentials::{KeySource, Secret};
+use polywire_demo_model as demo_model;
+use polywire_dialect_chat as chat;
+use polywire_plan::Target;
+use polywire_upstream::{HeaderMap, HeaderName, HeaderValue, Incoming, Response, Upstream, Uri};
+use tokio::sync::Mutex;
+
+use crate::answer::Source;
+use crate::fault::not_sent;
+use crate::limits::{DRAIN_TIMEOUT, WHOLE_BYTES_MAX};
+use crate::read::BodyReader;
+use crate::state::Variables;
+
+/// Who we are to providers.
+const USER_AGENT: &str = concat!("polywire/", env!("CARGO_PKG_VERSION"));
+
+/// A setting of a provider that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("provider `{provider}`: {problem}")]
+pub struct ConfigurationError {
+    /// The provider's id.
+    pub provider: String,
+    /// What is wrong with which setting.
+    pub problem: String,
+}
+
+/// A provider made ready for use.
+pub struct Endpoint {
+    provider: Arc<Provider>,
+    wire: Wire,
+    key: Key,
+}
+
+/// What is spoken to the provider.
+enum Wire {
+    Chat(Box<ChatWire>),
+    Demo,
+}
+
+/// A provider that speaks Chat Completions.
+struct ChatWire {
+    url: Uri,
+    /// What every request carries, but for the key.
+    headers: HeaderMap,
+    profile: chat::Profile,
+    /// Profiles of models that differ from their provider's.
+    by_model: HashMap<String, chat::Profile>,
+}
+
+/// A key that is looked up when it is first needed and kept until it is refused.
+struct Key {
+    source: KeySource,
+    variables: Variables,
+    known: Mutex<Option<Secret>>,
+}
+
+/// A request as the provider takes it.
+pub struct Encoded {
+    /// What goes to the provider.
+    pub outgoing: Outgoing,
+    /// What could not be carried.
+    pub losses: Vec<Loss>,
+}
+
+/// What goes to a provider, and what is needed to read the answer.
+pub enum Outgoing {
+    /// A Chat Completions body.
+    Chat {
+        /// The body.
+        body: Vec<u8>,
+        /// What was lowered in it.
+        ledger: Ledger,
+    },
+    /// The demo model's whole answer.
+    Demo(Vec<demo_model::Step>),
+}
+
+impl Endpoint {
+    /// Prepares a provider.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] when its address, headers or profile cannot be used.
+    pub fn new(
+        provider: &Arc<Provider>,
+        key: KeySource,
+        variables: &Variables,
+    ) -> Result<Self, ConfigurationError> {
+        let wire = match provider.kind {
+            Kind::Demo => Wire::Demo,
+            Kind::Chat => chat_wire(provider)
+                .map(|wire| Wire::Chat(Box::new(wire)))
+                .map_err(|problem| ConfigurationError {
+                    provider: provider.id.clone(),
+                    problem,
+                })?,
+        };
+        Ok(Self {
+            provider: Arc::clone(provider),
+            wire,
+            key: Key {
+                source: key,
+                variables: Arc::clone(variables),
+                known: Mutex::new(None),
+            },
+        })
+    }
+
+    /// The provider's id.
+    pub fn provider_id(&self) -> &str {
+        &self.provider.id
+    }
+
+    /// Puts a request into the provider's form.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the request asks for something that cannot be left out.
+    pub fn encode(&self, request: &Request<'_>, target: &Target) -> Result<Encoded, Fault> {
+        match &self.wire {
+            Wire::Demo => Ok(Encoded {
+                outgoing: Outgoing::Demo(demo_model::answer(request)),
+                losses: Vec::new(),
+            }),
+            Wire::Chat(wire) => {
+                let by_model = wire.by_model.get(&target.upstream_model);
+                let profile = by_model.unwrap_or(&wire.profile);
+                // A model that nobody has described is given the benefit of the doubt.
+                let accepts_images = target.model.as_ref().is_none_or(|model| model.images);
+                let rendered =
+                    chat::render(request, &target.upstream_model, profile, accepts_images)?;
+                Ok(Encoded {
+                    outgoing: Outgoing::Chat {
+                        body: rendered.body,
+                        ledger: rendered.ledger,
+                    },
+                    losses: rendered.losses,
+                })
+            }
+        }
+    }
+
+    /// Sends a request and waits for the beginning of the answer. `seed` makes the ids that the answer may lack.
+    ///
+    /// # Errors
+    /// The [`Fault`] that the provider, the network or the key is to blame for.
+    pub async fn send(
+        &self,
+        outgoing: Outgoing,
+        upstream: &Upstream,
+        seed: &str,
+    ) -> Result<Source, Fault> {
+        match (outgoing, &self.wire) {
+            (Outgoing::Chat { body, ledger }, Wire::Chat(wire)) => {
+                let request = self.request(wire, body).await?;
+                let response = upstream.send(request).await.map_err(|error| {
+                    not_sent(self.provider_id(), &self.provider.base_url, &error)
+                })?;
+                let response = self.accepted(response).await?;
+                let reader = chat::ChatReader::new(Arc::new(ledger), seed);
+                Ok(Source::Upstream {
+                    body: response.into_body(),
+                    reader: BodyReader::new(Box::new(reader)),
+                })
+            }
+            (Outgoing::Demo(steps), _) => Ok(Source::Script {
+                steps: steps.into(),
+                pausing: false,
+            }),
+            (Outgoing::Chat { .. }, Wire::Demo) => Err(crate::fault::ours(
+                "a chat body cannot go to the demo model",
+            )),
+        }
+    }
+
+    async fn request(
+        &self,
+        wire: &ChatWire,
+        body: Vec<u8>,
+    ) -> Result<http::Request<Full<Bytes>>, Fault> {
+        let mut request = http::Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = wire.url.clone();
+        *request.headers_mut() = wire.headers.clone();
+        if let Some((name, value)) = self.authorization().await? {
+            request.headers_mut().insert(name, value);
+        }
+        Ok(request)
+    }
+
+    async fn authorization(&self) -> Result<Option<(HeaderName, HeaderValue)>, Fault> {
+        let (name, prefix) = match &self.provider.auth {
+            Auth::None => return Ok(None),
+            Auth::Bearer => (http::header::AUTHORIZATION, "Bearer "),
+            Auth::Header { name } => (header_name(name).map_err(crate::fault::ours)?, ""),
+        };
+        let Some(key) = self.key.get(&self.provider).await? else {
+            return Ok(None);
+        };
+        let value = HeaderValue::try_from(format!("{prefix}{}", key.reveal())).map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
+        match value {
+            Ok(value) => Ok(Some((name, value))),
+            Err(_) => Err(no_key(
+                &self.provider,
+                "its key holds characters that no HTTP header can carry",
+            )),
+        }
+    }
+
+    /// The answer if its status says success, else the fault that its body tells of.
+    async fn accepted(&self, response: Response<Incoming>) -> Result<Response<Incoming>, Fault> {
+        if let Some(encoding) = response.headers().get(http::header::CONTENT_ENCODING)
+            && encoding != "identity"
+        {
+            return Err(Fault::new(
+                FaultClass::Protocol,
+                format!(
+                    "provider `{}` sent a compressed answer ({encoding:?}), which was not asked for and is not read",
+                    self.provider_id()
+                ),
+            ));
+        }
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let retry_after = retry_after(response.headers());
+        let location = response.headers().get(http::header::LOCATION).cloned();
+        let body = tokio::time::timeout(
+            Duration::from_secs(10),
+            Limited::new(response.into_body(), WHOLE_BYTES_MAX).collect(),
+        );
+        // A body that cannot be read leaves the status to tell the fault.
+        let body = match body.await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) | Err(_) => Bytes::new(),
+        };
+        if status.is_redirection() {
+            return Err(redirected(
+                &self.provider,
+                status.as_u16(),
+                location.as_ref(),
+            ));
+        }
+        let fault = chat::read_error(status.as_u16(), retry_after, &body);
+        if fault.class == FaultClass::Auth {
+            self.key.forget().await;
+        }
+        Err(self.introduced(fault))
+    }
+
+    /// The fault with the provider's name in front of its words.
+    fn introduced(&self, mut fault: Fault) -> Fault {
+        fault.message = format!("provider `{}`: {}", self.provider_id(), fault.message);
+        fault
+    }
+}
+
+impl Key {
+    async fn get(&self, provider: &Provider) -> Result<Option<Secret>, Fault> {
+        let mut known = self.known.lock().await;
+        if known.is_none() {
+            let variables = &*self.variables;
+            *known = self
+                .source
+                .resolve(variables)
+                .await
+                .map_err(|error| no_key(provider, &error.to_string()))?;
+        }
+        Ok(known.clone())
+    }
+
+    /// The provider refused it: it may have been replaced at its source.
+    async fn forget(&self) {
+        *self.known.lock().await = None;
+    }
+}
+
+/// Reads the rest of a finished answer, so that its connection can serve another turn.
+pub(crate) async fn read_to_end(mut rest: Incoming) {
+    let to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
+    // Too slow: dropping the rest closes the connection, which is all that is left to do.
+    if tokio::time::timeout(DRAIN_TIMEOUT, to_end).await.is_err() {
+        tracing::trace!("a finished answer did not end in time");
+    }
+}
+
+fn chat_wire(provider: &Provider) -> Result<ChatWire, String> {
+    let url = format!("{}{}", provider.base_url, chat::PATH);
+    let url = Uri::try_from(&url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+    let profile = profile(&provider.profile, None)?;
+    let by_model = provider
+        .models
+        .iter()
+        .filter(|model| !model.profile.is_empty())
+        .map(|model| {
+            Ok((
+                model.id.clone(),
+                self::profile(&provider.profile, Some(&model.profile))?,
+            ))
+        })
+        .collect::<Result<_, String>>()?;
+    Ok(ChatWire {
+        url,
+        headers: headers(provider)?,
+        profile,
+        by_model,
+    })
+}
+
+fn profile(table: &toml::Table, over: Option<&toml::Table>) -> Result<chat::Profile, String> {
+    let mut table = table.clone();
+    table.extend(
+        over.into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone())),
+    );
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| format!("profile: {}", error.message()))
+}
+
+fn headers(provider: &Provider) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    let fixed = [
+        (http::header::CONTENT_TYPE, "application/json"),
+        (http::header::ACCEPT, "text/event-stream"),
+        (http::header::ACCEPT_ENCODING, "identity"),
+        (http::header::USER_AGENT, USER_AGENT),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in &provider.headers {
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
+        headers.insert(header_name(name)?, value);
+    }
+    Ok(headers)
+}
+
+fn header_name(name: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(name).map_err(|_| format!("`{name}` is no header name"))
+}
+
+/// `Retry-After` in seconds. The other form, a date, is not sent by any provider that we know of.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
+    let seconds: f64 = value.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn redirected(provider: &Provider, status: u16, location: Option<&HeaderValue>) -> Fault {
+    let to = location
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("elsewhere");
+    Fault {
+        retry: Retry::Elsewhere,
+        ..Fault::new(
+            FaultClass::Protocol,
+            format!(
+                "provider `{}` redirects {} to `{to}` (status {status}). hint: set `base_url` to the address it means",
+                provider.id, provider.base_url
+            ),
+        )
+    }
+}
+
+fn no_key(provider: &Provider, problem: &str) -> Fault {
+    let variable = provider.key_variable.as_deref();
+    let hint = match variable {
+        Some(variable) => format!("set {variable}, or `key` under [providers.{}]", provider.id),
+        None => format!("set `key` under [providers.{}]", provider.id),
+    };
+    Fault {
+        origin: Origin::Credentials,
+        ..Fault::new(
+            FaultClass::Auth,
+            format!(
+                "there is no key for provider `{}`: {problem}. hint: {hint}",
+                provider.id
+            ),
+        )
+    }
+}

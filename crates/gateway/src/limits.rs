@@ -1,0 +1,40 @@
+//! Every limit of the gateway, each with its reason.
+
+use std::time::Duration;
+
+/// The most bytes of a request body. A long Codex conversation is 1 to 4 MB; screenshots as data URLs make it ten times that.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The most bytes of one event from a provider. The largest seen are whole tool calls with a file in them, below 1 MB; Codex
+/// itself reads events of 3 MB.
+pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The most bytes of an answer that comes in one piece, error bodies included.
+pub const WHOLE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The most turns at work at a time. More than any person or team runs at once; a program gone wild is told to wait.
+pub const TURNS_MAX: usize = 4096;
+
+/// What a client is told to wait when there are too many turns.
+pub const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How long an answer is held back while nothing of it can be shown. Until then an early failure can still become a proper
+/// HTTP status, and another attempt can take its place.
+pub const COMMIT_HOLD: Duration = Duration::from_secs(15);
+
+/// The client hears something at least this often. Codex gives up after 300 s of silence, and proxies in between earlier.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long a provider may be silent in the middle of an answer. Any byte counts, comments included: some providers send
+/// nothing else for minutes while a queue moves.
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How long to wait for the usage once the finish reason is there. Providers send it in the next chunk or never.
+pub const USAGE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the rest of a finished answer may take. Reading it to its end keeps the connection for the next turn.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The most translated bytes that are handed to the client in one piece. Bounds the memory of a stream whose provider is
+/// faster than its client.
+pub const WRITE_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,154 @@
+//! What the gateway holds between turns: connections, the configuration in force, the tasks it has started.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use polywire_catalog::Catalog;
+use polywire_conversation::Fault;
+use polywire_credentials::{KeySource, Secret};
+use polywire_plan::Target;
+use polywire_upstream::{Incoming, Upstream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::answer::Drain;
+use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
+use crate::limits::TURNS_MAX;
+
+/// A provider, and where its key comes from.
+pub type Keys = std::collections::BTreeMap<String, KeySource>;
+
+/// Looks up an environment variable; the environment itself belongs to `settings`.
+pub type Variables = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
+
+/// What the gateway needs to know to serve turns.
+#[derive(Clone)]
+pub struct Configuration {
+    /// Providers, models, aliases, routes.
+    pub catalog: Catalog,
+    /// The key sources, by provider id.
+    pub keys: Keys,
+    /// Where key sources of the kind "variable" look.
+    pub variables: Variables,
+}
+
+/// Tells when the configuration has changed. Asked at the beginning of every turn, so it must be quick.
+pub trait ConfigurationSource: Send + Sync {
+    /// The new configuration, if there is one since the last call. A new one that cannot be read is an error text; the
+    /// old one then stays in force.
+    fn changed(&self) -> Option<Result<Configuration, String>>;
+}
+
+/// A configuration that never changes.
+pub struct Fixed;
+
+impl ConfigurationSource for Fixed {
+    fn changed(&self) -> Option<Result<Configuration, String>> {
+        None
+    }
+}
+
+/// The gateway: everything that outlives a turn.
+pub struct Gateway {
+    live: RwLock<Arc<Live>>,
+    source: Box<dyn ConfigurationSource>,
+    upstream: Upstream,
+    /// One permit per turn at work.
+    pub turns: Arc<Semaphore>,
+    /// Owns every task that is started; shutdown waits for it.
+    pub tasks: TaskTracker,
+}
+
+/// A configuration in force, prepared for use.
+pub struct Live {
+    catalog: Catalog,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Gateway {
+    /// A gateway with a configuration, and where a newer one comes from.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] names the provider and the setting that cannot be used.
+    pub fn new(
+        configuration: Configuration,
+        source: Box<dyn ConfigurationSource>,
+    ) -> Result<Arc<Self>, ConfigurationError> {
+        Ok(Arc::new(Self {
+            live: RwLock::new(Arc::new(Live::new(configuration)?)),
+            source,
+            upstream: Upstream::new(),
+            turns: Arc::new(Semaphore::new(TURNS_MAX)),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// The configuration in force, after a look whether a newer one is there. A newer one that is broken is logged and left
+    /// alone: turns go on with the old one.
+    pub fn live(&self) -> Arc<Live> {
+        if let Some(changed) = self.source.changed() {
+            let prepared =
+                changed.and_then(|new| Live::new(new).map_err(|error| error.to_string()));
+            match prepared {
+                Ok(live) => {
+                    tracing::info!("the changed configuration is in force");
+                    *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+                }
+                Err(error) => tracing::error!(
+                    "the changed configuration cannot be used, the one before stays in force: {error}"
+                ),
+            }
+        }
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The connections to providers.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// What reads finished provider answers to their end.
+    pub fn drain(self: &Arc<Self>) -> Drain {
+        let gateway = Arc::clone(self);
+        Box::new(move |rest: Incoming| {
+            gateway.tasks.spawn(read_to_end(rest));
+        })
+    }
+}
+
+impl Live {
+    fn new(configuration: Configuration) -> Result<Self, ConfigurationError> {
+        let Configuration {
+            catalog,
+            mut keys,
+            variables,
+        } = configuration;
+        let endpoints = catalog
+            .providers
+            .iter()
+            .map(|provider| {
+                let key = keys.remove(&provider.id).unwrap_or(KeySource::None);
+                Endpoint::new(provider, key, &variables)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { catalog, endpoints })
+    }
+
+    /// Providers, models, aliases, routes.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Where a target is reached.
+    ///
+    /// # Errors
+    /// A [`Fault`] of ours when the target is not of this configuration.
+    pub fn endpoint(&self, target: &Target) -> Result<&Endpoint, Fault> {
+        let found = self
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.provider_id() == target.provider.id);
+        found.ok_or_else(|| {
+            crate::fault::ours(format!("provider `{}` has no endpoint", target.provider.id))
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! What is served under which path.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::routing::{get, post};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use polywire_conversation::{Fault, FaultClass};
+use polywire_gateway::limits::{OVERLOAD_RETRY_AFTER, REQUEST_BYTES_MAX};
+use polywire_gateway::turn::{self, Accepted, Answer};
+use polywire_gateway::{Client, ClientDialect, Gateway};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::error_page::{bad_body, error_page, no_such_path, overloaded};
+
+/// Names the turn in logs, receipts and error reports.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-polywire-request-id");
+
+/// How many losses a turn had when its answer began.
+const LOSSES: HeaderName = HeaderName::from_static("x-polywire-losses");
+
+/// What the routes work with.
+pub struct App {
+    /// Runs the turns.
+    pub gateway: Arc<Gateway>,
+    /// Who gets in.
+    pub access: Access,
+    /// Cancelled when the gateway is stopping: it is not ready for new clients then.
+    pub stop: CancellationToken,
+}
+
+type Shared = State<Arc<App>>;
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/v1/responses", post(responses).get(upgrade))
+        .route("/responses", post(responses).get(upgrade))
+        .route("/v1/models", get(models))
+        .route("/models", get(models))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            token_checked,
+        ));
+    Router::new()
+        .route("/health", get(health))
+        .route("/healthz", get(health))
+        .route("/ready", get(ready))
+        .merge(api)
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            source_checked,
+        ))
+        .with_state(app)
+}
+
+async fn source_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
+    match app.access.check_source(request.headers(), request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(fault) => error_page(ClientDialect::Responses, &fault),
+    }
+}
+
+async fn token_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
+    match app.access.check_token(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(fault) => error_page(ClientDialect::Responses, &fault),
+    }
+}
+
+async fn responses(State(app): Shared, request: Request) -> Response<Body> {
+    let turn_id = format!("{:032x}", rand::random::<u128>());
+    let mut response = match turn(&app, request, turn_id.clone()).await {
+        Ok(response) => response,
+        Err(fault) => error_page(ClientDialect::Responses, &fault),
+    };
+    if let Ok(id) = HeaderValue::try_from(turn_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn turn(app: &Arc<App>, request: Request, turn_id: String) -> Result<Response<Body>, Fault> {
+    let Ok(permit) = Arc::clone(&app.gateway.turns).try_acquire_owned() else {
+        return Err(overloaded(OVERLOAD_RETRY_AFTER));
+    };
+    let client = client_of(request.headers());
+    let body = whole_body(request).await?;
+    let accepted = Accepted {
+        turn_id,
+        dialect: ClientDialect::Responses,
+        client,
+        body,
+    };
+    let answer = turn::run(&app.gateway, accepted).await;
+    let (body, content_type, losses) = match answer {
+        Answer::Stream { body, losses } => {
+            let body = Body::new(WithPermit {
+                body,
+                _permit: permit,
+            });
+            (body, "text/event-stream", losses)
+        }
+        Answer::FailedStream(bytes) => (Body::from(bytes), "text/event-stream", 0),
+        Answer::Whole { body, losses } => (Body::from(body), "application/json", losses),
+        Answer::Failed(fault) => return Err(fault),
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if losses > 0 {
+        headers.insert(LOSSES, HeaderValue::from(losses));
+    }
+    Ok(response)
+}
+
+/// Codex names itself in `originator` or the user agent; behind an app-server client's name, the metadata header still tells.
+fn client_of(headers: &HeaderMap) -> Client {
+    let begins_with_codex = |name: HeaderName| {
+        headers
+            .get(name)
+            .is_some_and(|value| value.as_bytes().starts_with(b"codex"))
+    };
+    let is_codex = begins_with_codex(HeaderName::from_static("originator"))
+        || begins_with_codex(header::USER_AGENT)
+        || headers.contains_key("x-codex-turn-metadata");
+    if is_codex { Client::Codex } else { Client::Sdk }
+}
+
+async fn whole_body(request: Request) -> Result<Bytes, Fault> {
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+        && encoding != "identity"
+    {
+        return Err(bad_body(
+            FaultClass::InvalidRequest,
+            format!("a body in {encoding:?} is not read. hint: send it uncompressed"),
+            415,
+        ));
+    }
+    let collected = Limited::new(request.into_body(), REQUEST_BYTES_MAX)
+        .collect()
+        .await;
+    match collected {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(bad_body(
+            FaultClass::TooLarge,
+            format!("the body is longer than {REQUEST_BYTES_MAX} bytes"),
+            413,
+        )),
+        Err(error) => Err(bad_body(
+            FaultClass::InvalidRequest,
+            format!("the body could not be read: {error}"),
+            400,
+        )),
+    }
+}
+
+/// Codex tries a WebSocket first where it is told to; 426 is the answer at which it turns to HTTP at once and in silence.
+async fn upgrade() -> Response<Body> {
+    let fault = no_such_path(
+        "WebSocket is not served here. hint: POST to this path".to_owned(),
+        StatusCode::UPGRADE_REQUIRED.as_u16(),
+    );
+    error_page(ClientDialect::Responses, &fault)
+}
+
+async fn models(State(app): Shared, uri: Uri) -> Response<Body> {
+    let extra_model = uri.query().and_then(wanted_model);
+    let live = app.gateway.live();
+    let document = polywire_catalog::models_document(live.catalog(), extra_model.as_deref());
+    json(document)
+}
+
+/// The `model` parameter: a name that the list shall hold even if no provider lists it, so that the client finds it.
+fn wanted_model(query: &str) -> Option<String> {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("model="))?;
+    let mut name = Vec::with_capacity(value.len());
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            name.push(byte);
+            continue;
+        }
+        let digits = [bytes.next()?, bytes.next()?];
+        name.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+    }
+    String::from_utf8(name).ok().filter(|name| !name.is_empty())
+}
+
+async fn health() -> Response<Body> {
+    let version = env!("CARGO_PKG_VERSION");
+    json(format!(
+        r#"{{"status":"ok","service":"polywire","version":"{version}"}}"#
+    ))
+}
+
+async fn ready(State(app): Shared) -> Response<Body> {
+    if app.stop.is_cancelled() {
+        let mut response = json(r#"{"status":"stopping"}"#.to_owned());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return response;
+    }
+    json(r#"{"status":"ready"}"#.to_owned())
+}
+
+async fn not_found(uri: Uri) -> Response<Body> {
+    let fault = no_such_path(format!("nothing is served at `{}`", uri.path()), 404);
+    error_page(ClientDialect::Responses, &fault)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response<Body> {
+    let fault = no_such_path(format!("`{}` does not take {method}", uri.path()), 405);
+    error_page(ClientDialect::Responses, &fault)
+}
+
+fn json(body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// A body that counts as a turn at work until it is dropped.
+struct WithPermit<B> {
+    body: B,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for WithPermit<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wanted_models_are_read() {
+        assert_eq!(
+            wanted_model("client_version=1&model=zai%2Fglm-5.1"),
+            Some("zai/glm-5.1".into())
+        );
+        assert_eq!(
+            wanted_model("model=a/b&client_version=1"),
+            Some("a/b".into())
+        );
+        assert_eq!(wanted_model("model="), None);
+        assert_eq!(wanted_model("model=%"), None);
+        assert_eq!(wanted_model("model=%ff"), None);
+        assert_eq!(wanted_model("client_version=1"), None);
+    }
+}
