@@ -54,13 +54,14 @@ fn normalise_http(url: &str) -> Result<String, BaseUrlError> {
     if url.contains(['?', '#']) {
         return Err(BaseUrlError::Query(url.to_owned()));
     }
-    let mut kept = url.trim_end_matches('/');
+    let (server, path) = url.split_at(url.len() - rest.len() + host.len());
+    let mut path = path.trim_end_matches('/');
     for endpoint in PASTED_ENDPOINTS {
-        if let Some(before) = kept.strip_suffix(endpoint) {
-            kept = before.trim_end_matches('/');
+        if let Some(before) = path.strip_suffix(endpoint) {
+            path = before.trim_end_matches('/');
         }
     }
-    Ok(kept.to_owned())
+    Ok(format!("{server}{path}"))
 }
 
 fn after_scheme(url: &str) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! Which provider and model a model name stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -122,35 +122,35 @@ impl Catalog {
         Ok(found)
     }
 
-    /// Every name under which a model is listed: `provider/model` for all, the bare name too for those of the default
-    /// provider, then aliases and routes. Names that stand for nothing are left out.
+    /// Every name under which a model is listed: the models of the default provider by their own names, aliases, routes, and all
+    /// models as `provider/model`. Names that stand for nothing are left out.
     pub fn listed_models(&self) -> Vec<ListedModel> {
-        let mut slugs: Vec<String> = Vec::new();
         let default = self.default_provider();
-        for provider in default.into_iter().chain(self.other_providers()) {
-            slugs.extend(
-                provider
-                    .models
-                    .iter()
-                    .map(|model| format!("{}/{}", provider.id, model.id)),
-            );
-        }
-        if let Some(provider) = default {
-            slugs.extend(provider.models.iter().map(|model| model.id.clone()));
-        }
-        slugs.extend(self.aliases.keys().cloned());
-        slugs.extend(self.routes.keys().cloned());
+        let bare = default.into_iter().flat_map(|provider| {
+            let models = provider.models.iter();
+            models.map(|model| model.id.clone())
+        });
+        let with_provider =
+            default
+                .into_iter()
+                .chain(self.other_providers())
+                .flat_map(|provider| {
+                    let models = provider.models.iter();
+                    models.map(|model| format!("{}/{}", provider.id, model.id))
+                });
+        let slugs = bare
+            .chain(self.aliases.keys().cloned())
+            .chain(self.routes.keys().cloned())
+            .chain(with_provider);
 
-        let mut listed: Vec<ListedModel> = Vec::with_capacity(slugs.len());
-        for slug in slugs {
-            let Ok(targets) = self.resolve(&slug) else {
-                continue;
-            };
-            if listed.iter().all(|other| other.slug != slug) {
-                listed.push(ListedModel { slug, targets });
-            }
-        }
-        listed
+        let mut seen = HashSet::new();
+        slugs
+            .filter(|slug| seen.insert(slug.clone()))
+            .filter_map(|slug| {
+                let targets = self.resolve(&slug).ok()?;
+                Some(ListedModel { slug, targets })
+            })
+            .collect()
     }
 
     fn default_provider(&self) -> Option<&Arc<Provider>> {
@@ -275,5 +275,180 @@ fn resolved(provider: &Arc<Provider>, upstream_model: &str) -> Resolved {
         provider: Arc::clone(provider),
         upstream_model: upstream_model.to_owned(),
         model: provider.model(upstream_model).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{demo_provider, preset};
+
+    /// Two presets, a provider with `openai/gpt-5` in its list, and names that stand for others.
+    fn catalog(default_provider: Option<&str>) -> Catalog {
+        let of_preset = |id: &str| Arc::new(preset(id).unwrap().to_provider(id));
+        let words = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().copied();
+            pairs
+                .map(|(name, target)| (name.to_owned(), target.to_owned()))
+                .collect()
+        };
+        let route = |targets: &[&str]| targets.iter().copied().map(str::to_owned).collect();
+        Catalog {
+            providers: vec![
+                of_preset("zai"),
+                of_preset("openrouter"),
+                of_preset("ollama"),
+                Arc::new(demo_provider()),
+            ],
+            aliases: words(&[
+                ("fast", "zai/glm-4.7-flash"),
+                ("quick", "fast"),
+                ("this", "that"),
+                ("that", "this"),
+                ("glm-5", "openrouter/z-ai/glm-5.3"),
+                ("best", "main"),
+            ]),
+            routes: [
+                ("main", route(&["zai/glm-5.1", "ollama/qwen3-coder"])),
+                ("wide", route(&["main", "quick", "zai/glm-5.1"])),
+                ("empty", route(&[])),
+                ("circle", route(&["zai/glm-5.1", "circle"])),
+            ]
+            .map(|(name, targets)| (name.to_owned(), targets))
+            .into(),
+            default_provider: default_provider.map(str::to_owned),
+        }
+    }
+
+    /// Expects the targets as `provider model`, with a star behind those that are listed, or the error.
+    fn check(catalog: &Catalog, name: &str, expected: &str) {
+        let outcome = match catalog.resolve(name) {
+            Ok(targets) => {
+                let targets: Vec<String> = targets
+                    .iter()
+                    .map(|target| {
+                        let star = if target.model.is_some() { "*" } else { "" };
+                        format!("{} {}{star}", target.provider.id, target.upstream_model)
+                    })
+                    .collect();
+                targets.join(", ")
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(outcome, expected, "{name:?}");
+    }
+
+    #[test]
+    fn names_are_looked_up_in_order() {
+        let with = catalog(Some("zai"));
+        // Provider and model.
+        check(&with, "zai/glm-5.1", "zai glm-5.1*");
+        check(&with, "zai/glm-6", "zai glm-6");
+        check(&with, "zai/", "zai glm-5.1*");
+        check(&with, "openrouter/openai/gpt-5", "openrouter openai/gpt-5*");
+        check(&with, "ollama/qwen3:4b", "ollama qwen3:4b");
+        // Aliases.
+        check(&with, "fast", "zai glm-4.7-flash*");
+        check(&with, "quick", "zai glm-4.7-flash*");
+        check(&with, "best", "zai glm-5.1*, ollama qwen3-coder");
+        // An alias wins over a provider that lists the name.
+        check(&with, "glm-5", "openrouter z-ai/glm-5.3*");
+        // Routes.
+        check(&with, "main", "zai glm-5.1*, ollama qwen3-coder");
+        check(
+            &with,
+            "wide",
+            "zai glm-5.1*, ollama qwen3-coder, zai glm-4.7-flash*",
+        );
+        // A provider that lists it, slash or not.
+        check(&with, "glm-4.7", "zai glm-4.7*");
+        check(&with, "z-ai/glm-5.3", "openrouter z-ai/glm-5.3*");
+        check(&with, "demo", "demo demo*");
+        // Passed through.
+        check(&with, "glm-7", "zai glm-7");
+        check(&with, "openai/gpt-9", "zai openai/gpt-9");
+        check(&with, "", "zai glm-5.1*");
+    }
+
+    #[test]
+    fn names_that_stand_for_nothing_say_why() {
+        let without = catalog(None);
+        check(&without, "glm-5.1", "zai glm-5.1*");
+        check(
+            &without,
+            "glm-5.9",
+            "model `glm-5.9` is not known and there is no default provider to pass it to; known are `best`, `fast`, `glm-5`, \
+             `quick`, `main`, `wide`, `zai/glm-5.3`, `zai/glm-5.3-flash`, `zai/glm-5.2`, `zai/glm-5.1`, `zai/glm-5-turbo`, \
+             `zai/glm-5`",
+        );
+        check(
+            &without,
+            "",
+            "the request names no model and there is no default provider; set `default_provider`",
+        );
+        check(
+            &without,
+            "ollama/",
+            "provider `ollama` has no default model; name one, as in `ollama/<model>`, or set `default_model`",
+        );
+        check(
+            &without,
+            "this",
+            "aliases or routes lead in a circle: `this` → `that` → `this`",
+        );
+        check(
+            &without,
+            "circle",
+            "aliases or routes lead in a circle: `circle` → `circle`",
+        );
+        check(&without, "empty", "route `empty` has no targets");
+        check(
+            &Catalog::default(),
+            "x",
+            "model `x` is not known, and no provider is configured",
+        );
+    }
+
+    #[test]
+    fn near_names_are_told_first() {
+        let error = catalog(None).resolve("other/Flash").unwrap_err();
+        let UnknownModel::NotListed { known, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(known[..2], ["zai/glm-5.3-flash", "zai/glm-4.7-flash"]);
+        assert_eq!(known.len(), KNOWN_SHOWN_MAX);
+    }
+
+    #[test]
+    fn every_listed_name_resolves_and_comes_once() {
+        let catalog = catalog(Some("openrouter"));
+        let listed = catalog.listed_models();
+        for model in &listed {
+            assert_eq!(catalog.resolve(&model.slug).as_ref(), Ok(&model.targets));
+            let twins = listed.iter().filter(|other| other.slug == model.slug);
+            assert_eq!(twins.count(), 1, "{}", model.slug);
+        }
+        let slugs: Vec<&str> = listed.iter().map(|model| model.slug.as_str()).collect();
+        assert_eq!(slugs[0], "z-ai/glm-5.3");
+        for slug in ["openrouter/z-ai/glm-5.3", "fast", "main", "zai/glm-5.1"] {
+            assert!(slugs.contains(&slug), "{slug}");
+        }
+        for slug in ["glm-5.1", "this", "circle", "empty"] {
+            assert!(!slugs.contains(&slug), "{slug}");
+        }
+    }
+
+    #[test]
+    fn a_model_can_differ_from_its_provider() {
+        let provider = preset("zai").unwrap().to_provider("zai");
+        let own = |model: &str| {
+            let model = provider.model(model).unwrap();
+            provider.profile_for(Some(model)).into_owned()
+        };
+        assert_eq!(provider.profile_for(None).as_ref(), &provider.profile);
+        assert_eq!(own("glm-5.1"), provider.profile);
+        let other = own("glm-5.3");
+        assert!(other.contains_key("efforts"));
+        assert_eq!(other["reasoning_back"], provider.profile["reasoning_back"]);
     }
 }

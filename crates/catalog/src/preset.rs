@@ -71,7 +71,25 @@ macro_rules! preset_files {
 }
 
 /// The files, in the order in which they are shown.
-const FILES: &[&str] = preset_files!["zai.toml",];
+const FILES: &[&str] = preset_files![
+    "zai.toml",
+    "deepseek.toml",
+    "moonshot.toml",
+    "openrouter.toml",
+    "openai.toml",
+    "groq.toml",
+    "together.toml",
+    "fireworks.toml",
+    "cerebras.toml",
+    "mistral.toml",
+    "xai.toml",
+    "nvidia.toml",
+    "qwen.toml",
+    "ollama.toml",
+    "lmstudio.toml",
+    "vllm.toml",
+    "llamacpp.toml",
+];
 
 static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
     // A file that does not parse is left out here and fails a test, so that it never ships.
@@ -104,6 +122,7 @@ pub fn demo_provider() -> Provider {
     let model = Model {
         display_name: "Demo".to_owned(),
         context_window: Some(128_000),
+        images: false,
         reasoning_efforts: ["low", "medium", "high"].map(str::to_owned).to_vec(),
         default_effort: Some("medium".to_owned()),
         ..Model::named("demo")
@@ -121,5 +140,69 @@ pub fn demo_provider() -> Provider {
         key_variable: None,
         key_page: None,
         preset: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalise_base_url;
+
+    #[test]
+    fn every_file_is_a_preset() {
+        for file in FILES {
+            if let Err(error) = parse_preset(file) {
+                panic!("{error}\n{file}");
+            }
+        }
+        assert_eq!(presets().len(), FILES.len());
+    }
+
+    #[test]
+    fn presets_hold_together() {
+        for preset in presets() {
+            let id = &preset.id;
+            let twins = presets().iter().filter(|other| other.id == *id).count();
+            assert_eq!(twins, 1, "{id} is there twice");
+            for url in preset.other_base_urls.values().chain([&preset.base_url]) {
+                let normal = normalise_base_url(preset.kind, url);
+                assert_eq!(normal.as_deref(), Ok(url.as_str()), "{id}");
+            }
+            assert_eq!(
+                preset.auth == Auth::None,
+                preset.key_variable.is_none(),
+                "{id}: a key and its usual variable belong together"
+            );
+            if let Some(model) = &preset.default_model {
+                assert!(
+                    preset.models.iter().any(|known| known.id == *model),
+                    "{id}: {model} is not listed"
+                );
+            }
+            for model in &preset.models {
+                assert!(
+                    model.context_window.is_some(),
+                    "{id}/{}: a listed model has a known window",
+                    model.id
+                );
+                if let Some(effort) = &model.default_effort {
+                    assert!(
+                        model.reasoning_efforts.contains(effort),
+                        "{id}/{}: {effort}",
+                        model.id
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_kinds_are_refused_by_name() {
+        let file = "id = 'x'\nname = 'X'\nabout = ''\nkind = 'messages'\nbase_url = 'https://x'";
+        let error = parse_preset(file).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "kind `messages` is not available in this version; there are: `chat`, `demo`"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What there is to know about a provider and its models.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 /// How a provider is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Any service that speaks the OpenAI Chat Completions API.
+    /// Any service that speaks the `OpenAI` Chat Completions API.
     Chat,
     /// The scripted model that is built in. It needs no network and no key.
     Demo,
@@ -143,6 +144,18 @@ impl Provider {
         self.models.iter().find(|model| model.id == upstream_model)
     }
 
+    /// The wire habits towards one model: the provider's own, and above them those in which the model differs.
+    pub fn profile_for(&self, model: Option<&Model>) -> Cow<'_, toml::Table> {
+        match model {
+            Some(model) if !model.profile.is_empty() => {
+                let mut profile = self.profile.clone();
+                profile.extend(model.profile.clone());
+                Cow::Owned(profile)
+            }
+            Some(_) | None => Cow::Borrowed(&self.profile),
+        }
+    }
+
     /// The upstream model for a request that names none: the default one, else the first that is listed.
     pub fn usual_model(&self) -> Option<&str> {
         self.default_model
@@ -162,7 +175,7 @@ pub struct Model {
     pub context_window: Option<u64>,
     /// The most tokens that one answer may have; `None` leaves it to the provider.
     pub output_tokens_max: Option<u64>,
-    /// Whether it takes pictures.
+    /// Whether it takes pictures. True when only the name is known: refusing beforehand would take pictures away for good.
     pub images: bool,
     /// The reasoning efforts to choose from, least first. Empty when there is no choice.
     pub reasoning_efforts: Vec<String>,
@@ -185,7 +198,7 @@ impl Model {
             id,
             context_window: None,
             output_tokens_max: None,
-            images: false,
+            images: true,
             reasoning_efforts: Vec::new(),
             default_effort: None,
             freeform_tools: true,
