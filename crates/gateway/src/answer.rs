@@ -11,7 +11,7 @@ use http_body::{Body, Frame};
 use polywire_conversation::{Event, EventSink, Fault, FaultClass, StreamEnd, WriteStream};
 use polywire_demo_model::Step;
 use polywire_sse::FrameBuffer;
-use polywire_upstream::{BodyError, Incoming, root_cause};
+use polywire_upstream::{BodyError, HEADERS_TIMEOUT, Incoming, root_cause};
 use tokio::time::{Duration, Instant, Sleep};
 
 use crate::limits::{HEARTBEAT_INTERVAL, IDLE_TIMEOUT, USAGE_WAIT, WRITE_BYTES_MAX};
@@ -20,6 +20,8 @@ use crate::settle::Settlement;
 
 /// Where the events of an answer come from.
 pub enum Source {
+    /// A request that is being sent.
+    Opening(Pin<Box<dyn Future<Output = Result<Source, Fault>> + Send>>),
     /// A provider's HTTP answer.
     Upstream {
         /// The bytes. Dropping them closes the connection and so stops the provider.
@@ -38,23 +40,43 @@ pub enum Source {
     Ended,
 }
 
-/// An answer on its way from its source to the client. Single-threaded state and no task of its own: whoever polls it, moves it.
+/// An answer on its way from its source to the client. It has no task of its own: whoever polls it, moves it.
 ///
 /// Dropping it at any point stops the provider and settles the turn.
 pub struct Pump {
     source: Source,
-    writer: Box<dyn WriteStream>,
-    out: FrameBuffer,
-    /// What is known of the turn.
-    pub settlement: Settlement,
-    /// Nothing has gone to the client yet, so a fault is kept for `plan` rather than written.
-    held_back: bool,
-    fault: Option<Fault>,
+    delivery: Delivery,
     read_at: Instant,
     written_at: Instant,
     /// When the finish reason came, as long as the usage has not.
     ending_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
+}
+
+/// The client's end of an answer: sends each event to the writer, after the settlement has seen it.
+struct Delivery {
+    writer: Box<dyn WriteStream>,
+    out: FrameBuffer,
+    settlement: Settlement,
+    /// Nothing has gone to the client yet, so a fault is kept for `plan` rather than written.
+    held_back: bool,
+    fault: Option<Fault>,
+}
+
+impl EventSink for Delivery {
+    fn event(&mut self, event: Event<'_>) {
+        self.settlement.observe(&event);
+        if let Event::Fault(fault) = &event
+            && self.held_back
+        {
+            self.fault = Some(fault.clone());
+            return;
+        }
+        if matches!(event, Event::Finish(_) | Event::Fault(_)) {
+            self.writer.tick(unix_seconds());
+        }
+        self.writer.push(event, &mut self.out);
+    }
 }
 
 impl Pump {
@@ -63,11 +85,13 @@ impl Pump {
         let now = Instant::now();
         Self {
             source,
-            writer,
-            out: FrameBuffer::new(),
-            settlement,
-            held_back: true,
-            fault: None,
+            delivery: Delivery {
+                writer,
+                out: FrameBuffer::new(),
+                settlement,
+                held_back: true,
+                fault: None,
+            },
             read_at: now,
             written_at: now,
             ending_since: None,
@@ -78,16 +102,16 @@ impl Pump {
     /// Moves the answer until something of it can be shown or it is over.
     ///
     /// # Errors
-    /// The fault that ended it before anything could be shown.
+    /// The fault that ended it before anything was sent.
     pub async fn until_content(&mut self) -> Result<(), Fault> {
         std::future::poll_fn(|cx| {
-            while !self.settlement.has_content() && !self.is_over() {
+            while !self.delivery.settlement.has_content() && !self.is_over() {
                 ready!(self.poll_source(cx));
             }
             Poll::Ready(())
         })
         .await;
-        self.fault.take().map_or(Ok(()), Err)
+        self.delivery.fault.take().map_or(Ok(()), Err)
     }
 
     /// Moves the answer to its end and gives it as one body.
@@ -98,43 +122,53 @@ impl Pump {
         std::future::poll_fn(|cx| {
             while !self.is_over() {
                 ready!(self.poll_source(cx));
-                // The whole answer is taken from the writer's memory at the end.
-                self.out.clear();
+                // The writer remembers the whole answer; its frames are for streams.
+                self.delivery.out.clear();
             }
             Poll::Ready(())
         })
         .await;
-        match self.fault.take() {
+        match self.delivery.fault.take() {
             Some(fault) => Err(fault),
-            None => Ok(self.writer.whole()),
+            None => Ok(self.delivery.writer.whole()),
         }
     }
 
     /// From here on the answer goes to the client, faults included.
     pub fn release(&mut self) {
-        self.held_back = false;
+        self.delivery.held_back = false;
+        self.written_at = Instant::now();
     }
 
     /// Whether the answer ended without any part in it.
     pub fn is_empty(&self) -> bool {
-        self.is_over() && !self.settlement.has_content()
+        self.is_over() && !self.delivery.settlement.has_content()
+    }
+
+    /// What is known of the turn.
+    pub fn settlement(&self) -> &Settlement {
+        &self.delivery.settlement
     }
 
     /// Takes back what is known of the turn, to make another attempt.
     pub fn into_settlement(self) -> Settlement {
-        self.settlement
+        self.delivery.settlement
     }
 
     /// Gives the connection's rest, so that it can be read to its end and the connection used again.
-    pub fn take_rest(&mut self) -> Option<Incoming> {
+    fn take_rest(&mut self) -> Option<Incoming> {
         match std::mem::replace(&mut self.source, Source::Ended) {
             Source::Upstream { body, reader } if reader.is_done() => Some(body),
-            Source::Upstream { .. } | Source::Script { .. } | Source::Ended => None,
+            Source::Opening(_)
+            | Source::Upstream { .. }
+            | Source::Script { .. }
+            | Source::Ended => None,
         }
     }
 
     fn is_over(&self) -> bool {
         match &self.source {
+            Source::Opening(_) => false,
             Source::Upstream { reader, .. } => reader.is_done(),
             Source::Script { steps, .. } => steps.is_empty(),
             Source::Ended => true,
@@ -145,7 +179,13 @@ impl Pump {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.source {
             Source::Ended => Poll::Ready(()),
-            Source::Script { .. } => self.poll_script(cx),
+            Source::Opening(opening) => match opening.as_mut().poll(cx) {
+                Poll::Ready(opened) => {
+                    self.opened(opened);
+                    Poll::Ready(())
+                }
+                Poll::Pending => self.poll_clocks(cx),
+            },
             Source::Upstream { body, .. } => match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(frame) => {
                     self.upstream_read(frame);
@@ -153,49 +193,40 @@ impl Pump {
                 }
                 Poll::Pending => self.poll_clocks(cx),
             },
+            Source::Script { .. } => self.poll_script(cx),
         }
     }
 
+    fn opened(&mut self, opened: Result<Source, Fault>) {
+        self.read_at = Instant::now();
+        self.source = opened.unwrap_or_else(|fault| {
+            self.delivery.event(Event::Fault(fault));
+            Source::Ended
+        });
+    }
+
     fn upstream_read(&mut self, frame: Option<Result<Frame<Bytes>, BodyError>>) {
+        let Source::Upstream { reader, .. } = &mut self.source else {
+            return;
+        };
         self.read_at = Instant::now();
         match frame {
             Some(Ok(frame)) => {
                 if let Ok(chunk) = frame.into_data() {
-                    self.with_reader(|reader, sink| reader.push(&chunk, sink));
-                    self.note_ending();
+                    reader.push(&chunk, &mut self.delivery);
                 }
             }
-            Some(Err(error)) => self.end(StreamEnd::Broken(cut(&error))),
-            None => self.end(StreamEnd::Closed),
+            Some(Err(error)) => reader.finish(StreamEnd::Broken(cut(&error)), &mut self.delivery),
+            None => reader.finish(StreamEnd::Closed, &mut self.delivery),
+        }
+        if reader.is_ending() && !reader.is_done() && self.ending_since.is_none() {
+            self.ending_since = Some(self.read_at);
         }
     }
 
     fn end(&mut self, end: StreamEnd) {
-        self.with_reader(|reader, sink| reader.finish(end, sink));
-    }
-
-    fn note_ending(&mut self) {
-        if let Source::Upstream { reader, .. } = &self.source
-            && reader.is_ending()
-            && !reader.is_done()
-            && self.ending_since.is_none()
-        {
-            self.ending_since = Some(self.read_at);
-            let due = self.next_due();
-            self.timer.as_mut().reset(due);
-        }
-    }
-
-    fn with_reader(&mut self, read: impl FnOnce(&mut BodyReader, &mut dyn EventSink)) {
-        let mut tap = Tap {
-            writer: &mut *self.writer,
-            out: &mut self.out,
-            settlement: &mut self.settlement,
-            held_back: self.held_back,
-            fault: &mut self.fault,
-        };
         if let Source::Upstream { reader, .. } = &mut self.source {
-            read(reader, &mut tap);
+            reader.finish(end, &mut self.delivery);
         }
     }
 
@@ -211,22 +242,22 @@ impl Pump {
             *pausing = false;
         }
         if let Some(Step::Event(event)) = steps.pop_front() {
-            let mut tap = Tap {
-                writer: &mut *self.writer,
-                out: &mut self.out,
-                settlement: &mut self.settlement,
-                held_back: self.held_back,
-                fault: &mut self.fault,
-            };
-            tap.event(event);
+            self.delivery.event(event);
         }
         Poll::Ready(())
     }
 
     /// When the next clock strikes: a heartbeat is due, the provider was silent for too long, or the usage does not come.
+    /// `send` keeps the clock of a request that is being sent.
     fn next_due(&self) -> Instant {
-        let mut due = self.read_at + IDLE_TIMEOUT;
-        if !self.held_back {
+        let silence_ends = match &self.source {
+            Source::Upstream { .. } => self.read_at + IDLE_TIMEOUT,
+            Source::Opening(_) | Source::Script { .. } | Source::Ended => {
+                self.read_at + HEADERS_TIMEOUT + IDLE_TIMEOUT
+            }
+        };
+        let mut due = silence_ends;
+        if !self.delivery.held_back {
             due = due.min(self.written_at + HEARTBEAT_INTERVAL);
         }
         if let Some(since) = self.ending_since {
@@ -244,61 +275,37 @@ impl Pump {
         }
         ready!(self.timer.as_mut().poll(cx));
         let now = Instant::now();
-        if self
-            .ending_since
-            .is_some_and(|since| now >= since + USAGE_WAIT)
-        {
-            self.end(StreamEnd::Closed);
-        } else if now >= self.read_at + IDLE_TIMEOUT {
-            self.end(StreamEnd::Broken(silent(IDLE_TIMEOUT)));
-        } else if !self.held_back && now >= self.written_at + HEARTBEAT_INTERVAL {
-            self.writer.heartbeat(&mut self.out);
-            self.written_at = now;
+        if now < due {
+            self.timer.as_mut().reset(due);
+            return Poll::Ready(());
         }
-        let due = self.next_due();
-        self.timer.as_mut().reset(due);
+        let usage_late = |since| now >= since + USAGE_WAIT;
+        if self.ending_since.is_some_and(usage_late) {
+            self.end(StreamEnd::Closed);
+        } else if !self.delivery.held_back && now >= self.written_at + HEARTBEAT_INTERVAL {
+            self.delivery.writer.heartbeat(&mut self.delivery.out);
+            self.written_at = now;
+        } else {
+            self.read_at = now;
+            self.end(StreamEnd::Broken(silent(IDLE_TIMEOUT)));
+        }
         Poll::Ready(())
     }
 
     /// The next piece of the answer for the client: all that is there, up to the limit.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        while self.out.len() < WRITE_BYTES_MAX && !self.is_over() {
+        while self.delivery.out.len() < WRITE_BYTES_MAX && !self.is_over() {
             match self.poll_source(cx) {
                 Poll::Ready(()) => {}
-                Poll::Pending if self.out.is_empty() => return Poll::Pending,
+                Poll::Pending if self.delivery.out.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
         }
-        if self.out.is_empty() {
+        if self.delivery.out.is_empty() {
             return Poll::Ready(None);
         }
         self.written_at = Instant::now();
-        Poll::Ready(Some(self.out.take().into()))
-    }
-}
-
-/// Sends each event to the writer, after the settlement has seen it.
-struct Tap<'p> {
-    writer: &'p mut dyn WriteStream,
-    out: &'p mut FrameBuffer,
-    settlement: &'p mut Settlement,
-    held_back: bool,
-    fault: &'p mut Option<Fault>,
-}
-
-impl EventSink for Tap<'_> {
-    fn event(&mut self, event: Event<'_>) {
-        self.settlement.observe(&event);
-        if let Event::Fault(fault) = &event
-            && self.held_back
-        {
-            *self.fault = Some(fault.clone());
-            return;
-        }
-        if matches!(event, Event::Finish(_) | Event::Fault(_)) {
-            self.writer.tick(unix_seconds());
-        }
-        self.writer.push(event, self.out);
+        Poll::Ready(Some(self.delivery.out.take().into()))
     }
 }
 

@@ -51,7 +51,7 @@ impl ConfigurationSource for Fixed {
 pub struct Gateway {
     live: RwLock<Arc<Live>>,
     source: Box<dyn ConfigurationSource>,
-    upstream: Upstream,
+    upstream: Arc<Upstream>,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started; shutdown waits for it.
@@ -61,7 +61,7 @@ pub struct Gateway {
 /// A configuration in force, prepared for use.
 pub struct Live {
     catalog: Catalog,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Arc<Endpoint>>,
 }
 
 impl Gateway {
@@ -76,7 +76,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             live: RwLock::new(Arc::new(Live::new(configuration)?)),
             source,
-            upstream: Upstream::new(),
+            upstream: Arc::new(Upstream::new()),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
         }))
@@ -102,8 +102,8 @@ impl Gateway {
     }
 
     /// The connections to providers.
-    pub fn upstream(&self) -> &Upstream {
-        &self.upstream
+    pub fn upstream(&self) -> Arc<Upstream> {
+        Arc::clone(&self.upstream)
     }
 
     /// What reads finished provider answers to their end.
@@ -127,7 +127,7 @@ impl Live {
             .iter()
             .map(|provider| {
                 let key = keys.remove(&provider.id).unwrap_or(KeySource::None);
-                Endpoint::new(provider, key, &variables)
+                Endpoint::new(provider, key, &variables).map(Arc::new)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { catalog, endpoints })
@@ -142,12 +142,12 @@ impl Live {
     ///
     /// # Errors
     /// A [`Fault`] of ours when the target is not of this configuration.
-    pub fn endpoint(&self, target: &Target) -> Result<&Endpoint, Fault> {
+    pub fn endpoint(&self, target: &Target) -> Result<Arc<Endpoint>, Fault> {
         let found = self
             .endpoints
             .iter()
             .find(|endpoint| endpoint.provider_id() == target.provider.id);
-        found.ok_or_else(|| {
+        found.cloned().ok_or_else(|| {
             crate::fault::ours(format!("provider `{}` has no endpoint", target.provider.id))
         })
     }

@@ -163,7 +163,7 @@ impl Turn<'_> {
     ) -> Result<Answer, Box<Failed>> {
         let mut settlement = settlement;
         settlement.target = format!("{}/{}", target.provider.id, target.upstream_model);
-        let source = match self.open(target, &mut settlement).await {
+        let source = match self.encode(target, &mut settlement) {
             Ok(source) => source,
             Err(fault) => {
                 settlement.fail(&fault);
@@ -178,7 +178,7 @@ impl Turn<'_> {
             return match pump.until_whole().await {
                 Ok(body) => Ok(Answer::Whole {
                     body,
-                    losses: pump.settlement.losses.len(),
+                    losses: pump.settlement().losses.len(),
                 }),
                 Err(fault) => Err(pump_failed(pump, fault)),
             };
@@ -187,23 +187,25 @@ impl Turn<'_> {
         if let Ok(Err(fault)) = tokio::time::timeout(COMMIT_HOLD, pump.until_content()).await {
             return Err(pump_failed(pump, fault));
         }
-        if pump.is_empty() && pump.settlement.attempts == 1 {
+        if pump.is_empty() && pump.settlement().attempts == 1 {
             return Err(pump_failed(pump, empty_answer()));
         }
         pump.release();
-        let losses = pump.settlement.losses.len();
+        let losses = pump.settlement().losses.len();
         let body = Box::new(AnswerBody::new(pump, self.gateway.drain()));
         Ok(Answer::Stream { body, losses })
     }
 
-    async fn open(&self, target: &Target, settlement: &mut Settlement) -> Result<Source, Fault> {
+    /// Puts the request into the target's form; the source sends it when it is first polled.
+    fn encode(&self, target: &Target, settlement: &mut Settlement) -> Result<Source, Fault> {
         let endpoint = self.live.endpoint(target)?;
         let encoded = endpoint.encode(&self.decoded.request, target)?;
         settlement.losses.extend(encoded.losses);
         let upstream = self.gateway.upstream();
-        endpoint
-            .send(encoded.outgoing, upstream, &self.accepted.turn_id)
-            .await
+        let seed = self.accepted.turn_id.clone();
+        Ok(Source::Opening(Box::pin(async move {
+            endpoint.send(encoded.outgoing, &upstream, &seed).await
+        })))
     }
 
     fn failed_stream(&self, fault: Fault) -> Vec<u8> {
