@@ -128,6 +128,7 @@ struct CodexModel<'a> {
     supports_reasoning_summary_parameter: bool,
     apply_patch_tool_type: Option<&'static str>,
     web_search_tool_type: &'static str,
+    web_search_provider: &'static str,
     truncation_policy: TruncationPolicy,
     context_window: u64,
     max_context_window: u64,
@@ -214,6 +215,9 @@ fn codex_model<'a>(
         // Custom tools are lowered to functions and raised again, so the form that Codex likes best works everywhere.
         apply_patch_tool_type: freeform.then_some("freeform"),
         web_search_tool_type: "text",
+        // Takes the hosted web search off the list of tools (seen with 0.169). No provider of a kind that we have carries it out, and
+        // a tool that is offered and lost in every turn would hide other losses.
+        web_search_provider: "search_mcp",
         truncation_policy: TruncationPolicy {
             mode: "tokens",
             limit: TOOL_OUTPUT_TOKENS.min(context_window / 8),
@@ -234,7 +238,7 @@ fn codex_model<'a>(
         use_responses_lite: false,
         tool_mode: "direct",
         // Codex's own default for unknown models. Its sub-agent tools are plain functions in a namespace, which is flattened and
-        // raised again; version 2 expects more of the model. Who wants none can switch the feature off in Codex.
+        // raised again; they add about 9 kB to a request. Version 2 expects more of the model.
         multi_agent_version: "v1",
         // Other models do not know what skills and plug-ins are unless they are told.
         include_skills_usage_instructions: true,

@@ -171,3 +171,111 @@ async fn run(program: &str, arguments: &[String], limit: Duration) -> Result<Str
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(words: &[&str]) -> KeySource {
+        KeySource::Command(words.iter().copied().map(str::to_owned).collect())
+    }
+
+    /// Expects the key, `none`, or the error's message.
+    async fn check(source: KeySource, expected: &str) {
+        let variable = |name: &str| match name {
+            "SET" => Some(Secret::new("sk-env")),
+            "BLANK" => Some(Secret::new("  ")),
+            _ => None,
+        };
+        let outcome = match source.resolve(variable).await {
+            Ok(Some(key)) => key.reveal().to_owned(),
+            Ok(None) => "none".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(outcome, expected, "{source:?}");
+    }
+
+    #[tokio::test]
+    async fn every_source_gives_a_key_or_says_why_not() {
+        check(KeySource::None, "none").await;
+        check(KeySource::Literal(Secret::new("sk-1")), "sk-1").await;
+        check(
+            KeySource::Literal(Secret::new("sk\u{e4}")),
+            "what the settings file holds cannot be a key: it has characters that no header can hold",
+        )
+        .await;
+        check(KeySource::Env("SET".to_owned()), "sk-env").await;
+        let not_set = |name: &str| format!("the environment variable `{name}` is not set");
+        for name in ["UNSET", "BLANK"] {
+            check(KeySource::Env(name.to_owned()), &not_set(name)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn files_hold_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let place = path.display().to_string();
+        let file = || KeySource::File(path.clone());
+        check(file(), &format!("the key could not be read from `{place}`")).await;
+        for (text, expected) in [
+            ("sk-file\n", "sk-file".to_owned()),
+            (
+                "\n",
+                format!("what `{place}` holds cannot be a key: it is empty"),
+            ),
+            (
+                "one\ntwo\n",
+                format!("what `{place}` holds cannot be a key: it has more than one line"),
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            check(file(), &expected).await;
+        }
+        std::fs::write(&path, "x".repeat(KEY_BYTES_MAX + 1)).unwrap();
+        let too_long = format!("what `{place}` holds cannot be a key: it is too long");
+        check(file(), &too_long).await;
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn commands_print_a_key() {
+        check(command(&["printf", "sk-%s\\n", "cmd"]), "sk-cmd").await;
+        check(
+            command(&["false"]),
+            "the key command `false` failed: exit status: 1",
+        )
+        .await;
+        check(
+            command(&["true"]),
+            "what the output of `true` holds cannot be a key: it is empty",
+        )
+        .await;
+        check(
+            command(&["no-such-program-anywhere"]),
+            "the key command `no-such-program-anywhere` could not be started",
+        )
+        .await;
+        check(
+            command(&[]),
+            "the key command is empty; it must be a list: the program and its arguments",
+        )
+        .await;
+    }
+
+    /// The command would run for an hour; the test ends because the limit does.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_command_that_hangs_is_stopped() {
+        let error = run("sleep", &["3600".to_owned()], Duration::from_millis(20))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, KeyError::CommandTimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn keys_do_not_show_in_debug_output() {
+        let source = KeySource::Literal(Secret::new("sk-1"));
+        assert_eq!(format!("{source:?}"), "Literal(***)");
+    }
+}

@@ -14,7 +14,8 @@ pub fn is_private(path: &Path) -> io::Result<bool> {
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(path)?.permissions().mode();
-        Ok(mode & 0o077 == 0)
+        let of_others = mode & 0o077;
+        Ok(of_others == 0)
     }
     #[cfg(not(unix))]
     {

@@ -170,3 +170,94 @@ fn generate() -> Result<Secret, TokenError> {
     }
     Ok(Secret::new(token))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[cfg(unix)]
+    fn mode(path: &Path) -> u32 {
+        use std::os::unix::fs::PermissionsExt;
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_token_is_made_once_and_kept() {
+        let folder = folder();
+        let path = folder.path().join("state/polywire/token");
+        let first = ensure_token(&path).unwrap();
+        assert_eq!(ensure_token(&path).unwrap(), first);
+        assert!(first.reveal().starts_with(PREFIX));
+        assert_eq!(first.reveal().len(), PREFIX.len() + 2 * RANDOM_BYTES);
+        let other = ensure_token(&folder.path().join("other")).unwrap();
+        assert_ne!(other, first);
+        #[cfg(unix)]
+        {
+            assert_eq!(mode(&path), 0o600);
+            assert_eq!(mode(path.parent().unwrap()), 0o700);
+        }
+        // Nothing is left beside it.
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn processes_that_start_at_once_get_one_token() {
+        let folder = folder();
+        let path = folder.path().join("token");
+        let tokens: Vec<String> = std::thread::scope(|scope| {
+            let start = || ensure_token(&path).unwrap().reveal().to_owned();
+            let started: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            started.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_can_read_is_closed() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder();
+        let path = folder.path().join("token");
+        fs::write(&path, "a-token-of-my-own\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(ensure_token(&path).unwrap().reveal(), "a-token-of-my-own");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_and_left_alone() {
+        for text in [
+            "",
+            "short",
+            "two words that are long",
+            "größere-tokens-gibt-es",
+        ] {
+            let folder = folder();
+            let path = folder.path().join("token");
+            fs::write(&path, text).unwrap();
+            let error = ensure_token(&path).unwrap_err();
+            assert!(
+                matches!(error, TokenError::Unusable { .. }),
+                "{text}: {error}"
+            );
+            assert!(error.to_string().contains("\nhint: delete it"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn places_where_nothing_can_be_written_are_named() {
+        let folder = folder();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = ensure_token(&file.join("below/token")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&file.display().to_string()), "{text}");
+    }
+}

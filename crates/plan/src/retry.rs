@@ -155,7 +155,11 @@ fn pause(
         limits.wait_total_max
     };
     let left = patience.checked_sub(state.waited)?;
-    let jitter = jitter.clamp(0.0, 1.0);
+    let jitter = if jitter.is_finite() {
+        jitter.clamp(0.0, 1.0)
+    } else {
+        0.5
+    };
     let wanted = match asked {
         // Never less than the provider asked for; a little more, so that not everybody comes back at the same moment.
         Some(asked) => {
@@ -176,4 +180,198 @@ fn backoff(attempt: u32, limits: &RetryLimits) -> Duration {
         .backoff_first
         .saturating_mul(1 << doublings)
         .min(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_JITTER: f64 = 0.5;
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    fn state(attempt: u32, waited: f64, targets_left: bool) -> AttemptState {
+        AttemptState {
+            attempt,
+            waited: seconds(waited),
+            targets_left,
+        }
+    }
+
+    fn asking(class: FaultClass, wait: f64) -> Fault {
+        Fault::new(class, "").with_retry(Retry::After(Some(seconds(wait))))
+    }
+
+    fn check(fault: &Fault, state: AttemptState, expected: Next) {
+        let next = after_fault(
+            fault,
+            Progress::NothingSent,
+            &state,
+            &RetryLimits::default(),
+            NO_JITTER,
+        );
+        assert_eq!(next, expected, "{fault:?} {state:?}");
+    }
+
+    fn check_class(class: FaultClass, state: AttemptState, expected: Next) {
+        check(&Fault::new(class, ""), state, expected);
+    }
+
+    #[test]
+    fn rate_limits_are_waited_out() {
+        use FaultClass::{Overloaded, RateLimit};
+        for class in [RateLimit, Overloaded] {
+            // No wish of the provider: doubling.
+            for (attempt, waited, wait) in [
+                (1, 0.0, 0.5),
+                (2, 0.5, 1.0),
+                (3, 1.5, 2.0),
+                (4, 3.5, 4.0),
+                (5, 7.5, 8.0),
+                (6, 15.5, 16.0),
+            ] {
+                check_class(
+                    class,
+                    state(attempt, waited, false),
+                    Next::RetryAfter(seconds(wait)),
+                );
+            }
+            // 31.5 s are gone, 16 more would be too much.
+            check_class(class, state(7, 31.5, false), Next::GiveUp);
+            // With somebody else to ask, patience ends after 2 s.
+            check_class(class, state(1, 0.0, true), Next::RetryAfter(seconds(0.5)));
+            check_class(class, state(2, 0.5, true), Next::RetryAfter(seconds(1.0)));
+            check_class(class, state(3, 1.5, true), Next::NextTarget);
+        }
+    }
+
+    #[test]
+    fn the_providers_wish_is_honoured_or_not_waited_for() {
+        use FaultClass::RateLimit;
+        // A little more than asked for, never less.
+        check(
+            &asking(RateLimit, 10.0),
+            state(1, 0.0, false),
+            Next::RetryAfter(seconds(10.5)),
+        );
+        check(
+            &asking(RateLimit, 20.0),
+            state(1, 0.0, false),
+            Next::RetryAfter(seconds(20.0)),
+        );
+        check(&asking(RateLimit, 21.0), state(1, 0.0, false), Next::GiveUp);
+        check(
+            &asking(RateLimit, 3600.0),
+            state(1, 0.0, false),
+            Next::GiveUp,
+        );
+        check(
+            &asking(RateLimit, 10.0),
+            state(2, 40.0, false),
+            Next::GiveUp,
+        );
+        check(
+            &asking(RateLimit, 10.0),
+            state(1, 0.0, true),
+            Next::NextTarget,
+        );
+        check(
+            &asking(RateLimit, 0.0),
+            state(1, 0.0, true),
+            Next::RetryAfter(Duration::ZERO),
+        );
+    }
+
+    #[test]
+    fn failures_are_tried_twice_more() {
+        use FaultClass::{BadToolCall, NetworkCut, Server, Timeout};
+        for class in [Server, NetworkCut, BadToolCall] {
+            check_class(class, state(1, 0.0, false), Next::RetryAfter(seconds(0.5)));
+            check_class(class, state(2, 0.5, false), Next::RetryAfter(seconds(1.0)));
+            check_class(class, state(3, 1.5, false), Next::GiveUp);
+            check_class(class, state(3, 1.5, true), Next::NextTarget);
+        }
+        check_class(
+            Timeout,
+            state(1, 0.0, false),
+            Next::RetryAfter(seconds(0.5)),
+        );
+        check_class(Timeout, state(2, 0.5, false), Next::GiveUp);
+    }
+
+    #[test]
+    fn what_seconds_do_not_mend_goes_elsewhere_at_once() {
+        use FaultClass::{Auth, NotFound, Protocol, Quota};
+        for class in [Quota, Auth, NotFound, Protocol] {
+            check_class(class, state(1, 0.0, false), Next::GiveUp);
+            check_class(class, state(1, 0.0, true), Next::NextTarget);
+            // Even if the provider names a time.
+            check(&asking(class, 1.0), state(1, 0.0, false), Next::GiveUp);
+        }
+    }
+
+    #[test]
+    fn what_fails_anywhere_ends_the_turn() {
+        use FaultClass::{ContentFilter, ContextLength, InvalidRequest, TooLarge};
+        for class in [ContentFilter, ContextLength, InvalidRequest, TooLarge] {
+            check_class(class, state(1, 0.0, false), Next::GiveUp);
+            check_class(class, state(1, 0.0, true), Next::GiveUp);
+        }
+        let never = Fault::new(FaultClass::Server, "").with_retry(Retry::Never);
+        check(&never, state(1, 0.0, true), Next::GiveUp);
+    }
+
+    #[test]
+    fn nothing_is_replaced_once_it_streams() {
+        for class in [FaultClass::RateLimit, FaultClass::Server, FaultClass::Quota] {
+            let next = after_fault(
+                &Fault::new(class, ""),
+                Progress::Streaming,
+                &state(1, 0.0, true),
+                &RetryLimits::default(),
+                NO_JITTER,
+            );
+            assert_eq!(next, Next::GiveUp, "{class:?}");
+        }
+    }
+
+    /// Walks through whole turns: whatever the jitter, they end, and within the limits.
+    #[test]
+    fn every_turn_ends_within_its_limits() {
+        let limits = RetryLimits::default();
+        for class in [
+            FaultClass::RateLimit,
+            FaultClass::Overloaded,
+            FaultClass::Server,
+        ] {
+            for jitter in [0.0, 0.3, 1.0, -5.0, f64::NAN] {
+                let fault = Fault::new(class, "");
+                let mut state = state(1, 0.0, false);
+                while let Next::RetryAfter(wait) =
+                    after_fault(&fault, Progress::NothingSent, &state, &limits, jitter)
+                {
+                    assert!(wait <= limits.wait_max, "{wait:?}");
+                    state.waited += wait;
+                    state.attempt += 1;
+                    assert!(state.attempt < 100, "{class:?} {jitter} does not end");
+                }
+                assert!(state.waited <= limits.wait_total_max, "{:?}", state.waited);
+            }
+        }
+    }
+
+    #[test]
+    fn clients_wait_a_minute_at_most() {
+        let rate_limit = FaultClass::RateLimit;
+        for (fault, expected) in [
+            (asking(rate_limit, 5.0), Some(5.0)),
+            (asking(rate_limit, 3600.0), Some(60.0)),
+            (Fault::new(rate_limit, ""), None),
+            (Fault::new(FaultClass::Quota, ""), None),
+        ] {
+            assert_eq!(client_retry_after(&fault), expected.map(seconds));
+        }
+    }
 }
