@@ -117,9 +117,13 @@ impl Catalog {
     /// # Errors
     /// The name stands for nothing, or for itself.
     pub fn resolve(&self, name: &str) -> Result<Vec<Resolved>, UnknownModel> {
-        let mut found = Vec::new();
-        self.resolve_into(name, &mut Vec::new(), &mut found)?;
-        Ok(found)
+        self.look_up(name).map_err(|error| match error {
+            UnknownModel::NotListed { name, .. } => self.with_known(name),
+            UnknownModel::NoDefaultProvider
+            | UnknownModel::NoDefaultModel { .. }
+            | UnknownModel::Loop { .. }
+            | UnknownModel::EmptyRoute { .. } => error,
+        })
     }
 
     /// Every name under which a model is listed: the models of the default provider by their own names, aliases, routes, and all
@@ -147,10 +151,17 @@ impl Catalog {
         slugs
             .filter(|slug| seen.insert(slug.clone()))
             .filter_map(|slug| {
-                let targets = self.resolve(&slug).ok()?;
+                let targets = self.look_up(&slug).ok()?;
                 Some(ListedModel { slug, targets })
             })
             .collect()
+    }
+
+    /// [`resolve`](Self::resolve) without the known names, which are found by looking up all of them.
+    fn look_up(&self, name: &str) -> Result<Vec<Resolved>, UnknownModel> {
+        let mut found = Vec::new();
+        self.resolve_into(name, &mut Vec::new(), &mut found)?;
+        Ok(found)
     }
 
     fn default_provider(&self) -> Option<&Arc<Provider>> {
@@ -210,7 +221,10 @@ impl Catalog {
                 .try_for_each(|target| self.resolve_into(target, chain, found));
         }
         let taker = self.listing_provider(name).or(self.default_provider());
-        let provider = taker.ok_or_else(|| self.not_listed(name))?;
+        let provider = taker.ok_or_else(|| UnknownModel::NotListed {
+            name: name.to_owned(),
+            known: Vec::new(),
+        })?;
         let direct = resolved(provider, name);
         if !found.contains(&direct) {
             found.push(direct);
@@ -244,20 +258,14 @@ impl Catalog {
             .find(|provider| provider.model(name).is_some())
     }
 
-    fn not_listed(&self, name: &str) -> UnknownModel {
-        let mut known: Vec<String> = self
-            .listed_models()
-            .into_iter()
-            .map(|listed| listed.slug)
-            .collect();
+    fn with_known(&self, name: String) -> UnknownModel {
+        let listed = self.listed_models().into_iter();
+        let mut known: Vec<String> = listed.map(|listed| listed.slug).collect();
         // Stable: names that share a piece with the wanted one come first, the rest keep their order.
-        let wanted = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+        let wanted = name.rsplit('/').next().unwrap_or(&name).to_lowercase();
         known.sort_by_key(|slug| !slug.to_lowercase().contains(&wanted));
         known.truncate(KNOWN_SHOWN_MAX);
-        UnknownModel::NotListed {
-            name: name.to_owned(),
-            known,
-        }
+        UnknownModel::NotListed { name, known }
     }
 }
 
@@ -307,6 +315,7 @@ mod tests {
                 ("that", "this"),
                 ("glm-5", "openrouter/z-ai/glm-5.3"),
                 ("best", "main"),
+                ("lost", "nowhere"),
             ]),
             routes: [
                 ("main", route(&["zai/glm-5.1", "ollama/qwen3-coder"])),
@@ -378,6 +387,13 @@ mod tests {
             &without,
             "glm-5.9",
             "model `glm-5.9` is not known and there is no default provider to pass it to; known are `best`, `fast`, `glm-5`, \
+             `quick`, `main`, `wide`, `zai/glm-5.3`, `zai/glm-5.3-flash`, `zai/glm-5.2`, `zai/glm-5.1`, `zai/glm-5-turbo`, \
+             `zai/glm-5`",
+        );
+        check(
+            &without,
+            "lost",
+            "model `nowhere` is not known and there is no default provider to pass it to; known are `best`, `fast`, `glm-5`, \
              `quick`, `main`, `wide`, `zai/glm-5.3`, `zai/glm-5.3-flash`, `zai/glm-5.2`, `zai/glm-5.1`, `zai/glm-5-turbo`, \
              `zai/glm-5`",
         );

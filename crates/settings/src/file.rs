@@ -136,8 +136,10 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<ConfigFile, SettingsError
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     toml::from_str(text).map_err(|error| {
         let (line, column) = place(text, error.span().map_or(0, |span| span.start));
-        let message = error.message().to_owned();
-        let hint = misspelled(&message);
+        let (message, hint) = match unknown_key(error.message()) {
+            Some((message, hint)) => (message, Some(hint)),
+            None => (error.message().to_owned(), None),
+        };
         SettingsError::Parse {
             path: path.to_owned(),
             line,
@@ -156,16 +158,17 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
     (line, before[line_start..].chars().count() + 1)
 }
 
-/// For a key that does not exist: the key that was probably meant.
+/// For a key that does not exist: what to say, and the key that was probably meant.
 ///
 /// The parser's message is the only place that tells the key and those that exist: ``unknown field `a`, expected one of `b`,
 /// `c` ``.
-fn misspelled(message: &str) -> Option<String> {
+fn unknown_key(message: &str) -> Option<(String, String)> {
     let rest = message.strip_prefix("unknown field `")?;
     let (written, rest) = rest.split_once('`')?;
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    Some(match nearest(written, known.iter().copied()) {
+    let hint = match nearest(written, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("there are {}", quoted(known)),
-    })
+    };
+    Some((format!("there is no key `{written}` here"), hint))
 }

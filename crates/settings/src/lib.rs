@@ -124,6 +124,11 @@ pub struct Overrides {
 }
 
 impl Settings {
+    /// The value of an environment variable that a key source names.
+    pub fn variable(&self, name: &str) -> Option<Secret> {
+        self.variables.get(name).cloned()
+    }
+
     /// Gets the key of a provider. `None` when it needs none. Files and commands are asked every time: keep the answer.
     ///
     /// # Errors

@@ -56,10 +56,10 @@ pub fn load(
         keys,
         token,
         log,
+        paths,
         origins,
         warnings,
         variables,
-        paths,
     })
 }
 

@@ -21,20 +21,27 @@ pub(crate) fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.join(", ")
 }
 
-/// How many letters must be changed, added or taken away to make one word of the other.
+/// How many letters must be changed, added, taken away or swapped with their neighbour to make one word of the other.
 fn distance(one: &str, other: &str) -> usize {
+    let one: Vec<char> = one.chars().collect();
     let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (index, &other_letter) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != other_letter);
-            diagonal = row[index + 1];
-            row[index + 1] = replaced.min(diagonal + 1).min(row[index] + 1);
+    // `rows[i][j]` is the distance between the first `i` and the first `j` letters.
+    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
+    for i in 1..=one.len() {
+        let mut row = vec![i];
+        for j in 1..=other.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(one[i - 1] != other[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            let swapped =
+                i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+            if swapped {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
         }
+        rows.push(row);
     }
-    row[other.len()]
+    rows[one.len()][other.len()]
 }
 
 #[cfg(test)]
@@ -49,7 +56,8 @@ mod tests {
             ("Listen", Some("listen")),
             ("default_providers", Some("default_provider")),
             ("defaultprovider", Some("default_provider")),
-            ("oath", Some("auth")),
+            ("ath", Some("auth")),
+            ("atuh", Some("auth")),
             ("port", None),
             ("", None),
         ] {
