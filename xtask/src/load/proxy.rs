@@ -142,6 +142,7 @@ http {{
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
     client_max_body_size 64m;
+    client_body_buffer_size 16m;
     keepalive_timeout 3600s;
     keepalive_requests 10000000;
     tcp_nodelay on;
