@@ -1,1 +1,26 @@
-//! The OpenAI Responses protocol: requests in, streams out.
+//! The OpenAI Responses protocol towards the client: requests in, streams out.
+//!
+//! [`parse`] reads the body of `POST /v1/responses` into the neutral [`Request`](polywire_conversation::Request);
+//! [`ResponsesWriter`] turns the neutral events of an answer into the events of a Responses stream, or into one response
+//! object; [`render_error`] and its neighbours say what failed in the words of this protocol.
+//!
+//! This crate holds no I/O, clock or randomness, and knows no provider and no other dialect. Facts about the wire come from
+//! the OpenAI description and from Open Responses 2026-04-24, facts about Codex from observing codex-cli 0.169.0 (November
+//! 2026). Where the two descriptions differ, what is written satisfies both as far as that is possible.
+//!
+//! Reading order: `limits`, `parse` (`body`, `field`, `items`, `parts`, `tools`, `settings`), [`Echo`], `write`
+//! (`items`, `frames`), `failure`.
+
+mod client;
+mod echo;
+mod failure;
+mod limits;
+mod parse;
+mod write;
+
+pub use client::Client;
+pub use echo::Echo;
+pub use failure::{failed_code, http_status, render_error};
+pub use limits::{NESTING_MAX, OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
+pub use parse::{Parsed, parse};
+pub use write::{ResponsesWriter, WriterOptions};

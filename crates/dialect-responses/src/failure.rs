@@ -1,0 +1,267 @@
+//! What failed, in the words of the Responses protocol.
+//!
+//! One row per class of failure: the status and body before a stream begins, the code inside `response.failed` after.
+
+use polywire_conversation::{Fault, FaultClass, Origin, Retry, Text};
+
+use crate::Client;
+use crate::limits::RETRY_WAIT_MAX;
+
+/// The body of an error answer: `{"error":{"message","type","param","code"}}`, with all four keys, null where nothing is known.
+pub fn render_error(fault: &Fault) -> Vec<u8> {
+    let mut body = b"{\"error\":".to_vec();
+    write_error_members(fault, &mut body);
+    body.push(b'}');
+    body
+}
+
+/// Writes the error object that error bodies and `error` events share.
+pub(crate) fn write_error_members(fault: &Fault, out: &mut Vec<u8>) {
+    let (kind, code) = type_and_code(fault);
+    out.extend_from_slice(b"{\"message\":");
+    Text::from(fault.message.as_str()).write_string(out);
+    out.extend_from_slice(b",\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"param\":");
+    write_optional(fault.param.as_deref(), out);
+    out.extend_from_slice(b",\"code\":");
+    write_optional(code, out);
+    out.push(b'}');
+}
+
+/// Writes a JSON string, or null.
+pub(crate) fn write_optional(text: Option<&str>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => Text::from(text).write_string(out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// The HTTP status of an error answer.
+///
+/// A rejected key of ours is a 502: the caller's own login is fine, and a 401 would make clients ask for it again. Codex gives
+/// up at once on 400 only and repeats the turn after any other status but 429, so a permanent failure is better sent to it as
+/// `response.failed` in a stream with status 200.
+pub fn http_status(fault: &Fault) -> u16 {
+    match fault.class {
+        FaultClass::RateLimit => 429,
+        FaultClass::Overloaded => 503,
+        FaultClass::Quota if fault.status == 402 => 402,
+        FaultClass::Quota => 429,
+        FaultClass::ContextLength | FaultClass::InvalidRequest | FaultClass::ContentFilter => 400,
+        FaultClass::TooLarge => 413,
+        FaultClass::Auth if fault.origin == Origin::Client => match fault.status {
+            403 => 403,
+            _ => 401,
+        },
+        FaultClass::Auth => 502,
+        FaultClass::NotFound => 404,
+        FaultClass::Timeout => 504,
+        FaultClass::Server if fault.origin == Origin::Ours => 500,
+        FaultClass::Server
+        | FaultClass::BadToolCall
+        | FaultClass::NetworkCut
+        | FaultClass::Protocol => 502,
+    }
+}
+
+/// `error.type` and `error.code` of an error body. A class without a code of its own passes the provider's.
+fn type_and_code(fault: &Fault) -> (&'static str, Option<&str>) {
+    let own = fault.code.as_deref();
+    match fault.class {
+        FaultClass::RateLimit => ("rate_limit_error", Some("rate_limit_exceeded")),
+        FaultClass::Overloaded => ("server_error", Some("server_is_overloaded")),
+        FaultClass::Quota => ("insufficient_quota", Some("insufficient_quota")),
+        FaultClass::ContextLength => ("invalid_request_error", Some("context_length_exceeded")),
+        FaultClass::TooLarge | FaultClass::InvalidRequest => ("invalid_request_error", own),
+        FaultClass::ContentFilter => ("invalid_request_error", own.or(Some("content_filter"))),
+        FaultClass::Auth => ("authentication_error", own),
+        FaultClass::NotFound => ("invalid_request_error", own.or(Some("model_not_found"))),
+        FaultClass::BadToolCall
+        | FaultClass::Server
+        | FaultClass::NetworkCut
+        | FaultClass::Timeout
+        | FaultClass::Protocol => ("server_error", own),
+    }
+}
+
+/// The code inside `response.failed` for a class of failure.
+///
+/// Codex stops and shows the message word for word on `invalid_prompt`, stops with a text of its own on
+/// `context_length_exceeded`, `insufficient_quota` and `server_is_overloaded`, and repeats the turn on everything else
+/// (codex-cli 0.169.0, November 2026). So a rejected key, which repeating cannot help, is `invalid_prompt` there.
+pub const fn failed_code(class: FaultClass, client: Client) -> &'static str {
+    match (class, client) {
+        (FaultClass::RateLimit, _) => "rate_limit_exceeded",
+        (FaultClass::Overloaded, _) => "server_is_overloaded",
+        (FaultClass::Quota, _) => "insufficient_quota",
+        (FaultClass::ContextLength, _) => "context_length_exceeded",
+        (
+            FaultClass::TooLarge
+            | FaultClass::NotFound
+            | FaultClass::InvalidRequest
+            | FaultClass::ContentFilter,
+            _,
+        )
+        | (FaultClass::Auth, Client::Codex) => "invalid_prompt",
+        (
+            FaultClass::Auth
+            | FaultClass::BadToolCall
+            | FaultClass::Server
+            | FaultClass::NetworkCut
+            | FaultClass::Timeout
+            | FaultClass::Protocol,
+            _,
+        ) => "server_error",
+    }
+}
+
+/// Code and message of `response.failed` for one fault.
+pub(crate) fn failed(fault: &Fault, client: Client) -> (&'static str, String) {
+    let usual = failed_code(fault.class, client);
+    match (fault.class, fault.retry) {
+        // Codex knows these two codes and shows the message with them; other content filters have no code of their own.
+        (FaultClass::ContentFilter, _) => match fault.code.as_deref() {
+            Some("cyber_policy") => ("cyber_policy", fault.message.clone()),
+            Some("bio_policy") => ("bio_policy", fault.message.clone()),
+            Some(_) | None => (usual, fault.message.clone()),
+        },
+        (FaultClass::RateLimit, Retry::After(Some(wait))) => {
+            let message = with_wait(&fault.message, wait.as_secs_f64());
+            let code = match client {
+                Client::Codex if wait > RETRY_WAIT_MAX => "invalid_prompt",
+                Client::Codex | Client::Sdk => usual,
+            };
+            (code, message)
+        }
+        (_, Retry::Never) if client == Client::Codex && usual == "server_error" => {
+            ("invalid_prompt", fault.message.clone())
+        }
+        (_, Retry::Never | Retry::Elsewhere | Retry::After(_)) => (usual, fault.message.clone()),
+    }
+}
+
+/// Adds the wait in the words from which Codex reads it, unless the message has such words already.
+fn with_wait(message: &str, seconds: f64) -> String {
+    if message.to_ascii_lowercase().contains("try again in") {
+        return message.to_owned();
+    }
+    let end = if message.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{message}{end} Please try again in {}s.", seconds.ceil())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const CLASSES: [FaultClass; 14] = [
+        FaultClass::RateLimit,
+        FaultClass::Overloaded,
+        FaultClass::Quota,
+        FaultClass::ContextLength,
+        FaultClass::TooLarge,
+        FaultClass::Auth,
+        FaultClass::NotFound,
+        FaultClass::InvalidRequest,
+        FaultClass::ContentFilter,
+        FaultClass::BadToolCall,
+        FaultClass::Server,
+        FaultClass::NetworkCut,
+        FaultClass::Timeout,
+        FaultClass::Protocol,
+    ];
+
+    #[test]
+    fn table_of_failures() {
+        let rows: Vec<String> = CLASSES
+            .iter()
+            .map(|&class| {
+                let fault = Fault::new(class, "m");
+                let (kind, code) = type_and_code(&fault);
+                format!(
+                    "{:16} {} {kind} / {} | codex {} | sdk {}",
+                    class.name(),
+                    http_status(&fault),
+                    code.unwrap_or("null"),
+                    failed_code(class, Client::Codex),
+                    failed_code(class, Client::Sdk),
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(rows.join("\n"));
+    }
+
+    #[test]
+    fn error_bodies_have_all_four_keys() {
+        let fault = Fault::invalid("input[0]", "say \"hi\"\n").with_code("c");
+        let body = String::from_utf8(render_error(&fault)).unwrap();
+        assert_eq!(
+            body,
+            r#"{"error":{"message":"say \"hi\"\n","type":"invalid_request_error","param":"input[0]","code":"c"}}"#
+        );
+        let body = String::from_utf8(render_error(&Fault::new(FaultClass::Server, "x"))).unwrap();
+        assert_eq!(
+            body,
+            r#"{"error":{"message":"x","type":"server_error","param":null,"code":null}}"#
+        );
+    }
+
+    #[test]
+    fn statuses_that_depend_on_more_than_the_class() {
+        let of = |class, status, origin| {
+            let mut fault = Fault::new(class, "x").with_status(status);
+            fault.origin = origin;
+            http_status(&fault)
+        };
+        assert_eq!(of(FaultClass::Auth, 401, Origin::Credentials), 502);
+        assert_eq!(of(FaultClass::Auth, 401, Origin::Client), 401);
+        assert_eq!(of(FaultClass::Auth, 403, Origin::Client), 403);
+        assert_eq!(of(FaultClass::Quota, 402, Origin::Credentials), 402);
+        assert_eq!(of(FaultClass::Server, 500, Origin::Ours), 500);
+        assert_eq!(of(FaultClass::Server, 500, Origin::Provider), 502);
+    }
+
+    #[test]
+    fn waits_are_told_in_words_that_codex_reads() {
+        let limited = |seconds, message: &str, client| {
+            let wait = Some(Duration::from_millis(seconds));
+            let fault = Fault::new(FaultClass::RateLimit, message).with_retry(Retry::After(wait));
+            failed(&fault, client)
+        };
+        let expected = |code, message: &str| (code, message.to_owned());
+        assert_eq!(
+            limited(1_200, "Slow down", Client::Codex),
+            expected("rate_limit_exceeded", "Slow down. Please try again in 2s.")
+        );
+        assert_eq!(
+            limited(5_000, "Try again in 700ms.", Client::Codex),
+            expected("rate_limit_exceeded", "Try again in 700ms.")
+        );
+        assert_eq!(
+            limited(3_600_000, "Slow down.", Client::Codex),
+            expected("invalid_prompt", "Slow down. Please try again in 3600s.")
+        );
+        assert_eq!(
+            limited(3_600_000, "Slow down.", Client::Sdk),
+            expected(
+                "rate_limit_exceeded",
+                "Slow down. Please try again in 3600s."
+            )
+        );
+    }
+
+    #[test]
+    fn permanent_faults_are_shown_by_codex_word_for_word() {
+        let permanent = Fault::new(FaultClass::Protocol, "m").with_retry(Retry::Never);
+        assert_eq!(failed(&permanent, Client::Codex).0, "invalid_prompt");
+        assert_eq!(failed(&permanent, Client::Sdk).0, "server_error");
+        let filter = Fault::new(FaultClass::ContentFilter, "m").with_code("cyber_policy");
+        assert_eq!(failed(&filter, Client::Codex).0, "cyber_policy");
+    }
+}

@@ -1,0 +1,162 @@
+//! The tools that a model is offered.
+
+use std::borrow::Cow;
+
+use polywire_conversation::{Fault, Function, Grammar, Json, Text, Tool};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::field::{At, Field, field, object};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireTool<'a> {
+    #[serde(borrow, rename = "type")]
+    tag: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    description: Option<&'a RawValue>,
+    #[serde(borrow)]
+    parameters: Option<&'a RawValue>,
+    #[serde(borrow)]
+    strict: Option<&'a RawValue>,
+    #[serde(borrow)]
+    defer_loading: Option<&'a RawValue>,
+    #[serde(borrow)]
+    format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    execution: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+}
+
+/// A list of tools.
+pub(super) fn tools<'a>(list: Field<'a, '_>) -> Result<Vec<Tool<'a>>, Fault> {
+    each(list, |raw, at| tool(raw, at, Level::Top))
+}
+
+/// Namespaces hold tools and no namespaces; one inside another is read without its tools, and offering it becomes a loss.
+#[derive(Clone, Copy)]
+enum Level {
+    Top,
+    Namespace,
+}
+
+fn each<'a>(
+    list: Field<'a, '_>,
+    read: impl Fn(&'a RawValue, &At<'_>) -> Result<Tool<'a>, Fault>,
+) -> Result<Vec<Tool<'a>>, Fault> {
+    list.elements()?
+        .into_iter()
+        .enumerate()
+        .map(|(index, raw)| read(raw, &list.at().index(index)))
+        .collect()
+}
+
+fn tool<'a>(raw: &'a RawValue, at: &At<'_>, level: Level) -> Result<Tool<'a>, Fault> {
+    let wire: WireTool<'a> = object(raw, at)?;
+    let tag = field(wire.tag, at, "type").required_name()?;
+    Ok(match &*tag {
+        "function" => Tool::Function(function(&wire, at)?),
+        "custom" => Tool::Freeform {
+            name: field(wire.name, at, "name").required_name()?,
+            description: description(&wire, at)?,
+            grammar: grammar(field(wire.format, at, "format"))?,
+        },
+        "namespace" => Tool::Namespace {
+            name: field(wire.name, at, "name").required_name()?,
+            description: description(&wire, at)?,
+            tools: match level {
+                Level::Top => each(field(wire.tools, at, "tools"), |raw, at| {
+                    tool(raw, at, Level::Namespace)
+                })?,
+                Level::Namespace => Vec::new(),
+            },
+        },
+        "tool_search" if is_client_search(&wire, at)? => Tool::Search {
+            description: description(&wire, at)?,
+            parameters: field(wire.parameters, at, "parameters").object_as_written()?,
+        },
+        hosted if is_hosted(hosted) => Tool::Hosted {
+            raw: Json::new(raw.get()),
+            tag,
+        },
+        _ => Tool::Unknown {
+            raw: Json::new(raw.get()),
+            tag,
+        },
+    })
+}
+
+/// Tools that the provider carries out, and tools with wire types of their own (shells, typed patches) whose calls could not
+/// come back in the form that their client waits for.
+fn is_hosted(tag: &str) -> bool {
+    matches!(
+        tag,
+        "tool_search"
+            | "file_search"
+            | "code_interpreter"
+            | "image_generation"
+            | "mcp"
+            | "programmatic_tool_calling"
+            | "local_shell"
+            | "shell"
+            | "apply_patch"
+    ) || tag.starts_with("web_search")
+        || tag.starts_with("computer")
+}
+
+fn is_client_search(wire: &WireTool<'_>, at: &At<'_>) -> Result<bool, Fault> {
+    let execution = field(wire.execution, at, "execution").name()?;
+    Ok(execution.as_deref() == Some("client"))
+}
+
+fn function<'a>(wire: &WireTool<'a>, at: &At<'_>) -> Result<Function<'a>, Fault> {
+    Ok(Function {
+        name: field(wire.name, at, "name").required_name()?,
+        description: description(wire, at)?,
+        parameters: field(wire.parameters, at, "parameters").object_as_written()?,
+        strict: field(wire.strict, at, "strict").flag()?,
+        deferred: field(wire.defer_loading, at, "defer_loading")
+            .flag()?
+            .unwrap_or(false),
+    })
+}
+
+fn description<'a>(wire: &WireTool<'a>, at: &At<'_>) -> Result<Option<Text<'a>>, Fault> {
+    field(wire.description, at, "description").text()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireFormat<'a> {
+    #[serde(borrow, rename = "type")]
+    tag: Option<&'a RawValue>,
+    #[serde(borrow)]
+    syntax: Option<&'a RawValue>,
+    #[serde(borrow)]
+    definition: Option<&'a RawValue>,
+}
+
+/// What the text of a freeform tool must look like; nothing when any text will do.
+fn grammar<'a>(format: Field<'a, '_>) -> Result<Option<Grammar<'a>>, Fault> {
+    let Some(wire) = format.object::<WireFormat<'a>>()? else {
+        return Ok(None);
+    };
+    let tag = field(wire.tag, format.at(), "type");
+    match &*tag.required_name()? {
+        "text" => Ok(None),
+        "grammar" => Ok(Some(Grammar {
+            syntax: field(wire.syntax, format.at(), "syntax").required_name()?,
+            definition: field(wire.definition, format.at(), "definition").required_text()?,
+        })),
+        _ => Err(tag.at().fault("must be `text` or `grammar`")),
+    }
+}
+
+/// A namespace. Codex names the absence of one `functions` (codex-cli 0.169.0, November 2026).
+pub(super) fn namespace<'a>(field: Field<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
+    let name = field.name()?;
+    Ok(name.filter(|name| !name.is_empty() && name != "functions"))
+}

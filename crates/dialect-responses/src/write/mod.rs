@@ -1,0 +1,512 @@
+//! Neutral events to the events of a Responses stream.
+//!
+//! The writer here keeps the order: which item is open, what ends it, how the answer ends. What the events look like is in
+//! `items` and `response`.
+
+mod frames;
+mod items;
+mod response;
+
+use polywire_conversation::{
+    Event, Fault, FaultClass, Form, Opaque, OpaqueKind, Raised, StopReason, Text, Usage,
+    WriteStream,
+};
+use polywire_sse::FrameBuffer;
+
+use crate::failure::{failed, write_error_members, write_optional};
+use crate::limits::OUTPUT_BYTES_MAX;
+use crate::{Client, Echo};
+use frames::Frames;
+use items::{CallItem, Identity, MessageItem, ReasoningItem, Said, SearchItem, Status, Target};
+use response::{Ending, Frame};
+
+/// What a [`ResponsesWriter`] needs to know.
+#[derive(Debug)]
+pub struct WriterOptions {
+    /// The id of the response, `resp_…`. The ids of its items are made from it.
+    pub response_id: String,
+    /// When the response began, in seconds since 1970.
+    pub created_at: u64,
+    /// The model as the client named it.
+    pub model: String,
+    /// Who reads the stream.
+    pub client: Client,
+    /// What the response object repeats of the request.
+    pub echo: Echo,
+    /// The output limit in force, in tokens, for the note that an answer was cut off by it.
+    pub output_tokens_max: Option<u64>,
+}
+
+/// Writes one answer as a stream of Responses events.
+///
+/// Events that come in an order that [`Event`] does not promise never make it panic or write an ill-formed stream: an item that
+/// was left open is closed before the next, a call that was left open counts as cut, deltas without a call are ignored.
+///
+/// Opaque reasoning goes to the client in `encrypted_content` when its kind is [`OpaqueKind::Encrypted`]. Other kinds are
+/// meaningless without the name of their provider, which is not known here; whoever knows it seals them into that form first.
+#[derive(Debug)]
+pub struct ResponsesWriter {
+    client: Client,
+    response_id: String,
+    response: Frame,
+    output_tokens_max: Option<u64>,
+    now: u64,
+    stage: Stage,
+    sequence: u64,
+    items_begun: u64,
+    open: Open,
+    /// The items that are done, separated by commas.
+    output: Vec<u8>,
+    /// Names of tools whose calls were cut off.
+    calls_cut: Vec<String>,
+    usage: Option<Usage>,
+    /// All text so far, to keep the limit.
+    text_bytes: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Before,
+    Streaming,
+    Ended(Ending),
+}
+
+/// The item that is open.
+#[derive(Debug)]
+enum Open {
+    Nothing,
+    Message(MessageItem),
+    Reasoning(ReasoningItem),
+    Call(CallItem),
+    Search(SearchItem),
+}
+
+impl ResponsesWriter {
+    /// A writer that has written nothing yet.
+    pub fn new(options: WriterOptions) -> Self {
+        Self {
+            client: options.client,
+            response: Frame::new(
+                &options.response_id,
+                options.created_at,
+                &options.model,
+                options.echo,
+            ),
+            response_id: options.response_id,
+            output_tokens_max: options.output_tokens_max,
+            now: options.created_at,
+            stage: Stage::Before,
+            sequence: 0,
+            items_begun: 0,
+            open: Open::Nothing,
+            output: Vec::new(),
+            calls_cut: Vec::new(),
+            usage: None,
+            text_bytes: 0,
+        }
+    }
+
+    /// What one event means to the client.
+    fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {
+        match self.stage {
+            Stage::Ended(_) => return,
+            Stage::Before if matches!(event, Event::Usage(_) | Event::Loss(_)) => {}
+            Stage::Before => self.begin(out),
+            Stage::Streaming => {}
+        }
+        match event {
+            // Items are opened by their first piece of text, so that nothing empty is sent.
+            Event::Start { .. }
+            | Event::ReasoningStart
+            | Event::TextStart
+            | Event::RefusalStart
+            | Event::Loss(_) => {}
+            Event::TextDelta(text) => self.text(Said::Text, &text, out),
+            Event::TextEnd | Event::RefusalEnd => self.text_end(),
+            Event::RefusalDelta(text) => self.text(Said::Refusal, &text, out),
+            Event::ReasoningDelta(text) => self.reasoning_delta(&text, out),
+            Event::ReasoningOpaque(opaque) => self.reasoning_opaque(&opaque, out),
+            Event::ReasoningEnd => self.reasoning_end(out),
+            Event::CallStart { id, tool } => self.call_start(id, &tool, out),
+            Event::CallDelta(text) => self.call_delta(&text, out),
+            Event::CallEnd => self.call_end(out),
+            Event::CallCut => self.call_cut(out),
+            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Finish(reason) => self.finish(reason, out),
+            Event::Fault(fault) => self.fail(&fault, out),
+        }
+    }
+
+    fn sign_of_life(&mut self, out: &mut Frames<'_>) {
+        match self.stage {
+            Stage::Before => self.begin(out),
+            Stage::Streaming => {
+                let response = self.response.in_progress();
+                out.event("response.in_progress", &[b",\"response\":", &response]);
+            }
+            Stage::Ended(_) => {}
+        }
+    }
+
+    fn begin(&mut self, out: &mut Frames<'_>) {
+        self.stage = Stage::Streaming;
+        let response = self.response.in_progress();
+        for name in ["response.created", "response.in_progress"] {
+            out.event(name, &[b",\"response\":", &response]);
+        }
+    }
+
+    fn identity(&mut self, prefix: &str) -> Identity {
+        let index = self.items_begun;
+        self.items_begun += 1;
+        Identity::new(prefix, &self.response_id, index)
+    }
+
+    fn keep(&mut self, item: &[u8]) {
+        if !self.output.is_empty() {
+            self.output.push(b',');
+        }
+        self.output.extend_from_slice(item);
+    }
+
+    /// Counts text against the limit. `false` when there is no room for more, and the answer failed.
+    fn has_room(&mut self, text: &Text<'_>, out: &mut Frames<'_>) -> bool {
+        self.text_bytes = self.text_bytes.saturating_add(text.as_written().len());
+        if self.text_bytes <= OUTPUT_BYTES_MAX {
+            return true;
+        }
+        let message = format!("the answer is longer than {} MiB", OUTPUT_BYTES_MAX >> 20);
+        self.fail(&Fault::new(FaultClass::Protocol, message), out);
+        false
+    }
+
+    fn text(&mut self, said: Said, text: &Text<'_>, out: &mut Frames<'_>) {
+        if text.is_empty() || !self.has_room(text, out) {
+            return;
+        }
+        // Codex drops a whole message that holds a refusal part.
+        let said = match self.client {
+            Client::Codex => Said::Text,
+            Client::Sdk => said,
+        };
+        let fits = matches!(&self.open, Open::Message(item) if !item.ended && item.said() == said);
+        if !fits {
+            self.close_item(Status::Completed, out);
+            let identity = self.identity("msg");
+            self.open = Open::Message(MessageItem::open(identity, said, out));
+        }
+        if let Open::Message(item) = &mut self.open {
+            item.push(text, out);
+        }
+    }
+
+    /// The open reasoning item, opened if need be.
+    fn reasoning(&mut self, out: &mut Frames<'_>) -> Option<&mut ReasoningItem> {
+        if !matches!(self.open, Open::Reasoning(_)) {
+            self.close_item(Status::Completed, out);
+            let identity = self.identity("rs");
+            self.open = Open::Reasoning(ReasoningItem::open(identity, out));
+        }
+        match &mut self.open {
+            Open::Reasoning(item) => Some(item),
+            Open::Nothing | Open::Message(_) | Open::Call(_) | Open::Search(_) => None,
+        }
+    }
+
+    fn reasoning_delta(&mut self, text: &Text<'_>, out: &mut Frames<'_>) {
+        if text.is_empty() || !self.has_room(text, out) {
+            return;
+        }
+        if let Some(item) = self.reasoning(out) {
+            item.push(text, out);
+        }
+    }
+
+    fn reasoning_opaque(&mut self, opaque: &Opaque<'_>, out: &mut Frames<'_>) {
+        match opaque.kind {
+            OpaqueKind::Encrypted if self.has_room(&opaque.state, out) => {
+                if let Some(item) = self.reasoning(out) {
+                    item.seal(&opaque.state);
+                }
+            }
+            OpaqueKind::Encrypted
+            | OpaqueKind::Detail
+            | OpaqueKind::Signature
+            | OpaqueKind::CallSignature => {}
+        }
+    }
+
+    fn call_start(&mut self, id: &str, tool: &Raised<'_>, out: &mut Frames<'_>) {
+        self.close_item(Status::Completed, out);
+        let target = Target::new(id, tool);
+        self.open = match tool.form {
+            Form::Search => Open::Search(SearchItem {
+                target,
+                arguments: Vec::new(),
+            }),
+            Form::Function | Form::Freeform => Open::Call(self.open_call(tool.form, target, out)),
+        };
+    }
+
+    fn open_call(&mut self, form: Form, target: Target, out: &mut Frames<'_>) -> CallItem {
+        let identity = self.identity(CallItem::prefix(form));
+        CallItem::open(identity, form, target, out)
+    }
+
+    fn call_delta(&mut self, text: &Text<'_>, out: &mut Frames<'_>) {
+        if text.is_empty() || !self.has_room(text, out) {
+            return;
+        }
+        match &mut self.open {
+            Open::Call(item) => item.push(text, out),
+            Open::Search(item) => text.write_escaped(&mut item.arguments),
+            Open::Nothing | Open::Message(_) | Open::Reasoning(_) => {}
+        }
+    }
+
+    fn call_end(&mut self, out: &mut Frames<'_>) {
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Call(item) => {
+                let item = item.close(out);
+                self.keep(&item);
+            }
+            Open::Search(item) => self.search_end(item, out),
+            other @ (Open::Nothing | Open::Message(_) | Open::Reasoning(_)) => self.open = other,
+        }
+    }
+
+    /// A search whose arguments are no object goes out as a function call, so that the client can tell the model so.
+    fn search_end(&mut self, search: SearchItem, out: &mut Frames<'_>) {
+        let item = if let Some(object) = search.object() {
+            let identity = self.identity("tsc");
+            search.write(&identity, &object, out)
+        } else {
+            let call = self.search_as_function(search, out);
+            call.close(out)
+        };
+        self.keep(&item);
+    }
+
+    fn search_as_function(&mut self, search: SearchItem, out: &mut Frames<'_>) -> CallItem {
+        let mut call = self.open_call(Form::Function, search.target, out);
+        if !search.arguments.is_empty() {
+            let arguments = Text::escaped(String::from_utf8_lossy(&search.arguments));
+            call.push(&arguments, out);
+        }
+        call
+    }
+
+    /// A call was cut off. Codex gets no finished item for it, because it would carry out whatever it gets; others get one that
+    /// says it is incomplete.
+    fn call_cut(&mut self, out: &mut Frames<'_>) {
+        let call = match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Call(call) => call,
+            Open::Search(search) if self.client == Client::Codex => {
+                self.calls_cut.push(search.target.plain_name);
+                return;
+            }
+            Open::Search(search) => self.search_as_function(search, out),
+            other @ (Open::Nothing | Open::Message(_) | Open::Reasoning(_)) => {
+                self.open = other;
+                return;
+            }
+        };
+        self.calls_cut.push(call.name().to_owned());
+        if self.client == Client::Sdk {
+            let item = call.cut(out);
+            self.keep(&item);
+        }
+    }
+
+    /// Closes whatever is open. A message gets the given status; a call that is still open was cut.
+    fn close_item(&mut self, status: Status, out: &mut Frames<'_>) {
+        let item = match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Nothing => return,
+            Open::Message(item) => item.close(status, out),
+            Open::Reasoning(item) => item.close(out),
+            open @ (Open::Call(_) | Open::Search(_)) => {
+                self.open = open;
+                self.call_cut(out);
+                return;
+            }
+        };
+        self.keep(&item);
+    }
+
+    fn text_end(&mut self) {
+        // The message stays open: only what comes next tells whether it was cut off.
+        if let Open::Message(item) = &mut self.open {
+            item.ended = true;
+        }
+    }
+
+    fn reasoning_end(&mut self, out: &mut Frames<'_>) {
+        if matches!(self.open, Open::Reasoning(_)) {
+            self.close_item(Status::Completed, out);
+        }
+    }
+
+    fn finish(&mut self, reason: StopReason, out: &mut Frames<'_>) {
+        if matches!(self.open, Open::Call(_) | Open::Search(_)) {
+            self.call_cut(out);
+        }
+        match self.client {
+            Client::Codex => self.finish_for_codex(reason, out),
+            Client::Sdk => self.finish_for_sdk(reason, out),
+        }
+    }
+
+    fn finish_for_sdk(&mut self, reason: StopReason, out: &mut Frames<'_>) {
+        let ending = match reason {
+            StopReason::ContentFilter => Ending::Incomplete {
+                reason: "content_filter",
+            },
+            StopReason::Length => Ending::Incomplete {
+                reason: "max_output_tokens",
+            },
+            // A call that was cut makes the answer incomplete, whatever the provider says; the protocol has no better word.
+            StopReason::Stop | StopReason::Calls | StopReason::Pause
+                if !self.calls_cut.is_empty() =>
+            {
+                Ending::Incomplete {
+                    reason: "max_output_tokens",
+                }
+            }
+            StopReason::Stop | StopReason::Calls | StopReason::Pause => Ending::Completed,
+        };
+        let status = match ending {
+            Ending::Completed => Status::Completed,
+            Ending::Incomplete { .. } | Ending::Failed { .. } => Status::Incomplete,
+        };
+        self.close_item(status, out);
+        self.end(ending, out);
+    }
+
+    /// Codex repeats the whole turn after `response.incomplete`, so a cut answer is completed and says in its text that it was
+    /// cut; and one that a filter stopped is a failure with a message that is shown.
+    fn finish_for_codex(&mut self, reason: StopReason, out: &mut Frames<'_>) {
+        match reason {
+            StopReason::ContentFilter => {
+                let fault = Fault::new(
+                    FaultClass::ContentFilter,
+                    "the provider's content filter stopped the answer",
+                );
+                self.fail(&fault, out);
+                return;
+            }
+            StopReason::Length if self.calls_cut.is_empty() => self.write_cut_text(out),
+            StopReason::Length | StopReason::Stop | StopReason::Calls | StopReason::Pause => {
+                self.write_cut_calls(reason, out);
+            }
+        }
+        self.close_item(Status::Completed, out);
+        self.end(Ending::Completed, out);
+    }
+
+    /// Puts the note behind the text that was cut off, or makes a message of it when there is none.
+    fn write_cut_text(&mut self, out: &mut Frames<'_>) {
+        let note = match self.output_tokens_max {
+            Some(tokens) => format!("[cut off: output limit of {tokens} tokens reached]"),
+            None => "[cut off: output limit reached]".to_owned(),
+        };
+        if let Open::Message(item) = &mut self.open {
+            item.ended = false;
+            self.text(Said::Text, &Text::plain(format!("\n\n{note}")), out);
+        } else {
+            self.text(Said::Text, &Text::plain(note), out);
+        }
+        self.close_item(Status::Incomplete, out);
+    }
+
+    fn write_cut_calls(&mut self, reason: StopReason, out: &mut Frames<'_>) {
+        let by = match reason {
+            StopReason::Length => " by the output limit",
+            StopReason::Stop
+            | StopReason::Calls
+            | StopReason::ContentFilter
+            | StopReason::Pause => "",
+        };
+        let notes: Vec<String> = self
+            .calls_cut
+            .iter()
+            .map(|name| format!("[the call to `{name}` was cut off{by} and was not run]"))
+            .collect();
+        if !notes.is_empty() {
+            self.close_item(Status::Completed, out);
+            self.text(Said::Text, &Text::plain(notes.join("\n")), out);
+        }
+    }
+
+    /// Ends the answer with a failure. What was said so far is closed as incomplete; a call that is still open never was made.
+    fn fail(&mut self, fault: &Fault, out: &mut Frames<'_>) {
+        if matches!(self.open, Open::Call(_) | Open::Search(_)) {
+            self.open = Open::Nothing;
+        }
+        self.close_item(Status::Incomplete, out);
+        let (code, message) = failed(fault, self.client);
+        if self.client == Client::Sdk {
+            write_error_event(fault, code, &message, out);
+        }
+        self.end(Ending::Failed { code, message }, out);
+    }
+
+    fn end(&mut self, ending: Ending, out: &mut Frames<'_>) {
+        // The note on a cut answer can be what passes the length limit, and then the answer has failed already.
+        if matches!(self.stage, Stage::Ended(_)) {
+            return;
+        }
+        let response = self
+            .response
+            .ended(&ending, self.now, &self.output, self.usage.as_ref());
+        out.event(ending.event(), &[b",\"response\":", &response]);
+        self.stage = Stage::Ended(ending);
+    }
+}
+
+impl WriteStream for ResponsesWriter {
+    fn tick(&mut self, unix_seconds: u64) {
+        self.now = self.now.max(unix_seconds);
+    }
+
+    fn push(&mut self, event: Event<'_>, out: &mut FrameBuffer) {
+        let mut frames = Frames {
+            out,
+            sequence: self.sequence,
+        };
+        self.event(event, &mut frames);
+        self.sequence = frames.sequence;
+    }
+
+    fn heartbeat(&mut self, out: &mut FrameBuffer) {
+        let mut frames = Frames {
+            out,
+            sequence: self.sequence,
+        };
+        self.sign_of_life(&mut frames);
+        self.sequence = frames.sequence;
+    }
+
+    fn whole(&mut self) -> Vec<u8> {
+        match &self.stage {
+            Stage::Ended(ending) => {
+                self.response
+                    .ended(ending, self.now, &self.output, self.usage.as_ref())
+            }
+            Stage::Before | Stage::Streaming => self.response.in_progress(),
+        }
+    }
+}
+
+/// Code, message and parameter stand in the event itself, where OpenAI's description wants them, and in an object inside it,
+/// where Open Responses wants them and OpenAI really writes them.
+fn write_error_event(fault: &Fault, code: &str, message: &str, out: &mut Frames<'_>) {
+    let mut members = b",\"code\":".to_vec();
+    write_optional(Some(code), &mut members);
+    members.extend_from_slice(b",\"message\":");
+    write_optional(Some(message), &mut members);
+    members.extend_from_slice(b",\"param\":");
+    write_optional(fault.param.as_deref(), &mut members);
+    members.extend_from_slice(b",\"error\":");
+    write_error_members(fault, &mut members);
+    out.event("error", &[&members]);
+}
