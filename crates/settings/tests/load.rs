@@ -242,6 +242,9 @@ fn files_that_do_not_work() {
     insta::assert_snapshot!(text);
 }
 
+/// The settings file, the variables, and the command line.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a Overrides);
+
 #[test]
 fn environment_and_command_line() {
     let mut text = String::new();
@@ -257,7 +260,6 @@ fn environment_and_command_line() {
         ..Overrides::default()
     };
     let none = Overrides::default();
-    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a Overrides);
     let cases: &[Case<'_>] = &[
         ("", &[("ZAI_API_KEY", "k")], &none),
         ("", &[("ZAI_API_KEY", " ")], &none),
