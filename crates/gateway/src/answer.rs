@@ -241,7 +241,9 @@ impl Pump {
             ready!(self.timer.as_mut().poll(cx));
             *pausing = false;
         }
-        if let Some(Step::Event(event)) = steps.pop_front() {
+        if let Some(step) = steps.pop_front()
+            && let Some(event) = step.event()
+        {
             self.delivery.event(event);
         }
         Poll::Ready(())
