@@ -1,1 +1,27 @@
-//! The OpenAI Chat Completions protocol: requests out, streams in.
+//! The OpenAI Chat Completions protocol as an upstream: requests out, streams in.
+//!
+//! One renderer and one reader serve every provider that speaks the protocol. What providers do differently in requests is
+//! data (a [`Profile`]); what they do differently in answers is tolerated by the reader without being told, because the same
+//! provider answers differently from model to model and from month to month.
+//!
+//! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
+//! reads the events. Start with [`render`], then [`ChatReader`], then [`read_error`].
+
+mod arguments;
+mod effort;
+mod error;
+mod ids;
+mod profile;
+mod read;
+mod render;
+
+pub use error::read_error;
+pub use profile::{
+    CallIds, ChoiceForm, EmptyContent, LateInstructions, OutputLimitField, Profile, ReasoningBack,
+    ReasoningForm, StructuredOutput, SystemRole,
+};
+pub use read::ChatReader;
+pub use render::{Rendered, render};
+
+/// The path of the endpoint below a provider's base URL.
+pub const PATH: &str = "/chat/completions";

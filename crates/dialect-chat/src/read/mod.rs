@@ -1,0 +1,566 @@
+//! A provider's answer as events.
+
+mod calls;
+mod chunk;
+mod finish;
+mod parts;
+mod think;
+mod usage;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use polywire_conversation::json::PairMender;
+use polywire_conversation::{
+    Event, EventSink, Fault, FaultClass, Ledger, Loss, OpaqueKind, ReadStream, StopReason,
+    StreamEnd, Text, Usage,
+};
+use polywire_sse::{Decoder, Frame};
+
+use crate::error::{clean, html_fault, read_embedded};
+use calls::{Calls, Ending};
+use chunk::{
+    BaseResp, CalledFunction, Choice, Chunk, ContentPart, Delta, ExtraContent, List, Raw,
+    ReasoningDetail, ToolCall,
+};
+use finish::Finish;
+use parts::{Kind, Parts};
+use think::{Divided, ThinkSplitter};
+
+/// The most bytes of call arguments, and of text that waits for a call to end, that one answer may have. No model writes as
+/// much; the limit keeps a provider that has gone mad from filling the memory.
+const HELD_BYTES_MAX: usize = 64 << 20;
+
+/// The most calls that one answer may have, for the same reason.
+const CALLS_MAX: usize = 1_024;
+
+/// The most bytes of one event inside a whole body that turns out to be an event stream.
+const FRAME_BYTES_MAX: usize = 64 << 20;
+
+/// Reads the stream of any Chat Completions provider, or its answer in one piece.
+///
+/// Tolerant of all that providers were seen to send (the fixtures name them): it counts every piece once, keeps interleaved
+/// calls apart, takes reasoning from wherever it stands, and never presents a cut or failed answer as a whole one. The finish
+/// reason is held until `[DONE]` or the end of the stream, because the usage comes after it.
+///
+/// A [`CallSignature`](OpaqueKind::CallSignature) comes directly before the call that it belongs to.
+#[derive(Debug)]
+pub struct ChatReader {
+    parts: Parts,
+    calls: Calls,
+    think: ThinkSplitter,
+    text_mender: PairMender,
+    reasoning_mender: PairMender,
+    refusal_mender: PairMender,
+    usage: Option<Usage>,
+    finish: Option<(Finish, String)>,
+    /// What was noted already: one note per kind and answer is enough.
+    noted: Vec<&'static str>,
+    done: bool,
+}
+
+impl ChatReader {
+    /// A reader for one answer. `ledger` is the one that [`render`](crate::render()) gave; `seed` goes into the ids of calls
+    /// that come without a usable one, and should differ from answer to answer.
+    pub fn new(ledger: Arc<Ledger>, seed: &str) -> Self {
+        Self {
+            parts: Parts::default(),
+            calls: Calls::new(ledger, seed),
+            think: ThinkSplitter::default(),
+            text_mender: PairMender::default(),
+            reasoning_mender: PairMender::default(),
+            refusal_mender: PairMender::default(),
+            usage: None,
+            finish: None,
+            noted: Vec::new(),
+            done: false,
+        }
+    }
+}
+
+impl ReadStream for ChatReader {
+    fn push(&mut self, frame: Frame<'_>, sink: &mut dyn EventSink) {
+        if self.done {
+            return;
+        }
+        let text = match std::str::from_utf8(frame.data) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(frame.data),
+        };
+        match text.trim() {
+            "" => {}
+            "[DONE]" => self.end(sink),
+            data if frame.event == b"error" => self.error_event(data, sink),
+            data => self.read_data(data, sink),
+        }
+    }
+
+    fn whole(&mut self, body: &[u8], sink: &mut dyn EventSink) {
+        if self.done {
+            return;
+        }
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim();
+        match text.bytes().next() {
+            Some(b'{' | b'[') => self.read_whole(text, sink),
+            Some(b'<') => self.fail(html_fault(200, text), sink),
+            Some(b'd' | b'e' | b':') if looks_like_events(text) => self.read_events(body, sink),
+            Some(_) => {
+                let message = format!("text came instead of an answer: {}", clean(text, 200));
+                self.fail(Fault::new(FaultClass::Protocol, message), sink);
+            }
+            None => {
+                let message = "the provider answered with an empty body";
+                self.fail(Fault::new(FaultClass::Protocol, message), sink);
+            }
+        }
+    }
+
+    fn finish(&mut self, end: StreamEnd, sink: &mut dyn EventSink) {
+        if self.done {
+            return;
+        }
+        match (end, &self.finish) {
+            (_, Some(_)) => self.end(sink),
+            (StreamEnd::Broken(fault), None) => self.fail(fault, sink),
+            (StreamEnd::Closed, None) => {
+                let message = "the provider closed the stream before the answer was complete";
+                self.fail(Fault::new(FaultClass::NetworkCut, message), sink);
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl ChatReader {
+    fn read_data(&mut self, data: &str, sink: &mut dyn EventSink) {
+        match serde_json::from_str::<Chunk<'_>>(data) {
+            // An array is no chunk, but Google wraps errors in one.
+            Ok(_) if data.starts_with('[') => {
+                if let Some(fault) = read_embedded(data) {
+                    self.fail_unless_late(fault, sink);
+                }
+            }
+            Ok(chunk) => self.read_chunk(&chunk, data, sink),
+            Err(_) => self.note(
+                Loss::degraded("stream", "an event that is not JSON was ignored"),
+                sink,
+            ),
+        }
+    }
+
+    fn read_chunk(&mut self, chunk: &Chunk<'_>, data: &str, sink: &mut dyn EventSink) {
+        self.parts
+            .named(|| chunk.id.string(), || chunk.model.string());
+        let choices = || {
+            let first = |choice: &&Choice<'_>| choice.index.integer().unwrap_or(0) == 0;
+            chunk.choices.0.iter().filter(first)
+        };
+        for choice in choices() {
+            self.read_choice(choice, sink);
+        }
+        if self.done {
+            return;
+        }
+        if is_error(chunk) {
+            let fault = read_embedded(data).unwrap_or_else(|| {
+                Fault::new(
+                    FaultClass::Server,
+                    "the provider reported a failure and did not say which",
+                )
+            });
+            self.fail_unless_late(fault, sink);
+        }
+        self.usage = usage::read(chunk).or(self.usage);
+        for choice in choices() {
+            self.read_finish(choice.finish_reason, sink);
+        }
+        if chunk.citations.has_members() {
+            self.note(
+                Loss::note("citations", "left out: sources cannot be carried"),
+                sink,
+            );
+        }
+    }
+
+    fn read_choice(&mut self, choice: &Choice<'_>, sink: &mut dyn EventSink) {
+        match (&choice.delta, &choice.message) {
+            (Some(delta), message) if !delta.is_empty() || message.is_none() => {
+                self.read_delta(delta, sink);
+            }
+            // The whole message at the end of a stream repeats what is known; it counts where nothing else came.
+            (_, Some(message)) if !self.parts.any() && self.calls.count() == 0 => {
+                self.read_delta(message, sink);
+            }
+            (Some(_) | None, _) => {}
+        }
+        let held_bytes = self
+            .calls
+            .bytes()
+            .saturating_add(self.parts.deferred_bytes());
+        if held_bytes > HELD_BYTES_MAX || self.calls.count() > CALLS_MAX {
+            let message = "the answer has more tool calls, or longer ones, than can be believed";
+            self.fail(Fault::new(FaultClass::Protocol, message), sink);
+        }
+    }
+
+    fn read_delta(&mut self, delta: &Delta<'_>, sink: &mut dyn EventSink) {
+        self.read_reasoning(delta, sink);
+        if let Some(text) = delta.content.text() {
+            self.text(text, sink);
+        } else if delta.content.has_members() {
+            self.read_content_parts(delta.content, sink);
+        }
+        if let Some(refusal) = delta.refusal.text() {
+            self.refusal(refusal, sink);
+        }
+        for (position, piece) in delta.tool_calls.0.iter().enumerate() {
+            self.calls.read(piece, position, &mut self.parts, sink);
+        }
+        if let Some(function) = &delta.function_call {
+            let piece = ToolCall {
+                function: CalledFunction {
+                    name: function.name,
+                    arguments: function.arguments,
+                },
+                ..ToolCall::default()
+            };
+            self.calls.read(&piece, 0, &mut self.parts, sink);
+        }
+        if delta.extra_content.has_members() {
+            let extra: ExtraContent<'_> = delta.extra_content.parse();
+            if let Some(signature) = extra.google.thought_signature.text() {
+                self.opaque(OpaqueKind::Signature, signature, sink);
+            }
+        }
+        if delta.annotations.has_members() {
+            self.note(
+                Loss::note("annotations", "left out: sources cannot be carried"),
+                sink,
+            );
+        }
+        if delta.images.has_members() {
+            self.note(
+                Loss::degraded("images", "left out: images of the model cannot be carried"),
+                sink,
+            );
+        }
+        if delta.audio.has_members() {
+            self.note(
+                Loss::degraded("audio", "left out: sound of the model cannot be carried"),
+                sink,
+            );
+        }
+    }
+
+    /// Reads reasoning from the first field that has any: providers send the same words in several. The details have what no
+    /// other field has, the opaque part.
+    fn read_reasoning(&mut self, delta: &Delta<'_>, sink: &mut dyn EventSink) {
+        let text = delta
+            .reasoning_content
+            .text()
+            .or_else(|| text_or_object(delta.reasoning))
+            .or_else(|| delta.reasoning_text.text())
+            .or_else(|| delta.thinking.text());
+        let in_details = text.is_none();
+        if let Some(text) = text {
+            self.reasoning(text, sink);
+        }
+        if let Some(opaque) = delta.reasoning_opaque.text() {
+            self.opaque(OpaqueKind::Encrypted, opaque, sink);
+        }
+        if !delta.reasoning_details.has_members() {
+            return;
+        }
+        let details: List<Raw<'_>> = delta.reasoning_details.parse();
+        for raw in details.0 {
+            let detail: ReasoningDetail<'_> = raw.parse();
+            if in_details && let Some(text) = detail.text.text().or_else(|| detail.summary.text()) {
+                self.reasoning(text, sink);
+            }
+            let is_opaque = detail.data.text().is_some() || detail.signature.text().is_some();
+            if is_opaque && let Some(json) = raw.get() {
+                self.opaque(OpaqueKind::Detail, Text::plain(json), sink);
+            }
+        }
+    }
+
+    /// Reads content that is an array of parts, as Mistral sends it.
+    fn read_content_parts(&mut self, content: Raw<'_>, sink: &mut dyn EventSink) {
+        let parts: List<ContentPart<'_>> = content.parse();
+        for part in parts.0 {
+            for thought in part.thinking.parse::<List<ContentPart<'_>>>().0 {
+                if let Some(text) = thought.text.text() {
+                    self.reasoning(text, sink);
+                }
+            }
+            if let Some(thought) = part.thinking.text() {
+                self.reasoning(thought, sink);
+            }
+            if let Some(signature) = part.signature.text() {
+                self.opaque(OpaqueKind::Signature, signature, sink);
+            }
+            if let Some(refusal) = part.refusal.text() {
+                self.refusal(refusal, sink);
+            }
+            if let Some(text) = part.text.text() {
+                self.text(text, sink);
+            }
+            let kind = part.kind.string().unwrap_or_default();
+            if !matches!(
+                kind.as_str(),
+                "" | "text" | "output_text" | "thinking" | "refusal"
+            ) {
+                let what = format!("content part `{}`", clean(&kind, 40));
+                self.note_as(
+                    "content",
+                    Loss::degraded(what, "left out: it cannot be carried"),
+                    sink,
+                );
+            }
+        }
+    }
+
+    fn read_finish(&mut self, word: Raw<'_>, sink: &mut dyn EventSink) {
+        // A second finish reason repeats the first.
+        let Some(word) = word
+            .string()
+            .filter(|_| self.finish.is_none() && !self.done)
+        else {
+            return;
+        };
+        let meaning = finish::read(&word).unwrap_or_else(|| {
+            let what = format!("finish reason `{}`", clean(&word, 40));
+            sink.event(Event::Loss(Loss::note(what, "not known; taken for `stop`")));
+            Finish::Stopped(StopReason::Stop)
+        });
+        self.finish = Some((meaning, word));
+    }
+
+    fn text(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
+        self.settle_calls(sink);
+        let text = self.text_mender.mend(text);
+        if self.think.is_over() {
+            self.parts.say(Kind::Text, text, sink);
+        } else {
+            let parts = &mut self.parts;
+            self.think
+                .push(text, |divided| say_divided(parts, divided, sink));
+        }
+    }
+
+    fn reasoning(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
+        self.think.reasoning_comes_separately();
+        self.settle_calls(sink);
+        let text = self.reasoning_mender.mend(text);
+        self.parts.say(Kind::Reasoning, text, sink);
+    }
+
+    fn refusal(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
+        self.settle_calls(sink);
+        let text = self.refusal_mender.mend(text);
+        self.parts.say(Kind::Refusal, text, sink);
+    }
+
+    fn opaque(&mut self, kind: OpaqueKind, state: Text<'_>, sink: &mut dyn EventSink) {
+        self.settle_calls(sink);
+        self.parts.opaque(kind, state, sink);
+    }
+
+    /// Something else follows: the open call ends if it can.
+    fn settle_calls(&mut self, sink: &mut dyn EventSink) {
+        if self.parts.call_is_open() {
+            self.calls.settle(&mut self.parts, sink);
+        }
+    }
+
+    fn error_event(&mut self, data: &str, sink: &mut dyn EventSink) {
+        let fault = read_embedded(data)
+            .unwrap_or_else(|| Fault::new(FaultClass::Server, clean(data, 1_000)));
+        self.fail_unless_late(fault, sink);
+    }
+
+    /// Reads a whole JSON body.
+    fn read_whole(&mut self, text: &str, sink: &mut dyn EventSink) {
+        self.read_data(text, sink);
+        if self.done {
+            return;
+        }
+        if self.finish.is_some() || self.parts.any() || self.calls.count() > 0 {
+            self.end(sink);
+        } else {
+            let message = format!(
+                "JSON came that is neither an answer nor an error: {}",
+                clean(text, 200)
+            );
+            self.fail(Fault::new(FaultClass::Protocol, message), sink);
+        }
+    }
+
+    /// Reads a whole body that is an event stream although none was announced.
+    fn read_events(&mut self, body: &[u8], sink: &mut dyn EventSink) {
+        let mut decoder = Decoder::new(FRAME_BYTES_MAX);
+        let read = decoder.push(body, |frame| self.push(frame, sink));
+        if let Err(too_long) = read {
+            self.fail(Fault::new(FaultClass::Protocol, too_long.to_string()), sink);
+            return;
+        }
+        decoder.finish(|frame| self.push(frame, sink));
+        ReadStream::finish(self, StreamEnd::Closed, sink);
+    }
+
+    /// The provider said that it is done, or what it said amounts to that.
+    fn end(&mut self, sink: &mut dyn EventSink) {
+        match self.finish.take() {
+            Some((Finish::Failed(class), word)) => {
+                let message = format!("the provider ended the answer with `{}`", clean(&word, 40));
+                self.fail(Fault::new(class, message).with_code(word), sink);
+            }
+            Some((Finish::Stopped(reason), _)) => self.complete(reason, sink),
+            None => self.complete(StopReason::Stop, sink),
+        }
+    }
+
+    fn complete(&mut self, reason: StopReason, sink: &mut dyn EventSink) {
+        let ending = match reason {
+            StopReason::Stop | StopReason::Calls | StopReason::Pause => Ending::Complete,
+            StopReason::Length | StopReason::ContentFilter => Ending::Cut,
+        };
+        self.close_parts(ending, sink);
+        if self.calls.is_nameless() {
+            let message = "the model called a tool without naming it";
+            self.emit_fault(Fault::new(FaultClass::BadToolCall, message), sink);
+            return;
+        }
+        let reason = match reason {
+            // Gemini, older Ollama and others say `stop` although they called (seen 2025).
+            StopReason::Stop if self.calls.ended_whole() > 0 => StopReason::Calls,
+            StopReason::Calls if self.calls.ended_whole() == 0 => {
+                sink.event(Event::Loss(Loss::degraded(
+                    "finish reason",
+                    "the provider announced tool calls and made none; taken for `stop`",
+                )));
+                StopReason::Stop
+            }
+            StopReason::Stop
+            | StopReason::Calls
+            | StopReason::Length
+            | StopReason::ContentFilter
+            | StopReason::Pause => reason,
+        };
+        self.parts.start(sink);
+        if let Some(usage) = self.usage {
+            sink.event(Event::Usage(usage));
+        }
+        sink.event(Event::Finish(reason));
+        self.done = true;
+    }
+
+    fn fail(&mut self, fault: Fault, sink: &mut dyn EventSink) {
+        self.close_parts(Ending::Failed, sink);
+        self.emit_fault(fault, sink);
+    }
+
+    fn emit_fault(&mut self, fault: Fault, sink: &mut dyn EventSink) {
+        if let Some(usage) = self.usage {
+            sink.event(Event::Usage(usage));
+        }
+        sink.event(Event::Fault(fault));
+        self.done = true;
+    }
+
+    /// An error after the finish reason is noise; before it, or together with a finish reason that means failure, it is the
+    /// end.
+    fn fail_unless_late(&mut self, fault: Fault, sink: &mut dyn EventSink) {
+        match &self.finish {
+            Some((Finish::Stopped(_), _)) => self.note(
+                Loss::note(
+                    "stream",
+                    format!("an error after the end of the answer was ignored: {fault}"),
+                ),
+                sink,
+            ),
+            Some((Finish::Failed(_), _)) | None => self.fail(fault, sink),
+        }
+    }
+
+    /// Hands out what was held back and closes every part.
+    fn close_parts(&mut self, ending: Ending, sink: &mut dyn EventSink) {
+        let parts = &mut self.parts;
+        if let Some(rest) = self.reasoning_mender.finish() {
+            parts.say(Kind::Reasoning, rest, sink);
+        }
+        if let Some(rest) = self.text_mender.finish() {
+            self.think
+                .push(rest, |divided| say_divided(parts, divided, sink));
+        }
+        self.think
+            .finish(|divided| say_divided(parts, divided, sink));
+        if let Some(rest) = self.refusal_mender.finish() {
+            parts.say(Kind::Refusal, rest, sink);
+        }
+        self.calls.finish(ending, parts, sink);
+        parts.close(sink);
+    }
+
+    /// Notes a loss, but each kind of it once only.
+    fn note(&mut self, loss: Loss, sink: &mut dyn EventSink) {
+        if let Cow::Borrowed(kind) = loss.what {
+            self.note_as(kind, loss, sink);
+        }
+    }
+
+    fn note_as(&mut self, kind: &'static str, loss: Loss, sink: &mut dyn EventSink) {
+        if !self.noted.contains(&kind) {
+            self.noted.push(kind);
+            sink.event(Event::Loss(loss));
+        }
+    }
+}
+
+fn say_divided(parts: &mut Parts, divided: Divided<'_>, sink: &mut dyn EventSink) {
+    match divided {
+        Divided::Reasoning(text) => parts.say(Kind::Reasoning, text, sink),
+        Divided::Text(text) => parts.say(Kind::Text, text, sink),
+    }
+}
+
+/// Reasoning as text, or as an object that has it.
+fn text_or_object(raw: Raw<'_>) -> Option<Text<'_>> {
+    if raw.has_members() {
+        let part: ContentPart<'_> = raw.parse();
+        return part.text.text().or_else(|| part.content.text());
+    }
+    raw.text()
+}
+
+/// Whether a chunk reports a failure, in any of the forms that are used for it.
+fn is_error(chunk: &Chunk<'_>) -> bool {
+    let no_choices = chunk.choices.0.is_empty();
+    let says = |raw: Raw<'_>| raw.text().is_some() || raw.has_members();
+    says(chunk.error)
+        || chunk
+            .base_resp
+            .parse::<BaseResp<'_>>()
+            .status_code
+            .integer()
+            .unwrap_or(0)
+            != 0
+        || is_word_error(chunk.object)
+        || is_word_error(chunk.kind)
+        || (no_choices && says(chunk.detail))
+        || (no_choices && says(chunk.message) && chunk.code.get().is_some())
+}
+
+fn is_word_error(raw: Raw<'_>) -> bool {
+    raw.get() == Some("\"error\"")
+}
+
+fn looks_like_events(text: &str) -> bool {
+    ["data:", "event:", ":"]
+        .iter()
+        .any(|start| text.starts_with(start))
+}

@@ -1,0 +1,154 @@
+//! A request as the body of a Chat Completions call.
+
+mod choice;
+mod messages;
+mod object;
+mod settings;
+mod tools;
+
+use polywire_conversation::{Fault, Ledger, Loss, NameRule, Request, history, tools as offered};
+
+use crate::Profile;
+use object::Object;
+
+/// A body, and what became of the request on the way.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The JSON body.
+    pub body: Vec<u8>,
+    /// The names and forms of the tools, for the reader of the answer.
+    pub ledger: Ledger,
+    /// What was changed or left out while rendering. What parsing lost already is in the request.
+    pub losses: Vec<Loss>,
+}
+
+/// Renders a request for the provider's model `upstream_model`. The answer is always asked for as a stream.
+///
+/// `accepts_images` says whether the model takes images; the provider must take them too ([`Profile::images`]).
+///
+/// The messages come first in the body and depend on nothing that follows them, so that a longer conversation begins with the
+/// same bytes as a shorter one and the provider's prompt cache holds.
+///
+/// # Errors
+/// [`FaultClass::InvalidRequest`](polywire_conversation::FaultClass::InvalidRequest) when the request insists on something that
+/// cannot be had: a tool that only another provider can carry out.
+pub fn render(
+    request: &Request<'_>,
+    upstream_model: &str,
+    profile: &Profile,
+    accepts_images: bool,
+) -> Result<Rendered, Fault> {
+    let rule = NameRule {
+        length_max: profile.name_length_max,
+    };
+    let offered::Offer {
+        tools,
+        mut ledger,
+        losses,
+    } = offered::offer(request, rule);
+    let mut losses = Losses(losses);
+    let history = history::arrange(request.items.clone());
+    losses.0.extend(history.losses);
+    let chosen = choice::choose(request, tools, &ledger, profile, &mut losses)?;
+    let format = settings::format(
+        &request.format,
+        !chosen.tools.is_empty(),
+        profile,
+        &mut losses,
+    );
+
+    let mut body = Vec::with_capacity(body_bytes_guess(request));
+    let mut object = Object::open(&mut body);
+    object.string("model", upstream_model);
+    let conversation = messages::Conversation {
+        instructions: request.instructions.as_ref(),
+        turns: history.turns,
+        answer_form: format.instruction.as_ref(),
+    };
+    messages::write(
+        conversation,
+        messages::Setting {
+            profile,
+            accepts_images: accepts_images && profile.images,
+            ledger: &mut ledger,
+            losses: &mut losses,
+        },
+        object.member("messages"),
+    );
+    tools::write(&chosen, &ledger, profile, &mut object, &mut losses);
+    settings::write(request, &chosen, &format, profile, &mut object, &mut losses);
+    object.close();
+    Ok(Rendered {
+        body,
+        ledger,
+        losses: losses.0,
+    })
+}
+
+/// Losses, each of them once.
+struct Losses(Vec<Loss>);
+
+impl Losses {
+    fn add(&mut self, loss: Loss) {
+        if !self.0.contains(&loss) {
+            self.0.push(loss);
+        }
+    }
+}
+
+/// A capacity that most bodies fit into: growing a large body in steps copies it several times.
+fn body_bytes_guess(request: &Request<'_>) -> usize {
+    use polywire_conversation::{CallInput, Item, Part, Text, Tool};
+    fn text(text: &Text<'_>) -> usize {
+        text.as_written().len()
+    }
+    fn parts(parts: &[Part<'_>]) -> usize {
+        let length = |part: &Part<'_>| match part {
+            Part::Text(body) | Part::Refusal(body) => text(body),
+            Part::Image(image) => text(&image.url),
+            Part::File(_) | Part::Audio(_) | Part::Unknown { .. } => 0,
+        };
+        parts.iter().map(length).sum()
+    }
+    fn tool(offered: &Tool<'_>) -> usize {
+        match offered {
+            Tool::Function(function) => {
+                function.description.as_ref().map_or(0, text)
+                    + function
+                        .parameters
+                        .as_ref()
+                        .map_or(0, |json| json.as_str().len())
+            }
+            Tool::Freeform {
+                description,
+                grammar,
+                ..
+            } => {
+                description.as_ref().map_or(0, text)
+                    + grammar
+                        .as_ref()
+                        .map_or(0, |grammar| text(&grammar.definition))
+            }
+            Tool::Namespace { tools, .. } => tools.iter().map(tool).sum(),
+            Tool::Search { .. } | Tool::Hosted { .. } | Tool::Unknown { .. } => 0,
+        }
+    }
+    let items = request.items.iter().map(|item| match item {
+        Item::Message(message) => parts(&message.parts),
+        Item::Result(result) => parts(&result.parts),
+        Item::Call(call) => match &call.input {
+            CallInput::Arguments(input) | CallInput::Freeform(input) => text(input) * 5 / 4,
+            CallInput::Search(json) => json.as_str().len(),
+        },
+        Item::Reasoning(reasoning) => reasoning.visible.parts().iter().map(text).sum(),
+        Item::ToolsAdded(_)
+        | Item::HostedCall { .. }
+        | Item::Compaction { .. }
+        | Item::Unknown { .. } => 0,
+    });
+    let overhead_bytes = 2_048 + 160 * (request.items.len() + request.tools.len());
+    overhead_bytes
+        + request.instructions.as_ref().map_or(0, text)
+        + items.sum::<usize>()
+        + request.all_tools().map(tool).sum::<usize>()
+}

@@ -1,0 +1,165 @@
+//! The tools of a request, every one as a function.
+
+use polywire_conversation::tools::{OfferedKind, OfferedTool};
+use polywire_conversation::{Grammar, Json, Ledger, Loss, Text};
+
+use super::Losses;
+use super::choice::{Choice, Chosen, wire_name_of};
+use super::object::{Object, write_array, write_string};
+use crate::Profile;
+
+/// What a function without parameters takes. Leaving the schema out is refused or misread by several servers.
+const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The one argument of a freeform tool.
+const FREEFORM_PARAMETERS: &str =
+    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
+
+/// What a tool search takes when the client did not say.
+const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer"}},"required":["query"]}"#;
+
+/// Writes `tools` and `tool_choice`; neither when there is no tool, because an empty list is refused by several providers and a
+/// choice without tools by most.
+pub(super) fn write(
+    chosen: &Chosen<'_>,
+    ledger: &Ledger,
+    profile: &Profile,
+    body: &mut Object<'_>,
+    losses: &mut Losses,
+) {
+    if chosen.tools.is_empty() {
+        return;
+    }
+    write_array(&chosen.tools, body.member("tools"), |tool, out| {
+        write_tool(tool, wire_name_of(tool, ledger), profile, out, losses);
+    });
+    match &chosen.choice {
+        Choice::Unset => {}
+        Choice::Word(word) => body.string("tool_choice", word),
+        Choice::Named(wire_name) => {
+            let out = body.member("tool_choice");
+            out.extend_from_slice(br#"{"type":"function","function":{"name":"#);
+            write_string(wire_name, out);
+            out.extend_from_slice(b"}}");
+        }
+    }
+}
+
+fn write_tool(
+    tool: &OfferedTool<'_>,
+    wire_name: &str,
+    profile: &Profile,
+    out: &mut Vec<u8>,
+    losses: &mut Losses,
+) {
+    out.extend_from_slice(br#"{"type":"function","function":"#);
+    let mut function = Object::open(out);
+    function.string("name", wire_name);
+    match &tool.kind {
+        OfferedKind::Function(declared) => {
+            write_description(
+                tool,
+                declared.description.as_ref(),
+                &Input::Arguments,
+                &mut function,
+            );
+            write_parameters(declared.parameters.as_ref(), NO_PARAMETERS, &mut function);
+            match declared.strict {
+                Some(strict) if profile.strict_tools => function.flag("strict", strict),
+                Some(true) => losses.add(Loss::degraded(
+                    format!("tool `{wire_name}`"),
+                    "`strict` was left out: the provider does not hold arguments to the schema",
+                )),
+                Some(false) | None => {}
+            }
+        }
+        OfferedKind::Freeform {
+            description,
+            grammar,
+        } => {
+            write_description(
+                tool,
+                *description,
+                &Input::Freeform(*grammar),
+                &mut function,
+            );
+            function.raw("parameters", FREEFORM_PARAMETERS);
+            if grammar.is_some() {
+                losses.add(Loss::note(
+                    format!("tool `{wire_name}`"),
+                    "offered as a function; its grammar is told to the model but not enforced",
+                ));
+            }
+        }
+        OfferedKind::Search {
+            description,
+            parameters,
+        } => {
+            write_description(tool, *description, &Input::Arguments, &mut function);
+            write_parameters(*parameters, SEARCH_PARAMETERS, &mut function);
+        }
+    }
+    function.close();
+    out.push(b'}');
+}
+
+/// What a tool takes, as far as its description has to say it.
+enum Input<'g> {
+    Arguments,
+    Freeform(Option<&'g Grammar<'g>>),
+}
+
+/// Writes what the model is told about a tool: its namespace if it is the first of it, the tool itself, and how to pass free
+/// text.
+fn write_description(
+    tool: &OfferedTool<'_>,
+    description: Option<&Text<'_>>,
+    input: &Input<'_>,
+    function: &mut Object<'_>,
+) {
+    let own = [tool.namespace_description, description];
+    let own: Vec<&Text<'_>> = own
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
+    if own.is_empty() && matches!(input, Input::Arguments) {
+        return;
+    }
+    let out = function.member("description");
+    out.push(b'"');
+    for (index, text) in own.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(br"\n\n");
+        }
+        text.write_escaped(out);
+    }
+    if let Input::Freeform(grammar) = input {
+        if !own.is_empty() {
+            out.extend_from_slice(br"\n\n");
+        }
+        out.extend_from_slice(b"Put the whole text in `input`.");
+        if let Some(grammar) = grammar {
+            write_grammar(grammar, out);
+        }
+    }
+    out.push(b'"');
+}
+
+fn write_grammar(grammar: &Grammar<'_>, out: &mut Vec<u8>) {
+    let syntax = Text::plain(&*grammar.syntax);
+    out.extend_from_slice(b" It must match this ");
+    syntax.write_escaped(out);
+    out.extend_from_slice(br" grammar:\n```");
+    syntax.write_escaped(out);
+    out.extend_from_slice(br"\n");
+    grammar.definition.write_escaped(out);
+    out.extend_from_slice(br"\n```");
+}
+
+fn write_parameters(parameters: Option<&Json<'_>>, otherwise: &str, function: &mut Object<'_>) {
+    match parameters {
+        Some(schema) if schema.as_str() != "null" => function.json("parameters", schema),
+        Some(_) | None => function.raw("parameters", otherwise),
+    }
+}
