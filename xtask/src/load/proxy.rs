@@ -35,7 +35,7 @@ impl Proxy {
         command.arg("-p").arg(&folder).arg("-c").arg(&file);
         // Without `-e` nginx opens the log file of the system's own nginx before it reads the configuration.
         command.args(["-e", "stderr"]);
-        Self::start(command, address)
+        Self::start(command, &folder, address)
     }
 
     /// Starts polywire with the scripted upstream as its one provider.
@@ -49,15 +49,18 @@ impl Proxy {
         command.arg("serve").arg("--config").arg(&file);
         // Nothing of the user's own settings may reach it.
         command.env_clear().env("HOME", &folder);
-        Self::start(command, address)
+        Self::start(command, &folder, address)
     }
 
-    fn start(mut command: Command, address: SocketAddr) -> Result<Self> {
+    fn start(mut command: Command, folder: &Path, address: SocketAddr) -> Result<Self> {
+        // What it logs costs what it costs, but does not belong between the lines of the report.
+        let log = folder.join("log");
         let name = command.get_program().to_string_lossy().into_owned();
         let begin = Instant::now();
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log)?)
             .spawn()
             .with_context(|| format!("cannot start `{name}`"))?;
         let mut proxy = Self {
@@ -67,7 +70,8 @@ impl Proxy {
         };
         while !is_ready(address) {
             if let Some(status) = proxy.child.try_wait()? {
-                bail!("`{name}` ended at once ({status})");
+                let said = std::fs::read_to_string(&log).unwrap_or_default();
+                bail!("`{name}` ended at once ({status}): {said}");
             }
             if begin.elapsed() > PATIENCE {
                 bail!("`{name}` is not ready after {PATIENCE:?}");
