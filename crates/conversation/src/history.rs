@@ -258,3 +258,306 @@ fn without_empty_text(mut parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
     parts.retain(|part| !matches!(part, Part::Text(text) | Part::Refusal(text) if text.is_empty()));
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CallInput, Image, Instruction, Json, Message};
+    use proptest::prelude::*;
+
+    /// Items in shorthand: `u:hi` and `a:hi` and `d:hi` are messages, `r:why` is reasoning, `c:1` a call with id `1`, `=1:out` its
+    /// result, `h:tag` a hosted call, `z` a compaction, `t` added tools, `?` an unknown item. No text means an empty one.
+    fn item(short: &str) -> Item<'_> {
+        let (kind, rest) = short.split_once(':').unwrap_or((short, ""));
+        let message = |role| {
+            Item::Message(Message {
+                role,
+                parts: vec![Part::Text(Text::plain(rest))],
+                phase: None,
+            })
+        };
+        match kind {
+            "u" => message(Role::User),
+            "a" => message(Role::Assistant),
+            "d" => message(Role::Instructor(Instruction::Developer)),
+            "r" => Item::Reasoning(Reasoning {
+                visible: crate::VisibleReasoning::Full(vec![Text::plain(rest)]),
+                opaque: None,
+            }),
+            "c" => Item::Call(Call {
+                id: rest.into(),
+                name: "tool".into(),
+                namespace: None,
+                input: CallInput::Arguments(Text::plain("{}")),
+            }),
+            "h" => Item::HostedCall {
+                tag: rest.into(),
+                summary: Text::EMPTY,
+            },
+            "z" => Item::Compaction { opaque: None },
+            "t" => Item::ToolsAdded(Vec::new()),
+            "?" => Item::Unknown {
+                tag: "odd".into(),
+                raw: Json::new("{}"),
+            },
+            result => Item::Result(ToolResult {
+                call_id: result.trim_start_matches('=').into(),
+                parts: vec![Part::Text(Text::plain(rest))],
+                tools_loaded: Vec::new(),
+            }),
+        }
+    }
+
+    fn texts(parts: &[Part<'_>]) -> String {
+        let texts: Vec<String> = parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) | Part::Refusal(text) => text.to_plain().into_owned(),
+                Part::Image(_) | Part::File(_) | Part::Audio(_) | Part::Unknown { .. } => {
+                    "(other)".to_owned()
+                }
+            })
+            .collect();
+        texts.join("+")
+    }
+
+    fn outline(turn: &Turn<'_>) -> String {
+        match turn {
+            Turn::Instruction(parts) => format!("d:{}", texts(parts)),
+            Turn::User(parts) => format!("u:{}", texts(parts)),
+            Turn::Assistant(assistant) => {
+                let reasoning = assistant
+                    .reasoning
+                    .iter()
+                    .flat_map(|item| item.visible.parts());
+                let reasoning: Vec<_> = reasoning
+                    .map(|text| format!("r:{}", text.to_plain()))
+                    .collect();
+                let calls: Vec<_> = assistant
+                    .calls
+                    .iter()
+                    .map(|call| format!("c:{}", call.id))
+                    .collect();
+                let said = format!("a:{}", texts(&assistant.parts));
+                [reasoning.join(" "), said, calls.join(" ")]
+                    .join(" ")
+                    .trim()
+                    .to_owned()
+            }
+            Turn::Results(results) => {
+                let results: Vec<_> = results
+                    .iter()
+                    .map(|result| format!("={}:{}", result.call_id, texts(&result.parts)))
+                    .collect();
+                results.join(" ")
+            }
+        }
+    }
+
+    fn check(items: &[&str], turns: &[&str], losses: &[&str]) {
+        let history = arrange(items.iter().map(|short| item(short)).collect());
+        let found: Vec<String> = history.turns.iter().map(outline).collect();
+        assert_eq!(found, turns, "{items:?}");
+        let found: Vec<String> = history.losses.iter().map(ToString::to_string).collect();
+        assert_eq!(found, losses, "{items:?}");
+    }
+
+    #[test]
+    fn what_is_in_order_stays() {
+        check(&[], &[], &[]);
+        check(
+            &[
+                "d:base", "u:hi", "r:why", "a:look", "c:1", "c:2", "=1:x", "=2:y", "a:done", "u:ok",
+            ],
+            &[
+                "d:base",
+                "u:hi",
+                "r:why a:look c:1 c:2",
+                "=1:x =2:y",
+                "a:done",
+                "u:ok",
+            ],
+            &[],
+        );
+        check(
+            &["c:1", "=1:x", "c:2", "=2:y"],
+            &["a: c:1", "=1:x", "a: c:2", "=2:y"],
+            &[],
+        );
+        check(&["a:one", "t", "a:two"], &["a:one+two"], &[]);
+    }
+
+    #[test]
+    fn results_stand_directly_behind_their_calls_in_their_order() {
+        check(
+            &["c:1", "c:2", "=2:y", "=1:x"],
+            &["a: c:1 c:2", "=1:x =2:y"],
+            &[],
+        );
+        check(
+            &["c:1", "u:wait", "=1:x", "u:so"],
+            &["a: c:1", "=1:x", "u:wait", "u:so"],
+            &["input: a tool result was moved directly behind its call"],
+        );
+        check(
+            &["=1:x", "c:1"],
+            &[
+                "u:Result of an earlier tool call:+x",
+                "a: c:1",
+                &format!("=1:{INTERRUPTED}"),
+            ],
+            &[
+                "input[0]: made a message: no call `1` comes before this result",
+                "call `1`: has no result; one was put in that says so",
+            ],
+        );
+    }
+
+    #[test]
+    fn every_call_has_one_result() {
+        check(
+            &["c:1", "u:stop"],
+            &["a: c:1", &format!("=1:{INTERRUPTED}"), "u:stop"],
+            &["call `1`: has no result; one was put in that says so"],
+        );
+        check(
+            &["c:1", "=1:x", "=1:again"],
+            &["a: c:1", "=1:x"],
+            &["input[2]: left out: call `1` has a result already"],
+        );
+        check(&["c:1", "=1:"], &["a: c:1", "=1:"], &[]);
+    }
+
+    #[test]
+    fn a_call_id_that_comes_again_is_renamed() {
+        check(
+            &["c:1", "=1:x", "c:1", "=1:y", "c:1", "=1:z"],
+            &["a: c:1", "=1:x", "a: c:1_2", "=1_2:y", "a: c:1_3", "=1_3:z"],
+            &[
+                "call `1`: renamed `1_2`: an earlier call has the same id",
+                "call `1`: renamed `1_3`: an earlier call has the same id",
+            ],
+        );
+        check(
+            &["c:1", "c:1", "=1:x", "=1:y"],
+            &["a: c:1 c:1_2", "=1:x =1_2:y"],
+            &["call `1`: renamed `1_2`: an earlier call has the same id"],
+        );
+        check(
+            &["c:1_2", "c:1", "c:1", "=1_2:x", "=1:y", "=1:z"],
+            &["a: c:1_2 c:1 c:1_3", "=1_2:x =1:y =1_3:z"],
+            &["call `1`: renamed `1_3`: an earlier call has the same id"],
+        );
+    }
+
+    #[test]
+    fn empty_things_are_left_out() {
+        check(&["u:", "a:", "d:", "u:hi"], &["u:hi"], &[]);
+        check(&["a:one", "u:", "a:two"], &["a:one+two"], &[]);
+        let image = Part::Image(Image {
+            url: Text::plain("data:"),
+            detail: None,
+        });
+        let history = arrange(vec![Item::Message(Message {
+            role: Role::User,
+            parts: vec![
+                Part::Text(Text::EMPTY),
+                image.clone(),
+                Part::Refusal(Text::EMPTY),
+            ],
+            phase: None,
+        })]);
+        assert_eq!(history.turns, [Turn::User(vec![image])]);
+    }
+
+    #[test]
+    fn what_cannot_be_carried_is_told() {
+        check(
+            &["h:web_search_call", "a:so"],
+            &["a:[web search call]+so"],
+            &[],
+        );
+        check(
+            &["z", "u:hi"],
+            &[
+                "u:[The conversation before this point was summarised in a form that cannot be read here.]",
+                "u:hi",
+            ],
+            &[
+                "input[0]: the summary of the conversation before this point is sealed by another provider and cannot be read",
+            ],
+        );
+        check(
+            &["u:hi", "?"],
+            &["u:hi"],
+            &["input[1]: left out: an item of type `odd` cannot be carried"],
+        );
+    }
+
+    fn shorthand() -> impl Strategy<Value = String> {
+        let id = "[123]";
+        prop_oneof![
+            "[uadr]:[xy]?",
+            id.prop_map(|id| format!("c:{id}")),
+            id.prop_map(|id| format!("={id}:out")),
+            prop::sample::select(vec!["h:search", "z", "t", "?", "c:1_2"]).prop_map(str::to_owned),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_history_is_one_that_providers_take(shorts in prop::collection::vec(shorthand(), 0..16)) {
+            let history = arrange(shorts.iter().map(|short| item(short)).collect());
+            let mut ids = HashSet::new();
+            let mut turns = history.turns.iter().peekable();
+            while let Some(turn) = turns.next() {
+                match turn {
+                    Turn::Assistant(assistant) => {
+                        prop_assert!(!assistant.is_empty());
+                        let called: Vec<&str> = assistant.calls.iter().map(|call| &*call.id).collect();
+                        prop_assert!(called.iter().all(|&id| ids.insert(id)), "{called:?}");
+                        let answered: Vec<&str> = match turns.peek() {
+                            Some(Turn::Results(results)) => results.iter().map(|result| &*result.call_id).collect(),
+                            Some(Turn::Instruction(_) | Turn::User(_) | Turn::Assistant(_)) | None => Vec::new(),
+                        };
+                        prop_assert_eq!(answered, called);
+                        turns.next_if(|turn| matches!(turn, Turn::Results(_)));
+                    }
+                    Turn::Instruction(parts) | Turn::User(parts) => prop_assert!(!parts.is_empty()),
+                    Turn::Results(_) => prop_assert!(false, "results without calls"),
+                }
+            }
+        }
+
+        #[test]
+        fn arranged_histories_stay_as_they_are(shorts in prop::collection::vec(shorthand(), 0..16)) {
+            let once = arrange(shorts.iter().map(|short| item(short)).collect());
+            let again = arrange(once.turns.iter().cloned().flat_map(items_of).collect());
+            prop_assert_eq!(&again.turns, &once.turns);
+            prop_assert!(again.losses.is_empty(), "{:?}", again.losses);
+        }
+    }
+
+    fn items_of(turn: Turn<'_>) -> Vec<Item<'_>> {
+        let message = |role, parts| {
+            Item::Message(Message {
+                role,
+                parts,
+                phase: None,
+            })
+        };
+        match turn {
+            Turn::Instruction(parts) => {
+                vec![message(Role::Instructor(Instruction::Developer), parts)]
+            }
+            Turn::User(parts) => vec![message(Role::User, parts)],
+            Turn::Assistant(assistant) => {
+                let reasoning = assistant.reasoning.into_iter().map(Item::Reasoning);
+                let said = message(Role::Assistant, assistant.parts);
+                let calls = assistant.calls.into_iter().map(Item::Call);
+                reasoning.chain([said]).chain(calls).collect()
+            }
+            Turn::Results(results) => results.into_iter().map(Item::Result).collect(),
+        }
+    }
+}
