@@ -436,7 +436,8 @@ fn html_title(page: &str) -> Option<String> {
     let opened = lower.find("<title")?;
     let start = opened + lower[opened..].find('>')? + 1;
     let end = start + lower[start..].find('<')?;
-    let title = clean(page[start..end].trim(), 200);
+    let words: Vec<&str> = page[start..end].split_whitespace().collect();
+    let title = clean(&words.join(" "), 200);
     (!title.is_empty()).then_some(title)
 }
 

@@ -169,8 +169,7 @@ impl Calls {
         if other_id && !name.is_empty() {
             return false;
         }
-        let is_whole =
-            slot.check.progress() == Progress::Whole || matches!(slot.phase, Phase::Ended);
+        let is_whole = slot.is_whole() || matches!(slot.phase, Phase::Ended);
         if is_whole && arguments.is_some_and(|text| !text.to_plain().trim().is_empty()) {
             return false;
         }
@@ -235,25 +234,24 @@ impl Calls {
     fn advance(&mut self, parts: &mut Parts, sink: &mut dyn EventSink) {
         while self.front < self.slots.len() {
             let slot = &self.slots[self.front];
-            if matches!(slot.phase, Phase::Waiting) {
-                if slot.name.is_empty() || slot.may_be_null() || self.is_wrapper(slot) {
-                    return;
-                }
-                self.open(parts, sink);
-            }
             let is_last = self.front + 1 == self.slots.len();
-            if is_last || self.slots[self.front].check.progress() != Progress::Whole {
-                return;
+            let may_open = !slot.name.is_empty() && !slot.may_be_null() && !self.is_wrapper(slot);
+            match slot.phase {
+                Phase::Waiting if may_open => self.open(parts, sink),
+                Phase::Waiting | Phase::Open(_) if !is_last && slot.is_whole() => {
+                    self.end_front(parts, sink);
+                }
+                Phase::Waiting | Phase::Open(_) | Phase::Ended => return,
             }
-            self.end_front(parts, sink);
         }
     }
 
     /// Ends the open call if it is whole, because something else follows.
     pub(super) fn settle(&mut self, parts: &mut Parts, sink: &mut dyn EventSink) {
-        let whole = self.slots.get(self.front).is_some_and(|slot| {
-            matches!(slot.phase, Phase::Open(_)) && slot.check.progress() == Progress::Whole
-        });
+        let whole = self
+            .slots
+            .get(self.front)
+            .is_some_and(|slot| matches!(slot.phase, Phase::Open(_)) && slot.is_whole());
         if whole {
             self.end_front(parts, sink);
             self.advance(parts, sink);
@@ -422,6 +420,11 @@ impl Calls {
 }
 
 impl Slot {
+    /// Whether the arguments are complete, so that nothing more can belong to them.
+    fn is_whole(&self) -> bool {
+        self.check.progress() == Progress::Whole || self.held == b"null"
+    }
+
     /// Whether the arguments so far could still mean that there are none.
     fn may_be_null(&self) -> bool {
         self.check.progress() == Progress::Empty || b"null".starts_with(&self.held)

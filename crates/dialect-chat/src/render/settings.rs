@@ -256,7 +256,10 @@ fn allowed_effort<'a>(
             "reasoning.effort",
             format!("`{chosen}` instead of `{wanted}`, which the provider does not know"),
         )),
-        None => losses.add(left_out("reasoning.effort")),
+        None => losses.add(Loss::note(
+            "reasoning.effort",
+            format!("`{wanted}` was left out: no effort that the provider knows comes near it"),
+        )),
     }
     chosen
 }

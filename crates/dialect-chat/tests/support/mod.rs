@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use polywire_conversation::{
     Event, Fault, Form, Ledger, NameRule, ReadStream, StreamEnd, Text, Usage,
 };
 use polywire_dialect_chat::ChatReader;
-use polywire_sse::{Decoder, Frame};
+use polywire_sse::Decoder;
 
 /// An event without borrows, with neighbouring deltas of one part joined.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,16 +167,17 @@ impl Collector {
     }
 }
 
-/// The frames of a stream that arrives in these chunks.
-pub(crate) fn frames(chunks: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut frames = Vec::new();
-    let mut keep = |frame: Frame<'_>| frames.push((frame.event.to_vec(), frame.data.to_vec()));
+/// A fingerprint of the frames of a stream that arrives in these chunks.
+pub(crate) fn frames(chunks: &[&[u8]]) -> u64 {
+    let mut hasher = DefaultHasher::new();
     let mut decoder = Decoder::new(16 << 20);
     for chunk in chunks {
-        decoder.push(chunk, &mut keep).expect("frames are short");
+        decoder
+            .push(chunk, |frame| (frame.event, frame.data).hash(&mut hasher))
+            .expect("frames are short");
     }
-    decoder.finish(&mut keep);
-    frames
+    decoder.finish(|frame| (frame.event, frame.data).hash(&mut hasher));
+    hasher.finish()
 }
 
 /// Reads a stream that arrives in these chunks and is then closed.

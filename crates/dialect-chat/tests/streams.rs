@@ -1,0 +1,127 @@
+//! The fixtures of this repository, one line per event.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on has failed, and its readers are people"
+)]
+
+mod support;
+
+use polywire_conversation::{Event, Fault, FaultClass, ReadStream, StreamEnd};
+use polywire_dialect_chat::ChatReader;
+use support::Seen;
+
+/// Snapshots what every fixture is read as: streams (`.sse`) chunk by chunk, everything else as a whole body.
+#[test]
+fn fixtures() {
+    let mut files: Vec<_> = std::fs::read_dir(support::own_fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() > 50, "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let seen = if file.extension().is_some_and(|extension| extension == "sse") {
+            let seen = support::read(&[&bytes]);
+            let singles: Vec<&[u8]> = bytes.chunks(1).collect();
+            assert_eq!(support::read(&singles), seen, "{name}: byte by byte");
+            seen
+        } else {
+            support::read_whole(&bytes)
+        };
+        let stem = name.replace('.', "_");
+        insta::with_settings!({ description => format!("fixtures/chat/{name}"), omit_expression => true }, {
+            insta::assert_snapshot!(stem, support::lines(&seen));
+        });
+    }
+}
+
+fn own(name: &str) -> Vec<u8> {
+    std::fs::read(support::own_fixtures().join(name)).unwrap()
+}
+
+#[test]
+fn a_broken_stream_is_complete_only_behind_its_finish_reason() {
+    let broken = || StreamEnd::Broken(Fault::new(FaultClass::Timeout, "nothing came for 60 s"));
+    let seen = support::read_until(&[&own("finished_without_done.sse")], broken());
+    assert_eq!(seen.last(), Some(&Seen::Finish("stop")));
+    let seen = support::read_until(&[&own("closed_early.sse")], broken());
+    match seen.last() {
+        Some(Seen::Fault(fault)) => assert_eq!(fault.class, FaultClass::Timeout),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn ids_are_made_from_the_seed_and_differ_within_an_answer() {
+    let ids = |seed: &str| {
+        let mut ids = Vec::new();
+        let mut reader = ChatReader::new(support::ledger(), seed);
+        reader.whole(&own("whole_calls.json"), &mut |event: Event<'_>| {
+            if let Event::CallStart { id, .. } = event {
+                ids.push(id.to_owned());
+            }
+        });
+        ids
+    };
+    let (one, two) = (ids("one"), ids("two"));
+    assert_eq!(one, ids("one"));
+    assert_eq!(one.len(), 2);
+    assert!(
+        one[0] != one[1] && one.iter().all(|id| !two.contains(id)),
+        "{one:?} {two:?}"
+    );
+}
+
+/// A part of an answer goes out in as many pieces as it came in, neither gathered nor divided.
+#[test]
+fn pieces_are_not_held_back() {
+    let mut collector = support::Collector::default();
+    let mut reader = ChatReader::new(support::ledger(), "seed");
+    let push = |reader: &mut ChatReader, collector: &mut support::Collector, data: &str| {
+        let frame = polywire_sse::Frame {
+            event: b"",
+            data: data.as_bytes(),
+        };
+        reader.push(frame, &mut |event: Event<'_>| collector.take(event));
+        collector.pieces()
+    };
+    let text = |text: &str| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#);
+    let call = |arguments: &str| {
+        format!(
+            r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":0,"function":{arguments}}}]}}}}]}}"#
+        )
+    };
+    assert_eq!(push(&mut reader, &mut collector, &text("a")), 1);
+    assert_eq!(push(&mut reader, &mut collector, &text("b")), 2);
+    assert_eq!(
+        push(
+            &mut reader,
+            &mut collector,
+            &call(r#"{"name":"get","arguments":""}"#)
+        ),
+        2
+    );
+    assert_eq!(
+        push(
+            &mut reader,
+            &mut collector,
+            &call(r#"{"arguments":"{\"n"}"#)
+        ),
+        3
+    );
+    assert_eq!(
+        push(
+            &mut reader,
+            &mut collector,
+            &call(r#"{"arguments":"\":1}"}"#)
+        ),
+        4
+    );
+}
