@@ -8,8 +8,35 @@
 //! the OpenAI description and from Open Responses 2026-04-24, facts about Codex from observing codex-cli 0.169.0 (November
 //! 2026). Where the two descriptions differ, what is written satisfies both as far as that is possible.
 //!
-//! Reading order: `limits`, `parse` (`body`, `field`, `items`, `parts`, `tools`, `settings`), [`Echo`], `write`
-//! (`items`, `frames`), `failure`.
+//! Reading order: `limits`, `parse` (`wire`, `field`, `body`, `items`, `parts`, `tools`, `settings`), [`Echo`], `write`
+//! (`items`, `response`, `frames`), `failure`.
+//!
+//! ```
+//! use polywire_conversation::{Event, StopReason, WriteStream};
+//! use polywire_dialect_responses::{Client, ResponsesWriter, WriterOptions, parse};
+//! use polywire_sse::FrameBuffer;
+//!
+//! # fn main() -> Result<(), polywire_conversation::Fault> {
+//! let parsed = parse(br#"{"model":"house/small","input":"Good morning","stream":true}"#, Client::Sdk)?;
+//! assert_eq!(parsed.request.items.len(), 1);
+//!
+//! let mut frames = FrameBuffer::new();
+//! let mut writer = ResponsesWriter::new(WriterOptions {
+//!     response_id: "resp_1".to_owned(),
+//!     created_at: 1_795_000_000,
+//!     model: parsed.request.model.into_owned(),
+//!     client: Client::Sdk,
+//!     echo: parsed.echo,
+//!     output_tokens_max: None,
+//! });
+//! writer.push(Event::TextStart, &mut frames);
+//! writer.push(Event::TextDelta("Good morning.".into()), &mut frames);
+//! writer.push(Event::TextEnd, &mut frames);
+//! writer.push(Event::Finish(StopReason::Stop), &mut frames);
+//! assert!(frames.take().starts_with(b"event: response.created\n"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod client;
 mod echo;

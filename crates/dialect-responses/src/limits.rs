@@ -6,9 +6,9 @@ use std::time::Duration;
 /// deeper body is an accident or an attack, and whoever reads it further down may recurse.
 pub const NESTING_MAX: usize = 200;
 
-/// The most text of one answer, in bytes of escaped JSON. The whole text has to be kept, because the last events repeat it.
-/// The largest answers of today's models (some 400,000 tokens) are a tenth of this.
-pub const OUTPUT_BYTES_MAX: usize = 32 << 20;
+/// The most text of one answer, in bytes of escaped JSON. The whole text has to be kept, because the last events repeat it
+/// four times. The largest answers of today's models (some 400,000 tokens) are a quarter of this.
+pub const OUTPUT_BYTES_MAX: usize = 8 << 20;
 
 /// The longest wait that Codex is told to keep before it tries again. It obeys whatever it is told, without a word to its user;
 /// beyond this a plain failure is kinder.

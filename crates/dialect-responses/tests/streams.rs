@@ -530,7 +530,7 @@ fn an_answer_without_end_fails_at_the_limit() {
         assert_eq!(name, "response.failed");
         assert_eq!(
             last["response"]["error"]["message"],
-            "the answer is longer than 32 MiB"
+            "the answer is longer than 8 MiB"
         );
         writer.push(Event::Finish(StopReason::Stop), &mut buffer);
         assert!(buffer.is_empty());

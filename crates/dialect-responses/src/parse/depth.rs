@@ -60,6 +60,10 @@ mod tests {
         let ended = format!("\"\\\\\"{}", nested(NESTING_MAX + 1));
         assert_eq!(too_deep_at(&ended), Some(NESTING_MAX + 4));
         assert_eq!(too_deep_at("\"no end [[["), None);
+        for length in 0..40 {
+            let named = format!("\"{}\":{}", "[".repeat(length), nested(NESTING_MAX + 1));
+            assert_eq!(too_deep_at(&named), Some(length + 3 + NESTING_MAX));
+        }
         assert_eq!(too_deep_at(&"[".repeat(1_000_000)), Some(NESTING_MAX));
     }
 }

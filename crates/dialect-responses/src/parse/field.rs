@@ -5,10 +5,9 @@ use std::fmt;
 
 use polywire_conversation::{Fault, FaultClass, Json, Text, json};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::wire::{One, WireObject};
 use crate::limits::QUOTED_CHARS_MAX;
 
 /// Where in the request something stands. Costs nothing until a fault has to name it.
@@ -162,7 +161,7 @@ impl<'a, 'p> Field<'a, 'p> {
     }
 
     /// An object of known members.
-    pub(super) fn object<T: Deserialize<'a>>(self) -> Result<Option<T>, Fault> {
+    pub(super) fn object<T: WireObject<'a>>(self) -> Result<Option<T>, Fault> {
         self.map(object)
     }
 
@@ -193,7 +192,10 @@ pub(super) fn text<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Text<'a>, Fault
 /// A string that somebody looks at: decoded, but borrowed where it holds no escape.
 pub(super) fn name<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Cow<'a, str>, Fault> {
     match string_body(raw) {
-        Some(body) if body.contains('\\') => Ok(Cow::Owned(json::unescape(body))),
+        // Names are short: looking at each byte is faster than a search that has to get going.
+        Some(body) if body.bytes().any(|byte| byte == b'\\') => {
+            Ok(Cow::Owned(json::unescape(body)))
+        }
         Some(body) => Ok(Cow::Borrowed(body)),
         None => Err(wrong_type(raw, at, "a string")),
     }
@@ -210,11 +212,10 @@ fn object_as_written<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Json<'a>, Fau
     Ok(Json::new(raw.get()))
 }
 
-pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, at: &At<'_>) -> Result<T, Fault> {
-    if first_byte(raw) != b'{' {
-        return Err(wrong_type(raw, at, "an object"));
-    }
-    read(raw.get(), at)
+/// An object of known members.
+pub(super) fn object<'a, T: WireObject<'a>>(raw: &'a RawValue, at: &At<'_>) -> Result<T, Fault> {
+    let One(object) = read(raw.get(), at)?;
+    Ok(object)
 }
 
 pub(super) fn wrong_type(raw: &RawValue, at: &At<'_>, expected: &str) -> Fault {
@@ -280,12 +281,23 @@ fn in_our_words(message: &str) -> String {
     let types = problem
         .strip_prefix("invalid type: ")
         .and_then(|rest| rest.rsplit_once(", expected "));
-    match types {
-        Some(("sequence", expected)) => format!("must be {expected}, not an array"),
-        Some(("map", expected)) => format!("must be {expected}, not an object"),
-        Some((found, expected)) => format!("must be {expected}, not {}", quoted(found)),
-        None => quoted(problem).into_owned(),
-    }
+    let Some((found, expected)) = types else {
+        return quoted(problem).into_owned();
+    };
+    let expected = match expected {
+        "a sequence" => "an array",
+        other => other,
+    };
+    let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
+    let found = match kind {
+        "sequence" => "an array",
+        "map" => "an object",
+        "string" => "a string",
+        "boolean" => "a boolean",
+        "integer" => value.trim_matches('`'),
+        _ => found,
+    };
+    format!("must be {expected}, not {}", quoted(found))
 }
 
 fn joined(pieces: &[&str]) -> String {
@@ -297,30 +309,4 @@ fn joined(pieces: &[&str]) -> String {
         path.push_str(piece);
     }
     path
-}
-
-/// A wire struct that is written as an object and nothing else. Plain derived structs also take arrays, member by member.
-#[derive(Debug)]
-pub(super) struct Object<T>(pub(super) T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_map(ObjectVisitor(std::marker::PhantomData))
-            .map(Object)
-    }
-}
-
-struct ObjectVisitor<T>(std::marker::PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
-    }
 }

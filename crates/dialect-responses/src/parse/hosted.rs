@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use polywire_conversation::{Call, CallInput, Fault, Item, Loss, Part, Text, ToolResult};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::field::{At, field, first_byte};
 use super::items::{WireItem, call_id, text_or_json};
+use super::wire::wire_object;
 
 /// A shell call as a function call whose arguments are the action.
 pub(super) fn shell_call<'a>(
@@ -86,19 +86,14 @@ pub(super) fn hosted_call<'a>(
     }))
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireSearchAction<'a> {
-    #[serde(borrow, rename = "type")]
-    tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    query: Option<&'a RawValue>,
-    #[serde(borrow)]
-    queries: Option<&'a RawValue>,
-    #[serde(borrow)]
-    url: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pattern: Option<&'a RawValue>,
+wire_object! {
+    WireSearchAction {
+        tag: "type",
+        query: "query",
+        queries: "queries",
+        url: "url",
+        pattern: "pattern",
+    }
 }
 
 fn web_search<'a>(wire: &WireItem<'a>, at: &At<'_>) -> Result<Text<'a>, Fault> {

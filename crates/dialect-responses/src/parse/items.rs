@@ -12,59 +12,37 @@ use serde_json::value::RawValue;
 use super::field::{At, Field, field, first_byte, quoted, read};
 use super::hosted;
 use super::parts::{parts, reasoning_texts};
-use super::tools::{namespace, tools};
+use super::tools::{namespace, tools_of_item};
+use super::wire::wire_object;
 
-/// Every member that any kind of item has. One struct for all, so that an item is read in one pass, whatever comes first, its
-/// type or its text; what the members must be is decided by the type afterwards.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireItem<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) role: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) phase: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) summary: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) encrypted_content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) call_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) namespace: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) arguments: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) output: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) execution: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) tools: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) action: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) operation: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) status: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) queries: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) code: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) revised_prompt: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) server_label: Option<&'a RawValue>,
+wire_object! {
+    /// Every member that any kind of item has. One struct for all, so that an item is read in one pass, whatever comes first, its
+    /// type or its text; what the members must be is decided by the type afterwards.
+    WireItem {
+        tag: "type",
+        id: "id",
+        role: "role",
+        phase: "phase",
+        content: "content",
+        summary: "summary",
+        encrypted_content: "encrypted_content",
+        call_id: "call_id",
+        name: "name",
+        namespace: "namespace",
+        arguments: "arguments",
+        input: "input",
+        output: "output",
+        execution: "execution",
+        tools: "tools",
+        action: "action",
+        operation: "operation",
+        status: "status",
+        queries: "queries",
+        code: "code",
+        result: "result",
+        revised_prompt: "revised_prompt",
+        server_label: "server_label",
+    }
 }
 
 /// Reads all items of a request. `body` is the whole request, for the rare items that are kept as they are written.
@@ -119,7 +97,7 @@ fn typed<'a>(
         "function_call_output" | "custom_tool_call_output" => output(wire, at)?,
         "tool_search_call" => tool_search_call(wire, at)?,
         "tool_search_output" => tool_search_output(wire, at)?,
-        "additional_tools" => Item::ToolsAdded(tools(field(wire.tools, at, "tools"))?),
+        "additional_tools" => Item::ToolsAdded(tools_of_item(field(wire.tools, at, "tools"))?),
         "compaction" => Item::Compaction {
             opaque: field(wire.encrypted_content, at, "encrypted_content").text()?,
         },
@@ -229,7 +207,7 @@ fn tool_search_call<'a>(wire: &WireItem<'a>, at: &At<'_>) -> Result<Item<'a>, Fa
 
 /// What a search found. Whoever renders the conversation writes the list for the model, since it knows the names on the wire.
 fn tool_search_output<'a>(wire: &WireItem<'a>, at: &At<'_>) -> Result<Item<'a>, Fault> {
-    let tools = tools(field(wire.tools, at, "tools"))?;
+    let tools = tools_of_item(field(wire.tools, at, "tools"))?;
     if wire.call_id.is_none() {
         return Ok(Item::ToolsAdded(tools));
     }

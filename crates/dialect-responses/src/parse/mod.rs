@@ -12,15 +12,17 @@ mod items;
 mod parts;
 mod settings;
 mod tools;
+mod wire;
 
 use polywire_conversation::{
     Fault, FaultClass, Item, Json, Loss, Message, Part, Request, Role, Sampling,
 };
+use serde_json::value::RawValue;
 
 use crate::echo::Repeated;
 use crate::limits::NESTING_MAX;
 use crate::{Client, Echo};
-use body::{Body, Input};
+use body::{Body, Input, WireSettings};
 use field::{At, Field, field, read};
 
 /// A request, and what the answer repeats of it.
@@ -47,44 +49,52 @@ pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
         return Err(too_deep(place));
     }
     let body: Body<'_> = read(text, &At::Body)?;
-    refuse_stored(&body)?;
+    refuse_stored(&body.settings)?;
     let mut losses: Vec<Loss> = body.unknown_fields().collect();
-    note_unused(&body, &mut losses)?;
-    let tool_choice = settings::tool_choice(top(body.tool_choice, "tool_choice"))?;
-    let reasoning = settings::reasoning(top(body.reasoning, "reasoning"), &mut losses)?;
-    let (format, verbosity) = settings::text(top(body.text, "text"))?;
+    note_unused(&body.settings, &mut losses)?;
+    let tools = body.tools.unwrap_or_default();
     let mut request = Request {
-        model: top(body.model, "model").required_name()?,
-        stream: top(body.stream, "stream").flag()?.unwrap_or(false),
-        instructions: top(body.instructions, "instructions").text()?,
-        items: Vec::new(),
-        tools: tools::tools(top(body.tools, "tools"))?,
-        tool_choice,
-        parallel_tool_calls: top(body.parallel_tool_calls, "parallel_tool_calls").flag()?,
-        output_tokens_max: output_tokens_max(top(body.max_output_tokens, "max_output_tokens"))?,
-        sampling: Sampling {
-            temperature: top(body.temperature, "temperature").number()?,
-            top_p: top(body.top_p, "top_p").number()?,
-            top_logprobs: top(body.top_logprobs, "top_logprobs").count()?,
-        },
-        reasoning,
-        format,
-        verbosity,
-        cache_key: top(body.prompt_cache_key, "prompt_cache_key").text()?,
-        service_tier: top(body.service_tier, "service_tier").name()?,
-        losses: Vec::new(),
+        tools: tools::tools(&tools, &At::Body.key("tools"))?,
+        items: conversation(body.input, text, &mut losses)?,
+        ..read_settings(&body.settings, &mut losses)?
     };
+    request.losses = losses;
     let echo = match client {
         Client::Codex => Echo::default(),
-        Client::Sdk => echo(&body, &request)?,
+        Client::Sdk => echo(&body.settings, &request, tools)?,
     };
-    request.items = conversation(body.input, text, &mut losses)?;
-    request.losses = losses;
     Ok(Parsed { request, echo })
 }
 
+/// Everything of a request but its conversation and its tools.
+fn read_settings<'a>(
+    wire: &WireSettings<'a>,
+    losses: &mut Vec<Loss>,
+) -> Result<Request<'a>, Fault> {
+    let (format, verbosity) = settings::text(top(wire.text, "text"))?;
+    Ok(Request {
+        model: top(wire.model, "model").required_name()?,
+        stream: top(wire.stream, "stream").flag()?.unwrap_or(false),
+        instructions: top(wire.instructions, "instructions").text()?,
+        tool_choice: settings::tool_choice(top(wire.tool_choice, "tool_choice"))?,
+        parallel_tool_calls: top(wire.parallel_tool_calls, "parallel_tool_calls").flag()?,
+        output_tokens_max: output_tokens_max(top(wire.max_output_tokens, "max_output_tokens"))?,
+        sampling: Sampling {
+            temperature: top(wire.temperature, "temperature").number()?,
+            top_p: top(wire.top_p, "top_p").number()?,
+            top_logprobs: top(wire.top_logprobs, "top_logprobs").count()?,
+        },
+        reasoning: settings::reasoning(top(wire.reasoning, "reasoning"), losses)?,
+        format,
+        verbosity,
+        cache_key: top(wire.prompt_cache_key, "prompt_cache_key").text()?,
+        service_tier: top(wire.service_tier, "service_tier").name()?,
+        ..Request::default()
+    })
+}
+
 /// A field of the request itself.
-fn top<'a>(raw: Option<&'a serde_json::value::RawValue>, key: &'static str) -> Field<'a, 'static> {
+fn top<'a>(raw: Option<&'a RawValue>, key: &'static str) -> Field<'a, 'static> {
     field(raw, &At::Body, key)
 }
 
@@ -131,14 +141,14 @@ fn output_tokens_max(field: Field<'_, '_>) -> Result<Option<u64>, Fault> {
 }
 
 /// Refuses what would need state from earlier requests. Ignoring it would start a conversation from nothing, in silence.
-fn refuse_stored(body: &Body<'_>) -> Result<(), Fault> {
+fn refuse_stored(wire: &WireSettings<'_>) -> Result<(), Fault> {
     let history =
         "is not available: responses are not stored here. Send the whole conversation as `input`";
     for (raw, key, problem) in [
-        (body.previous_response_id, "previous_response_id", history),
-        (body.conversation, "conversation", history),
+        (wire.previous_response_id, "previous_response_id", history),
+        (wire.conversation, "conversation", history),
         (
-            body.prompt,
+            wire.prompt,
             "prompt",
             "is not available: prompt templates are not stored here. Send the text as `instructions` or `input`",
         ),
@@ -148,7 +158,7 @@ fn refuse_stored(body: &Body<'_>) -> Result<(), Fault> {
             return Err(field.at().fault(problem));
         }
     }
-    let background = top(body.background, "background");
+    let background = top(wire.background, "background");
     if background.flag()? == Some(true) {
         return Err(background.at().fault(
             "is not available: responses are not stored here, so nobody could ask for the answer later",
@@ -158,26 +168,26 @@ fn refuse_stored(body: &Body<'_>) -> Result<(), Fault> {
 }
 
 /// Notes what the request asks for and nothing carries.
-fn note_unused(body: &Body<'_>, losses: &mut Vec<Loss>) -> Result<(), Fault> {
+fn note_unused(wire: &WireSettings<'_>, losses: &mut Vec<Loss>) -> Result<(), Fault> {
     let fields = [
         (
-            top(body.max_tool_calls, "max_tool_calls"),
+            top(wire.max_tool_calls, "max_tool_calls"),
             "left out: it counts calls that the provider carries out, and there are none",
         ),
         (
-            top(body.presence_penalty, "presence_penalty"),
+            top(wire.presence_penalty, "presence_penalty"),
             "left out: it is not carried",
         ),
         (
-            top(body.frequency_penalty, "frequency_penalty"),
+            top(wire.frequency_penalty, "frequency_penalty"),
             "left out: it is not carried",
         ),
         (
-            top(body.context_management, "context_management"),
+            top(wire.context_management, "context_management"),
             "left out: the conversation is not compacted here",
         ),
         (
-            top(body.moderation, "moderation"),
+            top(wire.moderation, "moderation"),
             "left out: only OpenAI moderates on request",
         ),
     ];
@@ -186,10 +196,10 @@ fn note_unused(body: &Body<'_>, losses: &mut Vec<Loss>) -> Result<(), Fault> {
             losses.push(Loss::note(field.at().to_string(), why));
         }
     }
-    if top(body.store, "store").flag()? == Some(true) {
+    if top(wire.store, "store").flag()? == Some(true) {
         losses.push(Loss::note("store", "the response is not stored"));
     }
-    if top(body.truncation, "truncation").name()?.as_deref() == Some("auto") {
+    if top(wire.truncation, "truncation").name()?.as_deref() == Some("auto") {
         losses.push(Loss::degraded(
             "truncation",
             "left out: a conversation that is too long is refused, not shortened",
@@ -199,18 +209,22 @@ fn note_unused(body: &Body<'_>, losses: &mut Vec<Loss>) -> Result<(), Fault> {
 }
 
 /// Checks and collects what the response object repeats.
-fn echo(body: &Body<'_>, request: &Request<'_>) -> Result<Echo, Fault> {
+fn echo(
+    wire: &WireSettings<'_>,
+    request: &Request<'_>,
+    tools: Vec<&RawValue>,
+) -> Result<Echo, Fault> {
     Ok(Echo::new(
         request,
         &Repeated {
-            metadata: top(body.metadata, "metadata").object_as_written()?,
-            user: top(body.user, "user").text()?,
-            safety_identifier: top(body.safety_identifier, "safety_identifier").text()?,
-            max_tool_calls: top(body.max_tool_calls, "max_tool_calls").count()?,
-            presence_penalty: top(body.presence_penalty, "presence_penalty").number()?,
-            frequency_penalty: top(body.frequency_penalty, "frequency_penalty").number()?,
-            tool_choice: body.tool_choice.map(|raw| Json::new(raw.get())),
-            tools: top(body.tools, "tools").elements()?,
+            metadata: top(wire.metadata, "metadata").object_as_written()?,
+            user: top(wire.user, "user").text()?,
+            safety_identifier: top(wire.safety_identifier, "safety_identifier").text()?,
+            max_tool_calls: top(wire.max_tool_calls, "max_tool_calls").count()?,
+            presence_penalty: top(wire.presence_penalty, "presence_penalty").number()?,
+            frequency_penalty: top(wire.frequency_penalty, "frequency_penalty").number()?,
+            tool_choice: wire.tool_choice.map(|raw| Json::new(raw.get())),
+            tools,
         },
     ))
 }

@@ -1,26 +1,20 @@
 //! The parts of messages, tool results and reasoning.
 
 use polywire_conversation::{Fault, Image, Json, Loss, Part, Text};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::field::{At, Field, Object, field, first_byte, quoted, read, text, wrong_type};
+use super::field::{At, Field, field, first_byte, quoted, read, text, wrong_type};
+use super::wire::{Many, wire_object};
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WirePart<'a> {
-    #[serde(borrow, rename = "type")]
-    tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow)]
-    image_url: Option<&'a RawValue>,
-    #[serde(borrow)]
-    file_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    detail: Option<&'a RawValue>,
+wire_object! {
+    WirePart {
+        tag: "type",
+        text: "text",
+        refusal: "refusal",
+        image_url: "image_url",
+        file_id: "file_id",
+        detail: "detail",
+    }
 }
 
 /// What a message or a tool result says: one string, or an array of parts.
@@ -38,11 +32,11 @@ pub(super) fn parts<'a>(content: Field<'a, '_>) -> Result<Vec<Part<'a>>, Fault> 
 }
 
 fn part_list<'a>(raw: &'a RawValue, content: Field<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
-    let list: Vec<Object<WirePart<'a>>> = read(raw.get(), content.at())?;
+    let Many(list) = read::<Many<WirePart<'a>>>(raw.get(), content.at())?;
     // Parts that pass as they are written are rare, so their text is looked up only when one is there.
     let mut written: Option<Vec<&'a RawValue>> = None;
     let mut parts = Vec::with_capacity(list.len());
-    for (index, Object(wire)) in list.into_iter().enumerate() {
+    for (index, wire) in list.iter().enumerate() {
         let at = content.at().index(index);
         let as_written = || {
             let all = match written.take() {
@@ -53,7 +47,7 @@ fn part_list<'a>(raw: &'a RawValue, content: Field<'a, '_>) -> Result<Vec<Part<'
             written = Some(all);
             Ok(Json::new(raw))
         };
-        parts.push(part(&wire, &at, as_written)?);
+        parts.push(part(wire, &at, as_written)?);
     }
     Ok(parts)
 }

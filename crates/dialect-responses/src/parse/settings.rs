@@ -3,25 +3,20 @@
 use std::borrow::Cow;
 
 use polywire_conversation::{Fault, Loss, OutputFormat, ReasoningRequest, ToolChoice};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::field::{Field, field, first_byte, name, object, quoted, wrong_type};
 use super::tools::namespace;
+use super::wire::wire_object;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireToolChoice<'a> {
-    #[serde(borrow, rename = "type")]
-    tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    namespace: Option<&'a RawValue>,
-    #[serde(borrow)]
-    mode: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
+wire_object! {
+    WireToolChoice {
+        tag: "type",
+        name: "name",
+        namespace: "namespace",
+        mode: "mode",
+        tools: "tools",
+    }
 }
 
 /// `tool_choice`: a word, or an object that names one tool, several tools, or a tool of the provider.
@@ -89,28 +84,21 @@ fn allowed_names<'a>(list: Field<'a, '_>) -> Result<Vec<Cow<'a, str>>, Fault> {
     Ok(names)
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireText<'a> {
-    #[serde(borrow)]
-    format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    verbosity: Option<&'a RawValue>,
+wire_object! {
+    WireText {
+        format: "format",
+        verbosity: "verbosity",
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireOutputFormat<'a> {
-    #[serde(borrow, rename = "type")]
-    tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    description: Option<&'a RawValue>,
-    #[serde(borrow)]
-    schema: Option<&'a RawValue>,
-    #[serde(borrow)]
-    strict: Option<&'a RawValue>,
+wire_object! {
+    WireOutputFormat {
+        tag: "type",
+        name: "name",
+        description: "description",
+        schema: "schema",
+        strict: "strict",
+    }
 }
 
 /// `text`: the form of the answer, and how wordy it should be.
@@ -148,19 +136,14 @@ fn output_format<'a>(format: Field<'a, '_>) -> Result<OutputFormat<'a>, Fault> {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireReasoning<'a> {
-    #[serde(borrow)]
-    effort: Option<&'a RawValue>,
-    #[serde(borrow)]
-    summary: Option<&'a RawValue>,
-    #[serde(borrow)]
-    generate_summary: Option<&'a RawValue>,
-    #[serde(borrow)]
-    context: Option<&'a RawValue>,
-    #[serde(borrow)]
-    mode: Option<&'a RawValue>,
+wire_object! {
+    WireReasoning {
+        effort: "effort",
+        summary: "summary",
+        generate_summary: "generate_summary",
+        context: "context",
+        mode: "mode",
+    }
 }
 
 /// `reasoning`. Any word is taken as effort, because clients send what their user wrote; who knows the model picks the nearest.

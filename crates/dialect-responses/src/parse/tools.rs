@@ -3,37 +3,33 @@
 use std::borrow::Cow;
 
 use polywire_conversation::{Fault, Function, Grammar, Json, Text, Tool};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::field::{At, Field, field, object};
+use super::wire::wire_object;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireTool<'a> {
-    #[serde(borrow, rename = "type")]
-    tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    description: Option<&'a RawValue>,
-    #[serde(borrow)]
-    parameters: Option<&'a RawValue>,
-    #[serde(borrow)]
-    strict: Option<&'a RawValue>,
-    #[serde(borrow)]
-    defer_loading: Option<&'a RawValue>,
-    #[serde(borrow)]
-    format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    execution: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
+wire_object! {
+    WireTool {
+        tag: "type",
+        name: "name",
+        description: "description",
+        parameters: "parameters",
+        strict: "strict",
+        defer_loading: "defer_loading",
+        format: "format",
+        execution: "execution",
+        tools: "tools",
+    }
 }
 
 /// A list of tools.
-pub(super) fn tools<'a>(list: Field<'a, '_>) -> Result<Vec<Tool<'a>>, Fault> {
-    each(list, |raw, at| tool(raw, at, Level::Top))
+pub(super) fn tools<'a>(list: &[&'a RawValue], at: &At<'_>) -> Result<Vec<Tool<'a>>, Fault> {
+    each(list, at, Level::Top)
+}
+
+/// The tools that an item brings along.
+pub(super) fn tools_of_item<'a>(list: Field<'a, '_>) -> Result<Vec<Tool<'a>>, Fault> {
+    each(&list.elements()?, list.at(), Level::Top)
 }
 
 /// Namespaces hold tools and no namespaces; one inside another is read without its tools, and offering it becomes a loss.
@@ -43,14 +39,10 @@ enum Level {
     Namespace,
 }
 
-fn each<'a>(
-    list: Field<'a, '_>,
-    read: impl Fn(&'a RawValue, &At<'_>) -> Result<Tool<'a>, Fault>,
-) -> Result<Vec<Tool<'a>>, Fault> {
-    list.elements()?
-        .into_iter()
+fn each<'a>(list: &[&'a RawValue], at: &At<'_>, level: Level) -> Result<Vec<Tool<'a>>, Fault> {
+    list.iter()
         .enumerate()
-        .map(|(index, raw)| read(raw, &list.at().index(index)))
+        .map(|(index, raw)| tool(raw, &at.index(index), level))
         .collect()
 }
 
@@ -68,9 +60,10 @@ fn tool<'a>(raw: &'a RawValue, at: &At<'_>, level: Level) -> Result<Tool<'a>, Fa
             name: field(wire.name, at, "name").required_name()?,
             description: description(&wire, at)?,
             tools: match level {
-                Level::Top => each(field(wire.tools, at, "tools"), |raw, at| {
-                    tool(raw, at, Level::Namespace)
-                })?,
+                Level::Top => {
+                    let inner = field(wire.tools, at, "tools");
+                    each(&inner.elements()?, inner.at(), Level::Namespace)?
+                }
                 Level::Namespace => Vec::new(),
             },
         },
@@ -128,15 +121,12 @@ fn description<'a>(wire: &WireTool<'a>, at: &At<'_>) -> Result<Option<Text<'a>>,
     field(wire.description, at, "description").text()
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireFormat<'a> {
-    #[serde(borrow, rename = "type")]
-    tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    syntax: Option<&'a RawValue>,
-    #[serde(borrow)]
-    definition: Option<&'a RawValue>,
+wire_object! {
+    WireFormat {
+        tag: "type",
+        syntax: "syntax",
+        definition: "definition",
+    }
 }
 
 /// What the text of a freeform tool must look like; nothing when any text will do.

@@ -8,7 +8,7 @@ mod items;
 mod response;
 
 use polywire_conversation::{
-    Event, Fault, FaultClass, Form, Opaque, OpaqueKind, Raised, StopReason, Text, Usage,
+    Event, Fault, FaultClass, Form, Opaque, OpaqueKind, Raised, Retry, StopReason, Text, Usage,
     WriteStream,
 };
 use polywire_sse::FrameBuffer;
@@ -176,7 +176,9 @@ impl ResponsesWriter {
             return true;
         }
         let message = format!("the answer is longer than {} MiB", OUTPUT_BYTES_MAX >> 20);
-        self.fail(&Fault::new(FaultClass::Protocol, message), out);
+        // An answer without end would be as long the next time.
+        let fault = Fault::new(FaultClass::Protocol, message).with_retry(Retry::Never);
+        self.fail(&fault, out);
         false
     }
 
