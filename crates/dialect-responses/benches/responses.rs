@@ -18,7 +18,7 @@ use polywire_sse::FrameBuffer;
 fn codex_request(bytes: usize) -> Vec<u8> {
     let mut body = String::from("{\"model\":\"small-model\",\"stream\":true,\"input\":[");
     body.push_str("{\"type\":\"message\",\"role\":\"developer\",\"content\":[{\"type\":\"input_text\",\"text\":\"Mend\\nthings.\"}]}");
-    let listing = "fn main() {\\n    println!(\\\"one line of a program\\\");\\n}\\n".repeat(30);
+    let listing = "    let settings = Settings::read(path)?; // as before\\n    print(\\\"one more line of a program\\\");\\n".repeat(15);
     let mut round = 0;
     let tail = "],\"tools\":[{\"type\":\"function\",\"name\":\"exec_command\",\"description\":\"Runs a command.\",\"strict\":false,\"parameters\":{\"type\":\"object\",\"properties\":{\"cmd\":{\"type\":\"string\"}}}},{\"type\":\"web_search\",\"external_web_access\":false}],\"tool_choice\":\"auto\",\"parallel_tool_calls\":true,\"reasoning\":{\"effort\":\"medium\",\"summary\":\"auto\"},\"store\":false,\"include\":[\"reasoning.encrypted_content\"],\"prompt_cache_key\":\"0001\",\"client_metadata\":{\"session_id\":\"0001\"}}";
     while body.len() + tail.len() + listing.len() < bytes {
@@ -27,7 +27,7 @@ fn codex_request(bytes: usize) -> Vec<u8> {
             ",{{\"type\":\"reasoning\",\"id\":\"rs_{round}\",\"summary\":[{{\"type\":\"summary_text\",\"text\":\"I look at file {round}.\"}}],\"content\":null,\"encrypted_content\":null}}\
              ,{{\"type\":\"function_call\",\"id\":\"fc_{round}\",\"call_id\":\"call_{round}\",\"name\":\"exec_command\",\"arguments\":\"{{\\\"cmd\\\":\\\"cat file_{round}.rs\\\"}}\"}}\
              ,{{\"type\":\"function_call_output\",\"id\":\"fco_{round}\",\"call_id\":\"call_{round}\",\"output\":\"{listing}\"}}\
-             ,{{\"type\":\"message\",\"id\":\"msg_{round}\",\"role\":\"user\",\"content\":[{{\"type\":\"input_text\",\"text\":\"Go on with {listing}\"}}]}}"
+             ,{{\"type\":\"message\",\"id\":\"msg_{round}\",\"role\":\"user\",\"content\":[{{\"type\":\"input_text\",\"text\":\"Now go on with the next file and tell me what is in it.\"}}]}}"
         )
         .unwrap();
         round += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The deepest nesting of arrays and objects that a request may have. Tool schemas and structured outputs stay below 30; a
+/// The deepest nesting of arrays and objects that a value in a request may have. Tool schemas and structured outputs stay below 30; a
 /// deeper body is an accident or an attack, and whoever reads it further down may recurse.
 pub const NESTING_MAX: usize = 200;
 

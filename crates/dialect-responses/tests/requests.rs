@@ -372,24 +372,55 @@ fn what_looks_odd_and_is_accepted() {
     insta::assert_snapshot!(rows.join("\n"));
 }
 
+/// Wherever a request is too deep, it is refused at once, and without recursion.
 #[test]
 fn deep_bodies_are_refused_wherever_they_are_deep() {
-    for depth in [NESTING_MAX, 10_000, 1_000_000] {
-        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-            let bomb = format!("{}1{}", open.repeat(depth), close.repeat(depth));
-            for body in [
-                bomb.clone(),
-                format!("{{\"model\":\"m\",\"input\":{bomb}}}"),
-                format!("{{\"model\":\"m\",\"input\":\"x\",\"metadata\":{bomb}}}"),
-                format!("{{\"model\":\"m\",\"input\":\"x\",\"nobody_knows\":{bomb}}}"),
-                format!("{{\"model\":\"m\",\"input\":[{{\"type\":\"new\",\"x\":{bomb}}}]}}"),
-                format!("{{\"model\":\"m\",\"input\":{}", open.repeat(depth)),
-            ] {
-                let fault = parse(body.as_bytes(), Client::Sdk).unwrap_err();
-                assert_eq!(http_status(&fault), 400);
-                let told = fault.message.contains("nests deeper than 200 levels");
-                assert!(told || depth == NESTING_MAX, "{fault}");
-            }
+    let places = [
+        ("`metadata`", r#""input":"x","metadata":{"a":@}"#),
+        ("`nobody_knows`", r#""input":"x","nobody_knows":@"#),
+        ("`client_metadata`", r#""input":"x","client_metadata":@"#),
+        ("`input[0].x`", r#""input":[{"type":"new","x":@}]"#),
+        (
+            "`input[1].content`",
+            r#""input":[{"role":"user","content":"x"},{"role":"user","content":[@]}]"#,
+        ),
+        (
+            "`tools[0].parameters`",
+            r#""input":"x","tools":[{"type":"function","name":"f","parameters":{"a":@}}]"#,
+        ),
+        (
+            "`tools[0].tools`",
+            r#""input":"x","tools":[{"type":"namespace","name":"n","tools":@}]"#,
+        ),
+        ("`text`", r#""input":"x","text":{"format":@}"#),
+    ];
+    let objects = ("{\"a\":", "}");
+    let arrays = ("[", "]");
+    for (depth, (open, close)) in [
+        (NESTING_MAX + 1, objects),
+        (NESTING_MAX + 1, arrays),
+        (10_000, objects),
+        (1_000_000, arrays),
+    ] {
+        let bomb = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        for (place, fields) in places {
+            let body = format!("{{\"model\":\"m\",{}}}", fields.replace('@', &bomb));
+            let fault = parse(body.as_bytes(), Client::Codex).unwrap_err();
+            assert_eq!(
+                fault.message,
+                format!("{place} nests deeper than 200 levels")
+            );
+            assert_eq!(http_status(&fault), 400);
+        }
+        // Where only one kind of value can stand, the kind is what is wrong with it; and half a bomb is no JSON.
+        for body in [
+            bomb.clone(),
+            format!("{{\"model\":\"m\",\"input\":{bomb}}}"),
+            format!("{{\"model\":\"m\",\"input\":{}", open.repeat(depth)),
+            format!("{{\"model\":\"m\",\"x\":{}", open.repeat(depth)),
+        ] {
+            let fault = parse(body.as_bytes(), Client::Codex).unwrap_err();
+            assert_eq!(http_status(&fault), 400);
         }
     }
 }

@@ -4,12 +4,12 @@ use std::fmt;
 
 use polywire_conversation::{Loss, Text};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::field::quoted;
 use super::items::WireItem;
-use super::wire::{Key, WireObject, read_elements, set, wire_object};
+use super::wire::{Key, Value, WireObject, read_elements, set, wire_object};
 use crate::limits::UNKNOWN_FIELDS_NAMED_MAX;
 
 wire_object! {
@@ -118,11 +118,12 @@ impl<'de> Visitor<'de> for BodyVisitor {
                 set(&mut body.input, &key, map.next_value()?)?;
             } else if key == "tools" {
                 set(&mut body.tools, &key, map.next_value()?)?;
-            } else if let Some(place) = body.settings.member(&key) {
-                set(place, &key, map.next_value()?)?;
             } else {
-                map.next_value::<IgnoredAny>()?;
-                body.note_unknown(&key);
+                let Value(value) = map.next_value()?;
+                match body.settings.member(&key) {
+                    Some(place) => set(place, &key, value)?,
+                    None => body.note_unknown(&key),
+                }
             }
         }
         Ok(body)

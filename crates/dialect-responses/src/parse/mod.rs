@@ -20,7 +20,6 @@ use polywire_conversation::{
 use serde_json::value::RawValue;
 
 use crate::echo::Repeated;
-use crate::limits::NESTING_MAX;
 use crate::{Client, Echo};
 use body::{Body, Input, WireSettings};
 use field::{At, Field, field, read};
@@ -40,14 +39,11 @@ pub struct Parsed<'a> {
 /// tools of unknown types are kept as such. Members that are given twice are refused.
 ///
 /// # Errors
-/// A fault of class `invalid_request` that names the field at fault: the body is not a JSON object in UTF-8, nests deeper than
-/// [`NESTING_MAX`](crate::NESTING_MAX), has a value of a wrong type, lacks a required one, or asks for something that would
-/// need stored responses.
+/// A fault of class `invalid_request` that names the field at fault: the body is not a JSON object in UTF-8, has a value of a
+/// wrong type or one that nests deeper than [`NESTING_MAX`](crate::NESTING_MAX), lacks a required one, or asks for something
+/// that would need stored responses.
 pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
-    if let Some(place) = depth::too_deep_at(text) {
-        return Err(too_deep(place));
-    }
     let body: Body<'_> = read(text, &At::Body)?;
     refuse_stored(&body.settings)?;
     let mut losses: Vec<Loss> = body.unknown_fields().collect();
@@ -106,14 +102,6 @@ fn not_utf8(error: &std::str::Utf8Error) -> Fault {
             "the request body is not UTF-8 from byte {} on",
             error.valid_up_to()
         ),
-    )
-}
-
-#[cold]
-fn too_deep(place: usize) -> Fault {
-    Fault::new(
-        FaultClass::InvalidRequest,
-        format!("the request body nests deeper than {NESTING_MAX} levels at byte {place}"),
     )
 }
 

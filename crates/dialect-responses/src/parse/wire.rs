@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::depth::is_too_deep;
+use crate::limits::NESTING_MAX;
 
 /// An object of the protocol. A member that is null counts as not given.
 ///
@@ -110,13 +113,27 @@ impl<'de, T: WireObject<'de>> Visitor<'de> for Fill<'_, T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(key)) = map.next_key()? {
+            let Value(value) = map.next_value()?;
             if let Some(place) = self.0.member(&key) {
-                set(place, &key, map.next_value()?)?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+                set(place, &key, value)?;
             }
         }
         Ok(())
+    }
+}
+
+/// A value as it is written, which may nest only so deep, whether anybody looks at it later or not.
+pub(super) struct Value<'a>(pub(super) Option<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Value<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Option::<&'de RawValue>::deserialize(deserializer)?;
+        match value.map(RawValue::get) {
+            Some(json) if json.starts_with(['{', '[']) && is_too_deep(json) => Err(
+                D::Error::custom(format_args!("nests deeper than {NESTING_MAX} levels")),
+            ),
+            Some(_) | None => Ok(Value(value)),
+        }
     }
 }
 
