@@ -7,7 +7,12 @@
 #[derive(Debug, Default)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,
+    /// The size of what was taken last: the next piece is most likely of that size, and a buffer that need not grow is not copied.
+    taken_bytes: usize,
 }
+
+/// The least that is set aside for a piece: one frame of a few words.
+const PIECE_BYTES_MIN: usize = 512;
 
 impl FrameBuffer {
     /// An empty buffer.
@@ -17,6 +22,9 @@ impl FrameBuffer {
 
     /// Begins a frame with an `event:` line and gives the buffer for its data.
     pub fn open(&mut self, event: &str) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(self.taken_bytes.max(PIECE_BYTES_MIN));
+        }
         self.bytes.extend_from_slice(b"event: ");
         self.bytes.extend_from_slice(event.as_bytes());
         self.bytes.extend_from_slice(b"\ndata: ");
@@ -50,6 +58,7 @@ impl FrameBuffer {
 
     /// Takes what was written so far, leaving the buffer empty.
     pub fn take(&mut self) -> Vec<u8> {
+        self.taken_bytes = self.bytes.len();
         std::mem::take(&mut self.bytes)
     }
 }
