@@ -35,15 +35,20 @@ fn folder(project: &Project) -> PathBuf {
     project.workspace_root.join("target/tools/codex")
 }
 
+/// Runs npm inside the folder rather than with `--prefix`, under which it no longer finds the system-wide settings: a
+/// machine's own certificates may stand there.
 fn run_npm(folder: &Path) -> Result<()> {
+    // Without a package of its own, npm would install into the nearest folder above that has one.
+    let package = folder.join("package.json");
+    std::fs::write(&package, "{ \"private\": true }\n")
+        .with_context(|| format!("cannot write `{}`", package.display()))?;
     let status = Command::new("npm")
-        .arg("install")
-        .args(["--no-audit", "--no-fund", "--no-save", "--prefix"])
-        .arg(folder)
+        .args(["install", "--no-audit", "--no-fund", "--no-save"])
         // A cache of our own, so that a home folder that cannot be written to does not matter.
         .arg("--cache")
         .arg(folder.with_file_name("npm-cache"))
         .arg(format!("{PACKAGE}@{VERSION}"))
+        .current_dir(folder)
         .status()
         .context("cannot start `npm`\nhint: install Node.js with npm")?;
     ensure!(
