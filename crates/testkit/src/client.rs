@@ -234,26 +234,37 @@ impl Exchange {
     /// Events up to the first of this type, which is the last of them.
     pub async fn events_until(&mut self, kind: &str) -> Vec<SseEvent> {
         let mut events = Vec::new();
-        while let Some(event) = self.next_event().await {
-            let found = event.kind() == kind;
-            events.push(event);
-            if found {
-                return events;
+        let found = within(kind, async {
+            while let Some(event) = self.next_event().await {
+                let found = event.kind() == kind;
+                events.push(event);
+                if found {
+                    return true;
+                }
             }
-        }
-        panic!("the stream ended without `{kind}`: {events:#?}");
+            false
+        });
+        assert!(
+            found.await,
+            "the stream ended without `{kind}`: {events:#?}"
+        );
+        events
     }
 
     /// Waits for the whole body.
     pub async fn rest(mut self) -> Answer {
         let mut body = Vec::new();
-        let whole = loop {
-            match within("the rest of a body", self.body.next(&mut self.connection)).await {
-                Ok(Some(piece)) => body.extend_from_slice(&piece),
-                Ok(None) => break true,
-                Err(_) => break false,
+        // The whole body is bounded, not each piece: a stream of heartbeats must not go on for ever.
+        let whole = within("the rest of a body", async {
+            loop {
+                match self.body.next(&mut self.connection).await {
+                    Ok(Some(piece)) => body.extend_from_slice(&piece),
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
             }
-        };
+        })
+        .await;
         Answer {
             status: self.status,
             headers: self.headers,

@@ -1,7 +1,9 @@
 //! The real Codex CLI.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command as BlockingCommand;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -23,24 +25,34 @@ impl CodexCli {
     /// Gives `None`, and says on the error stream that the test did not run, when there is none; with `CI` or
     /// `POLYWIRE_REQUIRE_CODEX` in the environment that is a failure.
     pub fn find() -> Option<Self> {
-        let program = match std::env::var_os("POLYWIRE_TEST_CODEX") {
-            Some(path) => PathBuf::from(path),
-            None => repository().join("target/tools/codex/node_modules/.bin/codex"),
-        };
-        let found = Self::check_version(&program);
+        // Asked once per test program: starting it costs more than most tests.
+        static FOUND: OnceLock<Result<CodexCli, String>> = OnceLock::new();
+        let found = FOUND.get_or_init(Self::look);
         let required = ["CI", "POLYWIRE_REQUIRE_CODEX"]
             .iter()
             .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
         match found {
-            Ok(()) => Some(Self { program }),
+            Ok(codex) => Some(codex.clone()),
             Err(why) if required => panic!("this test needs the Codex CLI {CODEX_VERSION}: {why}"),
             Err(why) => {
-                eprintln!(
+                // Not by a macro, whose output the test harness keeps to itself when the test passes.
+                writeln!(
+                    std::io::stderr(),
                     "NOT RUN: this test needs the Codex CLI {CODEX_VERSION}, which `cargo xtask ci` installs: {why}"
-                );
+                )
+                .ok();
                 None
             }
         }
+    }
+
+    fn look() -> Result<Self, String> {
+        let program = match std::env::var_os("POLYWIRE_TEST_CODEX") {
+            Some(path) => PathBuf::from(path),
+            None => repository().join("target/tools/codex/node_modules/.bin/codex"),
+        };
+        Self::check_version(&program)?;
+        Ok(Self { program })
     }
 
     fn check_version(program: &Path) -> Result<(), String> {

@@ -1,18 +1,97 @@
 //! The real `polywire`, run as a user runs it.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
 use crate::client::{Answer, Call};
-use crate::codex::CodexCli;
+use crate::codex::{CodexCli, CodexRun, repository};
 use crate::home::TempHome;
-use crate::process::Running;
+use crate::process::{Ended, Running};
+use crate::terminal::Terminal;
 use crate::upstream::ScriptedUpstream;
 
 /// The token that gateways under test ask for.
 const TOKEN: &str = "pw-a-token-for-tests-0123456789";
+
+/// A home in which one provider, `house`, is configured: a scripted upstream with a model `test-model`.
+#[derive(Debug)]
+pub struct House {
+    /// Where the programs under test live.
+    pub home: TempHome,
+    /// The provider.
+    pub upstream: ScriptedUpstream,
+    /// The `polywire` binary.
+    program: PathBuf,
+}
+
+impl House {
+    /// Furnishes a home below `parent` for the `polywire` binary at `program`.
+    pub fn new(program: &str, parent: &str, upstream: ScriptedUpstream) -> Self {
+        let home = TempHome::new(parent);
+        // Port 0 lets the system choose, so that tests can run side by side.
+        let settings = format!(
+            r#"default_provider = "house"
+
+[server]
+listen = "127.0.0.1:0"
+
+[providers.house]
+kind = "chat"
+base_url = "{}"
+key = "sk-house"
+models = [{{ id = "test-model", images = true, context_window = 200000 }}]
+"#,
+            upstream.base_url()
+        );
+        home.write("config/polywire/config.toml", settings);
+        Self {
+            home,
+            upstream,
+            program: program.into(),
+        }
+    }
+
+    /// A `polywire` command in this home.
+    pub fn polywire(&self) -> Command {
+        self.home.command(&self.program)
+    }
+
+    /// Starts `polywire serve` and waits until it is ready.
+    pub async fn gateway(&self) -> Gateway {
+        let mut command = self.polywire();
+        command.arg("serve").env("POLYWIRE_TOKEN", TOKEN);
+        Gateway::start(command).await
+    }
+
+    /// `polywire run codex` on the provider of this home, with these arguments for Codex.
+    pub fn codex(&self, codex: &CodexCli, arguments: &[&str]) -> Command {
+        let mut command = self.polywire();
+        command
+            .env("PATH", codex.search_path())
+            .args(["run", "codex", "-p", "house", "-m", "test-model", "--"])
+            .args(arguments);
+        command
+    }
+
+    /// Starts `polywire run codex … -- exec --json` in the work folder, which it may write to.
+    pub fn start_exec(&self, codex: &CodexCli, arguments: &[&str]) -> Running {
+        let exec = ["exec", "--json", "--skip-git-repo-check"].as_slice();
+        let sandbox = ["-s", "workspace-write"].as_slice();
+        Running::start(self.codex(codex, &[exec, sandbox, arguments].concat()))
+    }
+
+    /// The same, to its end.
+    pub async fn exec(&self, codex: &CodexCli, arguments: &[&str]) -> CodexRun {
+        CodexRun::read(self.start_exec(codex, arguments).ended().await)
+    }
+
+    /// Starts Codex with its screen.
+    pub fn screen(&self, codex: &CodexCli, arguments: &[&str]) -> Terminal {
+        Terminal::start(self.codex(codex, arguments))
+    }
+}
 
 /// A running `polywire serve`.
 #[derive(Debug)]
@@ -22,52 +101,17 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts `program` with a configuration (without its `[server]` part) and waits until it is ready.
-    pub async fn start(program: impl AsRef<Path>, home: &TempHome, config: &str) -> Self {
-        Self::start_with(program, home, config, &[]).await
-    }
-
-    /// The same with more variables in its environment.
-    pub async fn start_with(
-        program: impl AsRef<Path>,
-        home: &TempHome,
-        config: &str,
-        environment: &[(&str, &str)],
-    ) -> Self {
-        let address = free_address();
-        let config = format!("{config}\n[server]\nlisten = \"{address}\"\n");
-        let config = home.write("config/polywire/config.toml", config);
-        let mut command = polywire(program, home);
-        command
-            .arg("serve")
-            .arg("--config")
-            .arg(config)
-            .envs(environment.iter().copied());
-        let mut gateway = Self {
-            address,
-            process: Running::start(command),
-        };
-        gateway.ready().await;
-        gateway
-    }
-
-    /// Polls until the gateway says that it is ready. There is no other sign of it that does not depend on its output.
-    async fn ready(&mut self) {
-        let began = tokio::time::Instant::now();
-        while began.elapsed() < crate::DEADLINE {
-            assert!(
-                !self.process.has_ended(),
-                "the gateway ended: {}",
-                self.process.output()
-            );
-            if tokio::net::TcpStream::connect(self.address).await.is_ok()
-                && Call::get("/ready").send(self.address).await.status == 200
-            {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        panic!("the gateway did not get ready: {}", self.process.output());
+    /// Starts `polywire serve` and waits until it is ready.
+    pub async fn start(command: Command) -> Self {
+        let process = Running::start(command);
+        let announcement = process.stderr_line("polywire listens on http://").await;
+        let address = announcement
+            .split_once("http://")
+            .and_then(|(_, rest)| rest.split('/').next()?.parse().ok())
+            .unwrap_or_else(|| panic!("no address in `{announcement}`"));
+        let ready = Call::get("/ready").send(address).await;
+        assert_eq!(ready.status, 200, "{}", ready.text());
+        Self { address, process }
     }
 
     /// Where it listens.
@@ -91,56 +135,43 @@ impl Gateway {
     }
 
     /// Ends it as a service manager would, and waits for its end.
-    pub async fn stop(self) -> crate::Ended {
+    pub async fn stop(self) -> Ended {
         self.process.signal(nix::sys::signal::Signal::SIGTERM);
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    pub async fn ended(self) -> Ended {
         self.process.ended().await
     }
 }
 
-/// A `polywire` command in a temporary home. Codex, if there is one, is found before any other of that name.
-pub fn polywire(program: impl AsRef<Path>, home: &TempHome) -> Command {
-    let mut command = home.command(program.as_ref());
-    command.env("POLYWIRE_TOKEN", TOKEN);
-    command
-}
-
-impl CodexCli {
-    /// `polywire run codex -p house -m test-model -- …`, to be completed with Codex's own arguments.
-    pub fn through_polywire(&self, program: impl AsRef<Path>, home: &TempHome) -> Command {
-        let mut command = polywire(program, home);
-        command.env("PATH", self.search_path()).args([
-            "run",
-            "codex",
-            "-p",
-            "house",
-            "-m",
-            "test-model",
-            "--",
-        ]);
-        command
-    }
-}
-
-/// A configuration with one provider, `house`, that is the scripted upstream and lists `test-model`.
-pub fn house_config(upstream: &ScriptedUpstream) -> String {
-    format!(
-        r#"default_provider = "house"
-
-[providers.house]
-kind = "chat"
-base_url = "{}"
-key = "sk-house"
-models = ["test-model"]
-"#,
-        upstream.base_url()
-    )
-}
-
-/// An address that was free a moment ago.
+/// The program of the MCP server `mcp-demo`, which lies beside `program` in the target folder.
 ///
-/// Another program may take it before the gateway does; the gateway then ends and the test says so.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port on the loopback interface")
+/// Cargo builds it with the tests of this crate and with the workspace, but not when the tests of another crate alone are
+/// asked for; it is then built here.
+pub fn mcp_demo(program: &str) -> PathBuf {
+    let path = Path::new(program).with_file_name("mcp-demo");
+    if !path.exists() {
+        let mut folders = path.ancestors().skip(1);
+        let (profile, target) = (folders.next(), folders.next());
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = std::process::Command::new(cargo);
+        build
+            .args(["build", "-q", "-p", "polywire-testkit", "--bin", "mcp-demo"])
+            .current_dir(repository());
+        if let Some(target) = target {
+            build.arg("--target-dir").arg(target);
+        }
+        if profile.is_some_and(|folder| folder.ends_with("release")) {
+            build.arg("--release");
+        }
+        let built = build.status();
+        assert!(
+            built.is_ok_and(|status| status.success()) && path.exists(),
+            "cargo did not build `{}`",
+            path.display()
+        );
+    }
+    path
 }

@@ -108,7 +108,8 @@ struct Entry {
 
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:o}, {} bytes", self.mode, self.content.len())
+        let text = String::from_utf8_lossy(&self.content);
+        write!(f, "{:o} {text:?}", self.mode)
     }
 }
 

@@ -11,7 +11,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
-    clippy::print_stderr,
     reason = "this crate serves tests only: what goes wrong fails the test that asked"
 )]
 
@@ -30,7 +29,7 @@ mod wait;
 pub use chat::{ChatStream, Tokens, answer};
 pub use client::{Answer, Call, Exchange, Sent, SseEvent};
 pub use codex::{CODEX_VERSION, CodexCli, CodexRun};
-pub use gateway::{Gateway, house_config, polywire};
+pub use gateway::{Gateway, House, mcp_demo};
 pub use home::{TempHome, Tree};
 pub use http1::Headers;
 pub use process::{Ended, Running};

@@ -98,11 +98,14 @@ impl Terminal {
 
     /// Waits until `needle` was written to the screen, colours and movements left aside.
     pub async fn shows(&self, needle: &str) {
-        let look = async {
-            let what = format!("`{needle}` on the screen");
-            let shown = || self.text().contains(needle).then_some(());
-            self.screen.changes.until(&what, shown).await;
-        };
+        self.shows_times(needle, 1).await;
+    }
+
+    /// Waits until `needle` was written to the screen that often.
+    pub async fn shows_times(&self, needle: &str, times: usize) {
+        let shown = || (self.text().matches(needle).count() >= times).then_some(());
+        let look = self.screen.changes.until(needle, shown);
+        // Before the general limit, to tell what is there instead.
         let shown = tokio::time::timeout(DEADLINE / 2, look).await.is_ok();
         assert!(shown, "`{needle}` is not on the screen: {}", self.text());
     }

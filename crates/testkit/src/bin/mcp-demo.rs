@@ -43,6 +43,8 @@ fn answer(id: &Value, message: &Value) -> Value {
 }
 
 fn tools() -> Value {
+    // Codex runs tools that say so without asking anybody; `exec` has nobody to ask.
+    let annotations = json!({"readOnlyHint": true});
     let number = json!({"type": "number"});
     let schema = |properties: Value, required: Value| json!({"type": "object", "properties": properties, "required": required});
     json!([
@@ -50,16 +52,19 @@ fn tools() -> Value {
             "name": "add",
             "description": "Adds two numbers.",
             "inputSchema": schema(json!({"a": number, "b": number}), json!(["a", "b"])),
+            "annotations": annotations,
         },
         {
             "name": "echo",
             "description": "Says a text again.",
             "inputSchema": schema(json!({"text": {"type": "string"}}), json!(["text"])),
+            "annotations": annotations,
         },
         {
             "name": "picture",
             "description": "Shows a small red picture.",
             "inputSchema": schema(json!({}), json!([])),
+            "annotations": annotations,
         },
     ])
 }
