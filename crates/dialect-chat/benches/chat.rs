@@ -237,7 +237,7 @@ fn reading(criterion: &mut Criterion) {
             let mut decoder = Decoder::new(1 << 20);
             decoder
                 .push(black_box(stream.as_bytes()), |frame| {
-                    reader.push(frame, &mut sink)
+                    reader.push(frame, &mut sink);
                 })
                 .unwrap();
             events

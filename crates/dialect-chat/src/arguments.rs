@@ -98,27 +98,26 @@ impl ArgumentsCheck {
     fn push_escaped(&mut self, body: &[u8]) {
         let mut at = 0;
         while at < body.len() {
-            if body[at] != b'\\' {
-                self.byte(body[at]);
-                at += 1;
-                continue;
+            if let State::Text { .. } = self.state {
+                // Most of all bytes are letters inside a string. They change nothing, and what could is escaped here.
+                let letters = body[at..].iter().position(|&byte| byte == b'\\');
+                at = letters.map_or(body.len(), |letters| at + letters);
             }
-            let letter = body.get(at + 1).copied().unwrap_or_default();
-            self.byte(match letter {
-                b'n' => b'\n',
-                b't' => b'\t',
-                b'r' => b'\r',
-                b'b' => 8,
-                b'f' => 12,
-                b'u' => coded_byte(body.get(at + 2..at + 6).unwrap_or_default()),
-                other => other,
-            });
-            at += if letter == b'u' { 6 } else { 2 };
+            match body.get(at..) {
+                Some([b'\\', letter, ..]) => {
+                    self.byte(unescaped(*letter, &body[at + 2..]));
+                    at += if *letter == b'u' { 6 } else { 2 };
+                }
+                Some([byte, ..]) => {
+                    self.byte(*byte);
+                    at += 1;
+                }
+                Some([]) | None => {}
+            }
         }
     }
 
     fn byte(&mut self, byte: u8) {
-        // Most of all bytes are letters inside a string; they change nothing.
         if let State::Text { key } = self.state {
             match byte {
                 b'"' if key => self.state = State::Colon,
@@ -246,14 +245,26 @@ impl ArgumentsCheck {
     }
 }
 
-/// The byte that four hex digits spell, or a stand-in for any character beyond ASCII: the grammar treats them alike.
-fn coded_byte(digits: &[u8]) -> u8 {
-    let code = std::str::from_utf8(digits)
-        .ok()
-        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    match code.and_then(|code| u8::try_from(code).ok()) {
-        Some(byte) if byte.is_ascii() => byte,
-        _ => 0x80,
+/// The byte that an escape stands for, or a stand-in for any character beyond ASCII: the grammar treats them alike. `rest` is
+/// what follows the letter.
+fn unescaped(letter: u8, rest: &[u8]) -> u8 {
+    match letter {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'b' => 8,
+        b'f' => 12,
+        b'u' => {
+            let digits = rest
+                .get(..4)
+                .and_then(|digits| std::str::from_utf8(digits).ok());
+            let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            match code.and_then(|code| u8::try_from(code).ok()) {
+                Some(byte) if byte.is_ascii() => byte,
+                Some(_) | None => 0x80,
+            }
+        }
+        other => other,
     }
 }
 

@@ -18,8 +18,9 @@ use polywire_dialect_chat::read_error;
 use serde_json::Value;
 use support::Seen;
 
-/// Streams up to this length are cut at every position, longer ones at every 37th: the work grows with the square.
-const EVERY_CUT_BYTES_MAX: usize = 5_000;
+/// How many bytes may be read to try the cuts of one stream. A stream of up to 3,500 bytes can be cut at every position for
+/// that; longer ones are cut at positions evenly spread, fewer the longer they are.
+const CUT_BYTES_MAX: usize = 12_250_000;
 
 #[derive(Debug, Default)]
 struct Reading {
@@ -197,11 +198,7 @@ fn check_fault(name: &str, fault: &Fault, expected: &Value) {
 /// are compared for some cuts only, and byte by byte.
 fn check_cuts(name: &str, bytes: &[u8], whole: &[Seen]) {
     let frames = support::frames(&[bytes]);
-    let step = if bytes.len() > EVERY_CUT_BYTES_MAX {
-        37
-    } else {
-        1
-    };
+    let step = (bytes.len() * bytes.len()).div_ceil(CUT_BYTES_MAX).max(1);
     for (count, at) in (0..=bytes.len()).step_by(step).enumerate() {
         let (head, tail) = bytes.split_at(at);
         assert_eq!(

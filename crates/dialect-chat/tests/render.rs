@@ -75,7 +75,7 @@ fn image(url: &str) -> Part<'_> {
     })
 }
 
-fn thought<'a>(words: &'a str) -> Item<'a> {
+fn thought(words: &str) -> Item<'_> {
     Item::Reasoning(Reasoning {
         visible: VisibleReasoning::Summary(vec![Text::plain(words)]),
         opaque: Some(Text::plain("sealed")),

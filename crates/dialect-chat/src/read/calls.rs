@@ -375,13 +375,13 @@ impl Calls {
         let slot = &self.slots[self.front];
         let held = Text::escaped(String::from_utf8_lossy(&slot.held).into_owned());
         let arguments = held.to_plain();
-        let wrapped: WrappedCalls<'_> = serde_json::from_str(&arguments).unwrap_or_default();
+        let wrapped: WrappedCalls<'_> = Raw::of(&arguments).parse();
         let readable = |call: &WrappedCall<'_>| call.name.text().is_some();
-        if wrapped.tool_uses.0.is_empty() || !wrapped.tool_uses.0.iter().all(readable) {
+        if wrapped.tool_uses.is_empty() || !wrapped.tool_uses.iter().all(readable) {
             return false;
         }
         let id = self.fresh_id(&slot.provider_id);
-        for (index, call) in wrapped.tool_uses.0.iter().enumerate() {
+        for (index, call) in wrapped.tool_uses.iter().enumerate() {
             let id = format!("{id}_{index}");
             let name = call.name.string().unwrap_or_default();
             let tool = raise(&self.ledger, &name);

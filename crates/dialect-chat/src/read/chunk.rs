@@ -2,19 +2,55 @@
 //!
 //! A field of an unexpected type counts as absent, an unknown field is skipped, and of a key that comes twice the last one
 //! counts: one odd field must not cost the text that came beside it. Strings stay as they were written ([`Raw`]), so that text
-//! goes from the provider's JSON into the client's without being decoded. All of it is one pass over the bytes.
-
-use std::marker::PhantomData;
+//! goes from the provider's JSON into the client's without being decoded. All of it is one pass over the bytes, and everything
+//! is read in place ([`Fill`]), because moving these structs from level to level would cost as much as reading them.
 
 use polywire_conversation::Text;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
+
+/// Reads a chunk, or a whole completion.
+pub(super) fn read_chunk(json: &str) -> Result<Chunk<'_>, serde_json::Error> {
+    let mut chunk = Chunk::default();
+    fill(&mut chunk, json)?;
+    Ok(chunk)
+}
+
+/// What can be read from JSON in place.
+pub(super) trait Fill<'de> {
+    /// Takes over what the JSON value says.
+    fn fill<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
+}
+
+fn fill<'de>(place: &mut impl Fill<'de>, json: &'de str) -> Result<(), serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    place.fill(&mut deserializer)?;
+    deserializer.end()
+}
+
+/// The place that a value goes to.
+struct Place<'p, T>(&'p mut T);
+
+impl<'de, T: Fill<'de>> DeserializeSeed<'de> for Place<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.fill(deserializer)
+    }
+}
 
 /// A JSON value as it was written; `null` counts as absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Raw<'a>(Option<&'a str>);
 
 impl<'a> Raw<'a> {
+    /// Text that may be JSON.
+    pub(super) fn of(text: &'a str) -> Self {
+        Raw(Some(text))
+    }
+
     /// The JSON text.
     pub(super) fn get(self) -> Option<&'a str> {
         self.0
@@ -46,90 +82,122 @@ impl<'a> Raw<'a> {
     }
 
     /// Reads the value as `T`; what does not fit is empty.
-    pub(super) fn parse<T: Deserialize<'a> + Default>(self) -> T {
-        self.0
-            .and_then(|json| serde_json::from_str(json).ok())
-            .unwrap_or_default()
+    pub(super) fn parse<T: Fill<'a> + Default>(self) -> T {
+        let mut value = T::default();
+        match self.0.map(|json| fill(&mut value, json)) {
+            Some(Ok(())) => value,
+            Some(Err(_)) | None => T::default(),
+        }
     }
 }
 
-impl<'de> Deserialize<'de> for Raw<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+impl<'de> Fill<'de> for Raw<'de> {
+    fn fill<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
         let json = <&'de RawValue>::deserialize(deserializer)?.get();
-        Ok(Raw((json != "null").then_some(json)))
+        *self = Raw((json != "null").then_some(json));
+        Ok(())
     }
 }
 
-/// The elements of an array; anything else is no elements.
+/// The elements of an array; anything else is no elements. Nearly every array in a chunk has one element, so that one needs no
+/// allocation.
 #[derive(Debug)]
-pub(super) struct List<T>(pub(super) Vec<T>);
+pub(super) struct List<T> {
+    first: Option<T>,
+    rest: Vec<T>,
+}
+
+impl<T> List<T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.rest)
+    }
+
+    pub(super) fn first(&self) -> Option<&T> {
+        self.first.as_ref()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        List(Vec::new())
+        List {
+            first: None,
+            rest: Vec::new(),
+        }
     }
 }
 
-/// Visits the one shape that is wanted and takes everything else for its default.
+/// Takes every shape but the wanted one for nothing.
 macro_rules! tolerate_other_shapes {
     ($($shape:ident),*) => {
         $(tolerate_other_shapes!(@$shape);)*
     };
     (@map) => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
+            Ok(())
         }
     };
     (@sequence) => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
             while elements.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
+            Ok(())
         }
     };
     (@scalar) => {
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
         }
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
+        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+            Ok(())
         }
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
+        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+            Ok(())
         }
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
+        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+            Ok(())
         }
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
+        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+            Ok(())
         }
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
         }
     };
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
-            type Value = List<T>;
+impl<'de, T: Fill<'de> + Default> Fill<'de> for List<T> {
+    fn fill<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+        struct Elements<'l, T>(&'l mut List<T>);
+        impl<'de, T: Fill<'de> + Default> Visitor<'de> for Elements<'_, T> {
+            type Value = ();
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an array")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List<T>, A::Error> {
-                let mut list = Vec::new();
-                while let Some(element) = elements.next_element()? {
-                    list.push(element);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+                let first = self.0.first.insert(T::default());
+                if elements.next_element_seed(Place(first))?.is_none() {
+                    self.0.first = None;
+                    return Ok(());
                 }
-                Ok(List(list))
+                loop {
+                    let mut element = T::default();
+                    if elements.next_element_seed(Place(&mut element))?.is_none() {
+                        return Ok(());
+                    }
+                    self.0.rest.push(element);
+                }
             }
 
             tolerate_other_shapes!(map, scalar);
         }
-        deserializer.deserialize_any(Elements(PhantomData))
+        *self = List::default();
+        deserializer.deserialize_any(Elements(self))
     }
 }
 
@@ -142,8 +210,8 @@ macro_rules! object {
             $($(#[$doc])* pub(super) $field: $type,)*
         }
 
-        impl<'de> Deserialize<'de> for $name<'de> {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de> Fill<'de> for $name<'de> {
+            fn fill<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
                 #[allow(non_camel_case_types, reason = "named after the fields they stand for")]
                 enum Key { $($field,)* Other }
 
@@ -168,30 +236,29 @@ macro_rules! object {
                     }
                 }
 
-                struct Members;
-                impl<'de> Visitor<'de> for Members {
-                    type Value = $name<'de>;
+                struct Members<'o, 'a>(&'o mut $name<'a>);
+                impl<'de> Visitor<'de> for Members<'_, 'de> {
+                    type Value = ();
 
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         f.write_str("an object")
                     }
 
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name<'de>, A::Error> {
-                        let mut object = $name::default();
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
                         while let Some(key) = map.next_key()? {
                             match key {
-                                $(Key::$field => object.$field = map.next_value()?,)*
+                                $(Key::$field => map.next_value_seed(Place(&mut self.0.$field))?,)*
                                 Key::Other => {
                                     map.next_value::<IgnoredAny>()?;
                                 }
                             }
                         }
-                        Ok(object)
+                        Ok(())
                     }
 
                     tolerate_other_shapes!(sequence, scalar);
                 }
-                deserializer.deserialize_any(Members)
+                deserializer.deserialize_any(Members(self))
             }
         }
     };
@@ -225,9 +292,9 @@ object! {
     /// One of the alternatives of an answer.
     Choice {
         "index" => index: Raw<'a>,
-        "delta" => delta: Option<Delta<'a>>,
+        "delta" => delta: Delta<'a>,
         /// The whole message: in a completion that is not streamed, and in some streams at the end.
-        "message" => message: Option<Delta<'a>>,
+        "message" => message: Raw<'a>,
         "finish_reason" => finish_reason: Raw<'a>,
         /// Moonshot puts the usage here.
         "usage" => usage: Raw<'a>,
@@ -248,7 +315,7 @@ object! {
         "refusal" => refusal: Raw<'a>,
         "tool_calls" => tool_calls: List<ToolCall<'a>>,
         /// The form before there were tool calls; older gateways still send it.
-        "function_call" => function_call: Option<CalledFunction<'a>>,
+        "function_call" => function_call: CalledFunction<'a>,
         "annotations" => annotations: Raw<'a>,
         /// Holds Gemini's signature over the text.
         "extra_content" => extra_content: Raw<'a>,
@@ -368,12 +435,18 @@ object! {
     }
 }
 
+impl CalledFunction<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.name.get().is_none() && self.arguments.get().is_none()
+    }
+}
+
 impl Delta<'_> {
     /// Whether none of the fields says anything.
     pub(super) fn is_empty(&self) -> bool {
         let silent = |raw: &Raw<'_>| raw.text().is_none() && !raw.has_members();
-        self.tool_calls.0.is_empty()
-            && self.function_call.is_none()
+        self.tool_calls.is_empty()
+            && self.function_call.is_empty()
             && [
                 self.content,
                 self.reasoning_content,
@@ -394,16 +467,21 @@ impl Delta<'_> {
 mod tests {
     use super::*;
 
+    fn read<'a, T: Fill<'a> + Default>(json: &'a str) -> T {
+        let mut value = T::default();
+        fill(&mut value, json).unwrap();
+        value
+    }
+
     #[test]
     fn odd_types_cost_nothing_but_themselves() {
-        let chunk: Chunk<'_> = serde_json::from_str(
+        let chunk = read_chunk(
             r#"{"id":7,"choices":[{"index":"x","delta":{"content":"a\n","tool_calls":{},"function_call":"no"},"finish_reason":null}],"usage":"none","new":{"x":[1]}}"#,
         )
         .unwrap();
-        let choice = &chunk.choices.0[0];
-        let delta = choice.delta.as_ref().unwrap();
-        assert_eq!(delta.content.text(), Some(Text::plain("a\n")));
-        assert!(delta.tool_calls.0.is_empty());
+        let choice = chunk.choices.first().unwrap();
+        assert_eq!(choice.delta.content.text(), Some(Text::plain("a\n")));
+        assert!(choice.delta.tool_calls.is_empty() && choice.delta.function_call.is_empty());
         assert_eq!(
             (choice.index.integer(), choice.finish_reason.get()),
             (None, None)
@@ -413,8 +491,10 @@ mod tests {
 
     #[test]
     fn of_a_key_that_comes_twice_the_last_counts() {
-        let delta: Delta<'_> = serde_json::from_str(r#"{"content":"a","content":"b"}"#).unwrap();
+        let delta: Delta<'_> =
+            read(r#"{"content":"a","content":"b","tool_calls":[{}],"tool_calls":[]}"#);
         assert_eq!(delta.content.text(), Some(Text::plain("b")));
+        assert!(delta.tool_calls.is_empty());
     }
 
     #[test]
@@ -428,20 +508,20 @@ mod tests {
             "\"x\"",
             "{}",
             r#"{"a":1}"#,
+            "[]",
         ] {
-            assert!(
-                serde_json::from_str::<List<Raw<'_>>>(json)
-                    .unwrap()
-                    .0
-                    .is_empty(),
-                "{json}"
-            );
+            assert!(read::<List<Raw<'_>>>(json).is_empty(), "{json}");
         }
         for json in ["null", "1", "true", "\"x\"", "[]", r#"[{"content":"a"}]"#] {
-            assert!(
-                serde_json::from_str::<Delta<'_>>(json).unwrap().is_empty(),
-                "{json}"
-            );
+            assert!(read::<Delta<'_>>(json).is_empty(), "{json}");
+        }
+        assert_eq!(read::<List<Raw<'_>>>("[1,null,3]").iter().count(), 3);
+    }
+
+    #[test]
+    fn what_is_not_one_json_value_is_refused() {
+        for json in ["", "{", "{}{}", "{} x", "{\"choices\":[}"] {
+            assert!(read_chunk(json).is_err(), "{json}");
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::error::{clean, html_fault, read_embedded};
 use calls::{Calls, Ending};
 use chunk::{
     BaseResp, CalledFunction, Choice, Chunk, ContentPart, Delta, ExtraContent, List, Raw,
-    ReasoningDetail, ToolCall,
+    ReasoningDetail, ToolCall, read_chunk,
 };
 use finish::Finish;
 use parts::{Kind, Parts};
@@ -54,6 +54,8 @@ pub struct ChatReader {
     refusal_mender: PairMender,
     usage: Option<Usage>,
     finish: Option<(Finish, String)>,
+    /// Whether anything of the message came. A whole message in a stream repeats what is known and counts only before that.
+    heard: bool,
     /// What was noted already: one note per kind and answer is enough.
     noted: Vec<&'static str>,
     done: bool,
@@ -72,6 +74,7 @@ impl ChatReader {
             refusal_mender: PairMender::default(),
             usage: None,
             finish: None,
+            heard: false,
             noted: Vec::new(),
             done: false,
         }
@@ -137,7 +140,7 @@ impl ReadStream for ChatReader {
 
 impl ChatReader {
     fn read_data(&mut self, data: &str, sink: &mut dyn EventSink) {
-        match serde_json::from_str::<Chunk<'_>>(data) {
+        match read_chunk(data) {
             // An array is no chunk, but Google wraps errors in one.
             Ok(_) if data.starts_with('[') => {
                 if let Some(fault) = read_embedded(data) {
@@ -157,11 +160,12 @@ impl ChatReader {
             .named(|| chunk.id.string(), || chunk.model.string());
         let choices = || {
             let first = |choice: &&Choice<'_>| choice.index.integer().unwrap_or(0) == 0;
-            chunk.choices.0.iter().filter(first)
+            chunk.choices.iter().filter(first)
         };
         for choice in choices() {
             self.read_choice(choice, sink);
         }
+        self.heard = self.heard || choices().any(|choice| choice.message.has_members());
         if self.done {
             return;
         }
@@ -187,15 +191,10 @@ impl ChatReader {
     }
 
     fn read_choice(&mut self, choice: &Choice<'_>, sink: &mut dyn EventSink) {
-        match (&choice.delta, &choice.message) {
-            (Some(delta), message) if !delta.is_empty() || message.is_none() => {
-                self.read_delta(delta, sink);
-            }
-            // The whole message at the end of a stream repeats what is known; it counts where nothing else came.
-            (_, Some(message)) if !self.parts.any() && self.calls.count() == 0 => {
-                self.read_delta(message, sink);
-            }
-            (Some(_) | None, _) => {}
+        self.heard = self.heard || !choice.delta.is_empty();
+        self.read_delta(&choice.delta, sink);
+        if choice.message.has_members() && !self.heard {
+            self.read_delta(&choice.message.parse(), sink);
         }
         let held_bytes = self
             .calls
@@ -217,14 +216,14 @@ impl ChatReader {
         if let Some(refusal) = delta.refusal.text() {
             self.refusal(refusal, sink);
         }
-        for (position, piece) in delta.tool_calls.0.iter().enumerate() {
+        for (position, piece) in delta.tool_calls.iter().enumerate() {
             self.calls.read(piece, position, &mut self.parts, sink);
         }
-        if let Some(function) = &delta.function_call {
+        if !delta.function_call.is_empty() {
             let piece = ToolCall {
                 function: CalledFunction {
-                    name: function.name,
-                    arguments: function.arguments,
+                    name: delta.function_call.name,
+                    arguments: delta.function_call.arguments,
                 },
                 ..ToolCall::default()
             };
@@ -276,7 +275,7 @@ impl ChatReader {
             return;
         }
         let details: List<Raw<'_>> = delta.reasoning_details.parse();
-        for raw in details.0 {
+        for raw in details.iter() {
             let detail: ReasoningDetail<'_> = raw.parse();
             if in_details && let Some(text) = detail.text.text().or_else(|| detail.summary.text()) {
                 self.reasoning(text, sink);
@@ -291,8 +290,8 @@ impl ChatReader {
     /// Reads content that is an array of parts, as Mistral sends it.
     fn read_content_parts(&mut self, content: Raw<'_>, sink: &mut dyn EventSink) {
         let parts: List<ContentPart<'_>> = content.parse();
-        for part in parts.0 {
-            for thought in part.thinking.parse::<List<ContentPart<'_>>>().0 {
+        for part in parts.iter() {
+            for thought in part.thinking.parse::<List<ContentPart<'_>>>().iter() {
                 if let Some(text) = thought.text.text() {
                     self.reasoning(text, sink);
                 }
@@ -539,7 +538,7 @@ fn text_or_object(raw: Raw<'_>) -> Option<Text<'_>> {
 
 /// Whether a chunk reports a failure, in any of the forms that are used for it.
 fn is_error(chunk: &Chunk<'_>) -> bool {
-    let no_choices = chunk.choices.0.is_empty();
+    let no_choices = chunk.choices.is_empty();
     let says = |raw: Raw<'_>| raw.text().is_some() || raw.has_members();
     says(chunk.error)
         || chunk

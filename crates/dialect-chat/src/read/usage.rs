@@ -9,7 +9,6 @@ pub(super) fn read(chunk: &Chunk<'_>) -> Option<Usage> {
     let in_choice = || {
         chunk
             .choices
-            .0
             .first()
             .and_then(|choice| counts(choice.usage))
     };
