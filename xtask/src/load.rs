@@ -19,7 +19,7 @@ mod upstream;
 mod wire;
 
 use crate::project::Project;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clock::Clock;
 use measure::{FIRST_TURN_BYTES, Route, RouteKind};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -28,6 +28,7 @@ use report::{Machine, Report, Row, Target, microseconds, percentile_us};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use upstream::Upstream;
 
 /// What can be chosen on the command line.
@@ -121,7 +122,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let rows = runtime.block_on(bench.measure(&arguments.groups))?;
+    let rows = runtime.block_on(async {
+        // Whoever ends the measurement early also ends the proxies: they are dropped with the future that owns them.
+        tokio::select! {
+            rows = bench.measure(&arguments.groups) => rows,
+            signal = interrupted() => Err(signal.err().unwrap_or_else(|| anyhow!("interrupted"))),
+        }
+    })?;
     let report = Report {
         machine: machine(&bench, load_before),
         command: command_line(),
@@ -134,6 +141,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(path) = &arguments.json {
         write(path, &serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(())
+}
+
+/// Waits for somebody to ask this program to end.
+async fn interrupted() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
     Ok(())
 }
@@ -201,7 +219,7 @@ impl Bench {
                 'c' => self.delays(&routes).await?,
                 'd' => self.bodies(&routes).await?,
                 'e' => self.memory().await?,
-                'f' => self.ready()?,
+                'f' => self.ready().await?,
                 other => anyhow::bail!("there is no group `{other}`\nhint: groups are a to f"),
             });
         }
@@ -357,7 +375,7 @@ impl Bench {
     }
 
     /// (f) Time from the start of the process until it is ready.
-    fn ready(&self) -> Result<Vec<Row>> {
+    async fn ready(&self) -> Result<Vec<Row>> {
         let mut row = Row::new(
             'f',
             "start until `/ready` answers",
@@ -370,6 +388,8 @@ impl Bench {
                 let proxy = route.proxy.as_ref().context("no process")?;
                 row.add(kind, microseconds(proxy.ready_after) / 1e3);
             }
+            // Starting blocks, so give a signal its turn.
+            tokio::task::yield_now().await;
         }
         Ok(vec![row])
     }
