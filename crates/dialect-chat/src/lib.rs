@@ -5,7 +5,7 @@
 //! provider answers differently from model to model and from month to month.
 //!
 //! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
-//! reads the events. Start with [`render`], then [`ChatReader`], then [`read_error`].
+//! reads the events. Start with [`render()`], then [`ChatReader`], then [`read_error`].
 
 mod arguments;
 mod effort;

@@ -125,3 +125,17 @@ fn pieces_are_not_held_back() {
         4
     );
 }
+
+#[test]
+fn an_answer_that_cannot_be_believed_is_ended() {
+    let call = |index: usize| {
+        format!(r#"{{"index":{index},"function":{{"name":"get","arguments":"{{}}"}}}}"#)
+    };
+    let calls: Vec<String> = (0..1_025).map(call).collect();
+    let choice = format!(r#"{{"delta":{{"tool_calls":[{}]}}}}"#, calls.join(","));
+    let stream = format!("data: {{\"choices\":[{choice},{choice}]}}\n\n");
+    match support::read(&[stream.as_bytes()]).last() {
+        Some(Seen::Fault(fault)) => assert_eq!(fault.class, FaultClass::Protocol),
+        other => panic!("{other:?}"),
+    }
+}

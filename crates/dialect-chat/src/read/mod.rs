@@ -149,6 +149,7 @@ impl ChatReader {
             }
             Ok(chunk) => self.read_chunk(&chunk, data, sink),
             Err(_) => self.note(
+                "not JSON",
                 Loss::degraded("stream", "an event that is not JSON was ignored"),
                 sink,
             ),
@@ -164,11 +165,12 @@ impl ChatReader {
         };
         for choice in choices() {
             self.read_choice(choice, sink);
+            if self.done {
+                return;
+            }
         }
         self.heard = self.heard || choices().any(|choice| choice.message.has_members());
-        if self.done {
-            return;
-        }
+        self.usage = usage::read(chunk).or(self.usage);
         if is_error(chunk) {
             let fault = read_embedded(data).unwrap_or_else(|| {
                 Fault::new(
@@ -177,13 +179,16 @@ impl ChatReader {
                 )
             });
             self.fail_unless_late(fault, sink);
+            if self.done {
+                return;
+            }
         }
-        self.usage = usage::read(chunk).or(self.usage);
         for choice in choices() {
             self.read_finish(choice.finish_reason, sink);
         }
         if chunk.citations.has_members() {
             self.note(
+                "citations",
                 Loss::note("citations", "left out: sources cannot be carried"),
                 sink,
             );
@@ -237,18 +242,21 @@ impl ChatReader {
         }
         if delta.annotations.has_members() {
             self.note(
+                "annotations",
                 Loss::note("annotations", "left out: sources cannot be carried"),
                 sink,
             );
         }
         if delta.images.has_members() {
             self.note(
+                "images",
                 Loss::degraded("images", "left out: images of the model cannot be carried"),
                 sink,
             );
         }
         if delta.audio.has_members() {
             self.note(
+                "audio",
                 Loss::degraded("audio", "left out: sound of the model cannot be carried"),
                 sink,
             );
@@ -314,7 +322,7 @@ impl ChatReader {
                 "" | "text" | "output_text" | "thinking" | "refusal"
             ) {
                 let what = format!("content part `{}`", clean(&kind, 40));
-                self.note_as(
+                self.note(
                     "content",
                     Loss::degraded(what, "left out: it cannot be carried"),
                     sink,
@@ -325,10 +333,7 @@ impl ChatReader {
 
     fn read_finish(&mut self, word: Raw<'_>, sink: &mut dyn EventSink) {
         // A second finish reason repeats the first.
-        let Some(word) = word
-            .string()
-            .filter(|_| self.finish.is_none() && !self.done)
-        else {
+        let Some(word) = word.string().filter(|_| self.finish.is_none()) else {
             return;
         };
         let meaning = finish::read(&word).unwrap_or_else(|| {
@@ -476,6 +481,7 @@ impl ChatReader {
     fn fail_unless_late(&mut self, fault: Fault, sink: &mut dyn EventSink) {
         match &self.finish {
             Some((Finish::Stopped(_), _)) => self.note(
+                "late error",
                 Loss::note(
                     "stream",
                     format!("an error after the end of the answer was ignored: {fault}"),
@@ -506,13 +512,7 @@ impl ChatReader {
     }
 
     /// Notes a loss, but each kind of it once only.
-    fn note(&mut self, loss: Loss, sink: &mut dyn EventSink) {
-        if let Cow::Borrowed(kind) = loss.what {
-            self.note_as(kind, loss, sink);
-        }
-    }
-
-    fn note_as(&mut self, kind: &'static str, loss: Loss, sink: &mut dyn EventSink) {
+    fn note(&mut self, kind: &'static str, loss: Loss, sink: &mut dyn EventSink) {
         if !self.noted.contains(&kind) {
             self.noted.push(kind);
             sink.event(Event::Loss(loss));
