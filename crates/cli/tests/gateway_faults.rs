@@ -128,7 +128,7 @@ fn early_faults() -> Vec<Fault> {
             Reply::html(200, "<html><head><title>Log in</title></head></html>"),
             "Log in",
             ("502 server_error/null", 1),
-            ("response.failed/server_error", 1),
+            ("response.failed/invalid_prompt", 1),
         ),
         fault(
             "error body with status 200",
@@ -171,14 +171,14 @@ fn early_faults() -> Vec<Fault> {
             answer("hi").header("content-encoding", "gzip"),
             "gzip",
             ("502 server_error/null", 1),
-            ("response.failed/server_error", 1),
+            ("response.failed/invalid_prompt", 1),
         ),
         fault(
             "elsewhere",
             Reply::html(302, "moved").header("location", "https://other.example/"),
             "other.example",
             ("502 server_error/null", 1),
-            ("response.failed/server_error", 1),
+            ("response.failed/invalid_prompt", 1),
         ),
     ]
 }

@@ -134,7 +134,10 @@ pub(crate) fn failed(fault: &Fault, client: Client) -> (&'static str, String) {
             };
             (code, message)
         }
-        (_, Retry::Never) if client == Client::Codex && usual == "server_error" => {
+        // Here nothing changes by repeating: a web page instead of an answer, a redirect, a compressed body.
+        (_, Retry::Never | Retry::Elsewhere)
+            if client == Client::Codex && usual == "server_error" =>
+        {
             ("invalid_prompt", fault.message.clone())
         }
         (_, Retry::Never | Retry::Elsewhere | Retry::After(_)) => (usual, fault.message.clone()),

@@ -144,6 +144,11 @@ impl Pump {
     /// From here on the answer goes to the client, faults included.
     pub fn release(&mut self) {
         self.delivery.held_back = false;
+    }
+
+    /// Gives the client a sign of life.
+    pub fn beat(&mut self) {
+        self.delivery.writer.heartbeat(&mut self.delivery.out);
         self.written_at = Instant::now();
     }
 
@@ -292,8 +297,7 @@ impl Pump {
         if self.ending_since.is_some_and(usage_late) {
             self.end(StreamEnd::Closed);
         } else if !self.delivery.held_back && now >= self.written_at + HEARTBEAT_INTERVAL {
-            self.delivery.writer.heartbeat(&mut self.delivery.out);
-            self.written_at = now;
+            self.beat();
         } else {
             self.read_at = now;
             self.end(StreamEnd::Broken(silent(IDLE_TIMEOUT)));

@@ -36,5 +36,5 @@ pub const USAGE_WAIT: Duration = Duration::from_secs(2);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The most translated bytes that are handed to the client in one piece. Bounds the memory of a stream whose provider is
-/// faster than its client.
-pub const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// faster than its client; a write of this size costs hardly more than the copy.
+pub const WRITE_BYTES_MAX: usize = 16 * 1024;

@@ -183,9 +183,11 @@ impl Turn<'_> {
                 Err(fault) => Err(pump_failed(pump, fault)),
             };
         }
-        // Whoever waits longer than the hold has committed itself: the client must hear heartbeats from here on.
-        if let Ok(Err(fault)) = tokio::time::timeout(COMMIT_HOLD, pump.until_content()).await {
-            return Err(pump_failed(pump, fault));
+        // After the hold the answer is begun without content: the client must hear heartbeats from here on.
+        match tokio::time::timeout(COMMIT_HOLD, pump.until_content()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return Err(pump_failed(pump, fault)),
+            Err(_) => pump.beat(),
         }
         if pump.is_empty() && pump.settlement().attempts == 1 {
             return Err(pump_failed(pump, empty_answer()));

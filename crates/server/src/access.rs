@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Uri, header};
-use polywire_conversation::{Fault, FaultClass, Origin};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use polywire_credentials::{Secret, tokens_equal};
+
+use crate::error_page::Refusal;
 
 /// What a request must show.
 pub struct Access {
@@ -28,8 +29,8 @@ impl Access {
     /// as `Host`, and the page as `Origin`.
     ///
     /// # Errors
-    /// A [`Fault`] with status 403.
-    pub fn check_source(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Fault> {
+    /// A refusal with status 403.
+    pub(crate) fn check_source(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
         let host = headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
@@ -58,8 +59,8 @@ impl Access {
     /// Refuses requests without the token, in `Authorization: Bearer` or `x-api-key`.
     ///
     /// # Errors
-    /// A [`Fault`] with status 401.
-    pub fn check_token(&self, headers: &HeaderMap) -> Result<(), Fault> {
+    /// A refusal with status 401.
+    pub(crate) fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(token) = &self.token else {
             return Ok(());
         };
@@ -98,23 +99,15 @@ fn is_loopback(name: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-fn forbidden(message: String) -> Fault {
-    Fault {
-        origin: Origin::Client,
-        ..Fault::new(FaultClass::Auth, message).with_status(403)
-    }
+fn forbidden(message: String) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, message)
 }
 
-fn unauthorised(problem: &str) -> Fault {
-    Fault {
-        origin: Origin::Client,
-        ..Fault::new(
-            FaultClass::Auth,
-            format!(
-                "{problem}. hint: send `Authorization: Bearer <token>`; `polywire token` shows it"
-            ),
-        )
-    }
+fn unauthorised(problem: &str) -> Refusal {
+    Refusal::new(
+        StatusCode::UNAUTHORIZED,
+        format!("{problem}. hint: send `Authorization: Bearer <token>`; `polywire token` shows it"),
+    )
 }
 
 #[cfg(test)]

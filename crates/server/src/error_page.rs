@@ -1,4 +1,4 @@
-//! The one place where a fault becomes an HTTP answer.
+//! The one place where a failure becomes an HTTP answer.
 
 use std::time::Duration;
 
@@ -12,17 +12,74 @@ use polywire_plan::{RETRY_AFTER_CAP, client_retry_after};
 /// be worth waiting.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
-/// A fault as an answer in the shape of the dialect that was called.
-pub(crate) fn error_page(dialect: ClientDialect, fault: &Fault) -> Response<Body> {
+/// A request that the HTTP surface itself refuses: a wrong path, no token, a body that cannot be taken.
+pub(crate) struct Refusal {
+    status: StatusCode,
+    class: FaultClass,
+    message: String,
+}
+
+impl Refusal {
+    /// A refusal with the status that says it best.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        let class = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FaultClass::Auth,
+            StatusCode::PAYLOAD_TOO_LARGE => FaultClass::TooLarge,
+            _ => FaultClass::InvalidRequest,
+        };
+        Self {
+            status,
+            class,
+            message: message.into(),
+        }
+    }
+
+    /// The refusal as an answer in the shape of the dialect that was called.
+    pub(crate) fn page(self, dialect: ClientDialect) -> Response<Body> {
+        let fault = Fault {
+            origin: Origin::Client,
+            retry: Retry::Never,
+            ..Fault::new(self.class, self.message)
+        };
+        page(self.status, dialect.render_error(&fault))
+    }
+}
+
+/// Why a request has no proper answer.
+pub(crate) enum Failure {
+    /// The HTTP surface refuses it.
+    Refused(Refusal),
+    /// The turn failed.
+    Failed(Fault),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Refused(refusal)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Failure::Failed(fault)
+    }
+}
+
+impl Failure {
+    /// The failure as an answer in the shape of the dialect that was called.
+    pub(crate) fn page(self, dialect: ClientDialect) -> Response<Body> {
+        match self {
+            Failure::Refused(refusal) => refusal.page(dialect),
+            Failure::Failed(fault) => error_page(dialect, &fault),
+        }
+    }
+}
+
+/// A fault of a turn as an answer in the shape of the dialect that was called.
+fn error_page(dialect: ClientDialect, fault: &Fault) -> Response<Body> {
     let status = StatusCode::from_u16(dialect.http_status(fault))
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::new(Body::from(dialect.render_error(fault)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    let mut response = page(status, dialect.render_error(fault));
     // Codex stops at a 429 that names no time, and waits as long as one names: always a time, never a long one.
     if matches!(
         status,
@@ -35,9 +92,19 @@ pub(crate) fn error_page(dialect: ClientDialect, fault: &Fault) -> Response<Body
             .ceil()
             .min(RETRY_AFTER_CAP.as_secs_f64());
         if let Ok(value) = HeaderValue::try_from(format!("{seconds:.0}")) {
-            headers.insert(header::RETRY_AFTER, value);
+            response.headers_mut().insert(header::RETRY_AFTER, value);
         }
     }
+    response
+}
+
+fn page(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }
 
@@ -50,23 +117,5 @@ pub(crate) fn overloaded(retry_after: Duration) -> Fault {
             "the gateway has as many turns at work as it takes. hint: try again in a moment",
         )
         .with_retry(Retry::After(Some(retry_after)))
-    }
-}
-
-/// A path or a method that is not served.
-pub(crate) fn no_such_path(message: String, status: u16) -> Fault {
-    Fault {
-        origin: Origin::Client,
-        retry: Retry::Never,
-        ..Fault::new(FaultClass::NotFound, message).with_status(status)
-    }
-}
-
-/// A body that cannot be taken.
-pub(crate) fn bad_body(class: FaultClass, message: String, status: u16) -> Fault {
-    Fault {
-        origin: Origin::Client,
-        retry: Retry::Never,
-        ..Fault::new(class, message).with_status(status)
     }
 }

@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCod
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use polywire_conversation::{Fault, FaultClass};
 use polywire_gateway::limits::{OVERLOAD_RETRY_AFTER, REQUEST_BYTES_MAX};
 use polywire_gateway::turn::{self, Accepted, Answer};
 use polywire_gateway::{Client, ClientDialect, Gateway};
@@ -19,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::error_page::{bad_body, error_page, no_such_path, overloaded};
+use crate::error_page::{Failure, Refusal, overloaded};
 
 /// Names the turn in logs, receipts and error reports.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-polywire-request-id");
@@ -66,14 +65,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn source_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_source(request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
-        Err(fault) => error_page(ClientDialect::Responses, &fault),
+        Err(refusal) => refusal.page(ClientDialect::Responses),
     }
 }
 
 async fn token_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_token(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(fault) => error_page(ClientDialect::Responses, &fault),
+        Err(refusal) => refusal.page(ClientDialect::Responses),
     }
 }
 
@@ -81,7 +80,7 @@ async fn responses(State(app): Shared, request: Request) -> Response<Body> {
     let turn_id = format!("{:032x}", rand::random::<u128>());
     let mut response = match turn(&app, request, turn_id.clone()).await {
         Ok(response) => response,
-        Err(fault) => error_page(ClientDialect::Responses, &fault),
+        Err(failure) => failure.page(ClientDialect::Responses),
     };
     if let Ok(id) = HeaderValue::try_from(turn_id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -89,9 +88,13 @@ async fn responses(State(app): Shared, request: Request) -> Response<Body> {
     response
 }
 
-async fn turn(app: &Arc<App>, request: Request, turn_id: String) -> Result<Response<Body>, Fault> {
+async fn turn(
+    app: &Arc<App>,
+    request: Request,
+    turn_id: String,
+) -> Result<Response<Body>, Failure> {
     let Ok(permit) = Arc::clone(&app.gateway.turns).try_acquire_owned() else {
-        return Err(overloaded(OVERLOAD_RETRY_AFTER));
+        return Err(overloaded(OVERLOAD_RETRY_AFTER).into());
     };
     let client = client_of(request.headers());
     let body = whole_body(request).await?;
@@ -112,7 +115,7 @@ async fn turn(app: &Arc<App>, request: Request, turn_id: String) -> Result<Respo
         }
         Answer::FailedStream(bytes) => (Body::from(bytes), "text/event-stream", 0),
         Answer::Whole { body, losses } => (Body::from(body), "application/json", losses),
-        Answer::Failed(fault) => return Err(fault),
+        Answer::Failed(fault) => return Err(fault.into()),
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -137,14 +140,13 @@ fn client_of(headers: &HeaderMap) -> Client {
     if is_codex { Client::Codex } else { Client::Sdk }
 }
 
-async fn whole_body(request: Request) -> Result<Bytes, Fault> {
+async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
         && encoding != "identity"
     {
-        return Err(bad_body(
-            FaultClass::InvalidRequest,
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("a body in {encoding:?} is not read. hint: send it uncompressed"),
-            415,
         ));
     }
     let collected = Limited::new(request.into_body(), REQUEST_BYTES_MAX)
@@ -152,26 +154,24 @@ async fn whole_body(request: Request) -> Result<Bytes, Fault> {
         .await;
     match collected {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(bad_body(
-            FaultClass::TooLarge,
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body is longer than {REQUEST_BYTES_MAX} bytes"),
-            413,
         )),
-        Err(error) => Err(bad_body(
-            FaultClass::InvalidRequest,
+        Err(error) => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
             format!("the body could not be read: {error}"),
-            400,
         )),
     }
 }
 
 /// Codex tries a WebSocket first where it is told to; 426 is the answer at which it turns to HTTP at once and in silence.
 async fn upgrade() -> Response<Body> {
-    let fault = no_such_path(
-        "WebSocket is not served here. hint: POST to this path".to_owned(),
-        StatusCode::UPGRADE_REQUIRED.as_u16(),
-    );
-    error_page(ClientDialect::Responses, &fault)
+    Refusal::new(
+        StatusCode::UPGRADE_REQUIRED,
+        "WebSocket is not served here. hint: POST to this path",
+    )
+    .page(ClientDialect::Responses)
 }
 
 async fn models(State(app): Shared, uri: Uri) -> Response<Body> {
@@ -216,13 +216,19 @@ async fn ready(State(app): Shared) -> Response<Body> {
 }
 
 async fn not_found(uri: Uri) -> Response<Body> {
-    let fault = no_such_path(format!("nothing is served at `{}`", uri.path()), 404);
-    error_page(ClientDialect::Responses, &fault)
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        format!("nothing is served at `{}`", uri.path()),
+    )
+    .page(ClientDialect::Responses)
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Response<Body> {
-    let fault = no_such_path(format!("`{}` does not take {method}", uri.path()), 405);
-    error_page(ClientDialect::Responses, &fault)
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("`{}` does not take {method}", uri.path()),
+    )
+    .page(ClientDialect::Responses)
 }
 
 fn json(body: String) -> Response<Body> {

@@ -17,7 +17,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes that one read from a client takes. Request bodies come in many reads; a small buffer per connection matters
 /// more, because every open stream holds one.
-const READ_BUFFER_BYTES_MAX: usize = 32 * 1024;
+const READ_BUFFER_BYTES_MAX: usize = 8 * 1024;
 
 /// The pause after a failed accept. The usual reason is that there are no file descriptors left; they come back as turns end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

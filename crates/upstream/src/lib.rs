@@ -36,7 +36,7 @@ const IDLE_CONNECTIONS_MAX: usize = 64;
 
 /// The most bytes that one read from a provider takes. Small, because thousands of streams each hold such a buffer; a stream
 /// of tokens never fills it.
-const READ_BUFFER_BYTES_MAX: usize = 16 * 1024;
+const READ_BUFFER_BYTES_MAX: usize = 8 * 1024;
 
 /// The connections to all providers.
 pub struct Upstream {
