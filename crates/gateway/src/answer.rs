@@ -50,7 +50,11 @@ const STEPS_ASIDE: u8 = 2;
 pub struct Pump {
     source: Source,
     delivery: Delivery,
+    /// When the provider was last heard. Taken when it pauses, not for each chunk: asking the clock costs as much as a small
+    /// event.
     read_at: Instant,
+    /// The provider was heard since the clock was asked.
+    heard: bool,
     written_at: Instant,
     /// When the finish reason came, as long as the usage has not.
     ending_since: Option<Instant>,
@@ -99,6 +103,7 @@ impl Pump {
                 fault: None,
             },
             read_at: now,
+            heard: false,
             written_at: now,
             ending_since: None,
             steps_aside: 0,
@@ -203,6 +208,8 @@ impl Pump {
                     self.upstream_read(frame);
                     Poll::Ready(())
                 }
+                // What was heard goes to the client next, and the clocks are looked at after that.
+                Poll::Pending if self.heard && !self.delivery.out.is_empty() => Poll::Pending,
                 Poll::Pending => self.poll_clocks(cx),
             },
             Source::Script { .. } => self.poll_script(cx),
@@ -210,7 +217,7 @@ impl Pump {
     }
 
     fn opened(&mut self, opened: Result<Source, Fault>) {
-        self.read_at = Instant::now();
+        self.heard = true;
         self.source = opened.unwrap_or_else(|fault| {
             self.delivery.event(Event::Fault(fault));
             Source::Ended
@@ -221,7 +228,7 @@ impl Pump {
         let Source::Upstream { reader, .. } = &mut self.source else {
             return;
         };
-        self.read_at = Instant::now();
+        self.heard = true;
         match frame {
             Some(Ok(frame)) => {
                 if let Ok(chunk) = frame.into_data() {
@@ -232,7 +239,7 @@ impl Pump {
             None => reader.finish(StreamEnd::Closed, &mut self.delivery),
         }
         if reader.is_ending() && !reader.is_done() && self.ending_since.is_none() {
-            self.ending_since = Some(self.read_at);
+            self.ending_since = Some(Instant::now());
         }
     }
 
@@ -283,6 +290,9 @@ impl Pump {
     /// The timer is set to a moment at or before the next due one and moved only when it strikes, because every chunk moves
     /// the due moment and setting a timer costs more than translating a chunk.
     fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.heard) {
+            self.read_at = Instant::now();
+        }
         let due = self.next_due();
         if self.timer.deadline() > due {
             self.timer.as_mut().reset(due);
@@ -328,6 +338,9 @@ impl Pump {
             return Poll::Ready(None);
         }
         self.written_at = Instant::now();
+        if std::mem::take(&mut self.heard) {
+            self.read_at = self.written_at;
+        }
         Poll::Ready(Some(self.delivery.out.take().into()))
     }
 }

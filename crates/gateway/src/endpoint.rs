@@ -16,6 +16,7 @@ use polywire_upstream::{HeaderMap, HeaderName, HeaderValue, Incoming, Response, 
 use tokio::sync::Mutex;
 
 use crate::answer::Source;
+use crate::body::outgoing;
 use crate::fault::not_sent;
 use crate::limits::{DRAIN_TIMEOUT, WHOLE_BYTES_MAX};
 use crate::read::BodyReader;
@@ -186,7 +187,7 @@ impl Endpoint {
         wire: &ChatWire,
         body: Vec<u8>,
     ) -> Result<http::Request<Full<Bytes>>, Fault> {
-        let mut request = http::Request::new(Full::new(Bytes::from(body)));
+        let mut request = http::Request::new(Full::new(outgoing(body)));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = wire.url.clone();
         *request.headers_mut() = wire.headers.clone();

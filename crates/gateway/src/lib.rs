@@ -3,6 +3,7 @@
 //! Start with [`turn::run`], which reads as the life of a request does, then [`answer`], where the stream flows.
 
 pub mod answer;
+mod body;
 mod client;
 mod endpoint;
 mod fault;
@@ -12,6 +13,7 @@ mod settle;
 mod state;
 pub mod turn;
 
+pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::ConfigurationError;
 pub use state::{Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Variables};

@@ -10,10 +10,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use polywire_gateway::limits::{OVERLOAD_RETRY_AFTER, REQUEST_BYTES_MAX};
 use polywire_gateway::turn::{self, Accepted, Answer};
-use polywire_gateway::{Client, ClientDialect, Gateway};
+use polywire_gateway::{BodyBuffer, Client, ClientDialect, Gateway};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -149,20 +150,42 @@ async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
             format!("a body in {encoding:?} is not read. hint: send it uncompressed"),
         ));
     }
-    let collected = Limited::new(request.into_body(), REQUEST_BYTES_MAX)
-        .collect()
-        .await;
-    match collected {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is longer than {REQUEST_BYTES_MAX} bytes"),
-        )),
-        Err(error) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            format!("the body could not be read: {error}"),
-        )),
+    let mut incoming = request.into_body();
+    let expected_bytes = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    if expected_bytes > REQUEST_BYTES_MAX {
+        return Err(too_large());
     }
+    let mut body = BodyBuffer::new(expected_bytes).map_err(no_memory)?;
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                format!("the body could not be read: {error}"),
+            )
+        })?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if body.len() + piece.len() > REQUEST_BYTES_MAX {
+            return Err(too_large());
+        }
+        body.extend(&piece).map_err(no_memory)?;
+    }
+    Ok(body.into_bytes())
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body is longer than {REQUEST_BYTES_MAX} bytes"),
+    )
+}
+
+fn no_memory(error: impl std::fmt::Display) -> Refusal {
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("the gateway has no memory for the body: {error}"),
+    )
 }
 
 /// Codex tries a WebSocket first where it is told to; 426 is the answer at which it turns to HTTP at once and in silence.
