@@ -55,6 +55,7 @@ pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
         ..read_settings(&body.settings, &mut losses)?
     };
     request.losses = losses;
+    tools::settle_default_namespace(&mut request);
     let echo = match client {
         Client::Codex => Echo::default(),
         Client::Sdk => echo(&body.settings, &request, tools)?,

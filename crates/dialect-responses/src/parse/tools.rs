@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use polywire_conversation::{Fault, Function, Grammar, Json, Text, Tool};
+use polywire_conversation::{
+    Fault, Function, Grammar, Item, Json, Request, Text, Tool, ToolChoice,
+};
 use serde_json::value::RawValue;
 
 use super::field::{At, Field, field, object};
@@ -145,8 +147,33 @@ fn grammar<'a>(format: Field<'a, '_>) -> Result<Option<Grammar<'a>>, Fault> {
     }
 }
 
-/// A namespace. Codex names the absence of one `functions` (codex-cli 0.169.0, November 2026).
+/// The namespace of a tool that is called or chosen.
 pub(super) fn namespace<'a>(field: Field<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
     let name = field.name()?;
-    Ok(name.filter(|name| !name.is_empty() && name != "functions"))
+    Ok(name.filter(|name| !name.is_empty()))
+}
+
+/// Calls in the namespace `functions` are calls without one, as far as the request declares no namespace of that name: Codex
+/// gives its own tools that name in code mode, and uses it for the absence of a namespace otherwise (codex-cli 0.169.0,
+/// November 2026).
+pub(super) fn settle_default_namespace(request: &mut Request<'_>) {
+    const DEFAULT: &str = "functions";
+    let is_declared =
+        |tool: &Tool<'_>| matches!(tool, Tool::Namespace { name, .. } if name == DEFAULT);
+    if request.all_tools().any(is_declared) {
+        return;
+    }
+    let settle = |namespace: &mut Option<Cow<'_, str>>| {
+        if namespace.as_deref() == Some(DEFAULT) {
+            *namespace = None;
+        }
+    };
+    for item in &mut request.items {
+        if let Item::Call(call) = item {
+            settle(&mut call.namespace);
+        }
+    }
+    if let ToolChoice::Named { namespace, .. } = &mut request.tool_choice {
+        settle(namespace);
+    }
 }
