@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use polywire_catalog::{Auth, Kind, Provider};
+use polywire_catalog::{Auth, Kind, Model, Provider};
 use polywire_conversation::{Fault, FaultClass, Ledger, Loss, Origin, Request, Retry};
 use polywire_credentials::{KeySource, Secret};
 use polywire_demo_model as demo_model;
@@ -300,36 +300,27 @@ pub(crate) async fn read_to_end(mut rest: Incoming) {
 fn chat_wire(provider: &Provider) -> Result<ChatWire, String> {
     let url = format!("{}{}", provider.base_url, chat::PATH);
     let url = Uri::try_from(&url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-    let profile = profile(&provider.profile, None)?;
     let by_model = provider
         .models
         .iter()
         .filter(|model| !model.profile.is_empty())
-        .map(|model| {
-            Ok((
-                model.id.clone(),
-                self::profile(&provider.profile, Some(&model.profile))?,
-            ))
-        })
+        .map(|model| Ok((model.id.clone(), profile(provider, Some(model))?)))
         .collect::<Result<_, String>>()?;
     Ok(ChatWire {
         url,
         headers: headers(provider)?,
-        profile,
+        profile: profile(provider, None)?,
         by_model,
     })
 }
 
-fn profile(table: &toml::Table, over: Option<&toml::Table>) -> Result<chat::Profile, String> {
-    let mut table = table.clone();
-    table.extend(
-        over.into_iter()
-            .flatten()
-            .map(|(key, value)| (key.clone(), value.clone())),
-    );
-    table
-        .try_into()
-        .map_err(|error: toml::de::Error| format!("profile: {}", error.message()))
+fn profile(provider: &Provider, model: Option<&Model>) -> Result<chat::Profile, String> {
+    let table = provider.profile_for(model).into_owned();
+    table.try_into().map_err(|error: toml::de::Error| {
+        let of_model = model.map(|model| format!(" of model `{}`", model.id));
+        let of_model = of_model.unwrap_or_default();
+        format!("profile{of_model}: {}", error.message())
+    })
 }
 
 fn headers(provider: &Provider) -> Result<HeaderMap, String> {
