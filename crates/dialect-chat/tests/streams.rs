@@ -58,6 +58,75 @@ fn a_broken_stream_is_complete_only_behind_its_finish_reason() {
     }
 }
 
+/// How one call with these arguments ends: as one to be carried out or as one that was cut, and the finish of the answer.
+fn call_ends(tool: &str, arguments: &str, finish: Option<&str>) -> (Seen, Seen) {
+    let call = serde_json::json!({"index": 0, "id": "c0", "function": {"name": tool, "arguments": arguments}});
+    let chunk = serde_json::json!({"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish}]});
+    let seen = support::read(&[format!("data: {chunk}\n\ndata: [DONE]\n\n").as_bytes()]);
+    let end = seen
+        .iter()
+        .find(|seen| matches!(seen, Seen::CallEnd | Seen::CallCut))
+        .unwrap();
+    if *end == Seen::CallCut && finish != Some("length") {
+        let told = |seen: &Seen| matches!(seen, Seen::Loss(loss) if loss.contains("was cut off"));
+        assert!(seen.iter().any(told), "{tool} {arguments} {finish:?}");
+    }
+    (end.clone(), seen.last().unwrap().clone())
+}
+
+/// Half a call must never be carried out: half a script may delete what the whole one would have copied first.
+#[test]
+fn half_calls_are_never_complete() {
+    use Seen::{CallCut, CallEnd};
+    for (tool, arguments, finish, expected) in [
+        (
+            "edit",
+            "{\"input\":\"rm('a'); rm('b",
+            None,
+            (CallCut, "stop"),
+        ),
+        (
+            "edit",
+            "{\"input\":\"rm('a'); rm('b",
+            Some("stop"),
+            (CallCut, "stop"),
+        ),
+        (
+            "edit",
+            "{\"input\":\"rm('a'); rm('b",
+            Some("tool_calls"),
+            (CallCut, "stop"),
+        ),
+        (
+            "edit",
+            "{\"input\":\"rm('a'); rm('b",
+            Some("length"),
+            (CallCut, "length"),
+        ),
+        (
+            "edit",
+            "{\"input\":\"rm('a')\"}",
+            None,
+            (CallEnd, "tool_calls"),
+        ),
+        // Free text that is not wrapped: only the finish reason tells that it is whole.
+        ("edit", "rm('a'); rm('b", None, (CallCut, "stop")),
+        ("edit", "rm('a')", Some("stop"), (CallEnd, "tool_calls")),
+        ("get", "{\"n\":", None, (CallCut, "stop")),
+        ("get", "{\"n\":", Some("stop"), (CallCut, "stop")),
+        ("get", "{\"n\":", Some("tool_calls"), (CallCut, "stop")),
+        ("get", "{n}", None, (CallCut, "stop")),
+        ("get", "{n}", Some("tool_calls"), (CallEnd, "tool_calls")),
+        ("get", "{\"n\":1}", None, (CallEnd, "tool_calls")),
+        ("get", "", None, (CallEnd, "tool_calls")),
+        ("get", "null", None, (CallEnd, "tool_calls")),
+    ] {
+        let ends = call_ends(tool, arguments, finish);
+        let expected = (expected.0, Seen::Finish(expected.1));
+        assert_eq!(ends, expected, "{tool} {arguments} {finish:?}");
+    }
+}
+
 #[test]
 fn ids_are_made_from_the_seed_and_differ_within_an_answer() {
     let ids = |seed: &str| {

@@ -18,8 +18,10 @@ const WRAPPER_NAME: &str = "multi_tool_use.parallel";
 /// How the calls that are still open end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The answer is complete.
+    /// The provider says that the answer is complete.
     Complete,
+    /// The answer ended and the provider did not say why: only what is whole by itself counts.
+    Unexplained,
     /// The answer was cut: what is not whole must not be carried out.
     Cut,
     /// The answer failed: nothing that is still open may be carried out.
@@ -262,22 +264,23 @@ impl Calls {
     pub(super) fn finish(&mut self, ending: Ending, parts: &mut Parts, sink: &mut dyn EventSink) {
         while let Some(slot) = self.slots.get(self.front) {
             let is_last = self.front + 1 == self.slots.len();
-            // A call without arguments that another call follows was not cut.
-            let is_whole = match slot.check.progress() {
-                Progress::Whole => true,
-                Progress::Empty | Progress::Partial | Progress::Broken => {
-                    !is_last && slot.is_null()
-                }
-            };
             match ending {
-                Ending::Complete => self.end_front(parts, sink),
-                Ending::Cut if is_whole => self.end_front(parts, sink),
-                Ending::Cut => self.cut_front(parts, sink),
-                Ending::Failed if matches!(slot.phase, Phase::Open(_)) => {
+                Ending::Complete | Ending::Unexplained if slot.is_half(ending) => {
+                    sink.event(Event::Loss(Loss::severe(
+                        format!("call of `{}`", slot.name),
+                        "its arguments end in the middle; it was cut off and must not be carried out",
+                    )));
                     self.cut_front(parts, sink);
                 }
+                Ending::Complete | Ending::Unexplained => self.end_front(parts, sink),
+                // A call without arguments that another call follows was not cut.
+                Ending::Cut if slot.is_whole() || (!is_last && slot.is_null()) => {
+                    self.end_front(parts, sink);
+                }
+                Ending::Cut => self.cut_front(parts, sink),
                 // Nobody heard of it yet.
-                Ending::Failed => self.front += 1,
+                Ending::Failed if matches!(slot.phase, Phase::Waiting) => self.front += 1,
+                Ending::Failed => self.cut_front(parts, sink),
             }
         }
     }
@@ -434,6 +437,19 @@ impl Slot {
     fn is_null(&self) -> bool {
         let says_nothing = self.check.progress() == Progress::Empty || self.held == b"null";
         matches!(self.phase, Phase::Waiting) && says_nothing
+    }
+
+    /// Whether the arguments of a named call lack their end, as far as can be told when the answer is over.
+    ///
+    /// The beginning of an object is half a call whatever the provider says: completed, it would be one that the model never
+    /// made. Anything else that is no object is what the model wrote if the answer is complete, and may be half of it if not.
+    fn is_half(&self, ending: Ending) -> bool {
+        let is_half = match self.check.progress() {
+            Progress::Partial => true,
+            Progress::Broken => ending != Ending::Complete && !self.is_whole(),
+            Progress::Empty | Progress::Whole => false,
+        };
+        is_half && !self.name.is_empty()
     }
 
     fn hand_out(&mut self, piece: Text<'_>, sink: &mut dyn EventSink) {

@@ -423,16 +423,18 @@ impl ChatReader {
                 let message = format!("the provider ended the answer with `{}`", clean(&word, 40));
                 self.fail(Fault::new(class, message).with_code(word), sink);
             }
-            Some((Finish::Stopped(reason), _)) => self.complete(reason, sink),
-            None => self.complete(StopReason::Stop, sink),
+            Some((Finish::Stopped(reason), _)) => {
+                let ending = match reason {
+                    StopReason::Stop | StopReason::Calls | StopReason::Pause => Ending::Complete,
+                    StopReason::Length | StopReason::ContentFilter => Ending::Cut,
+                };
+                self.complete(reason, ending, sink);
+            }
+            None => self.complete(StopReason::Stop, Ending::Unexplained, sink),
         }
     }
 
-    fn complete(&mut self, reason: StopReason, sink: &mut dyn EventSink) {
-        let ending = match reason {
-            StopReason::Stop | StopReason::Calls | StopReason::Pause => Ending::Complete,
-            StopReason::Length | StopReason::ContentFilter => Ending::Cut,
-        };
+    fn complete(&mut self, reason: StopReason, ending: Ending, sink: &mut dyn EventSink) {
         self.close_parts(ending, sink);
         if self.calls.is_nameless() {
             let message = "the model called a tool without naming it";
@@ -445,7 +447,7 @@ impl ChatReader {
             StopReason::Calls if self.calls.ended_whole() == 0 => {
                 sink.event(Event::Loss(Loss::degraded(
                     "finish reason",
-                    "the provider announced tool calls and made none; taken for `stop`",
+                    "the provider announced tool calls and made none that is whole; taken for `stop`",
                 )));
                 StopReason::Stop
             }
