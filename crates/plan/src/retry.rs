@@ -50,8 +50,10 @@ pub struct RetryLimits {
     pub wait_total_max: Duration,
     /// All pauses of a turn together while another target could be asked instead.
     pub wait_before_next_target: Duration,
-    /// The first pause when the provider names none; doubled each time.
+    /// The first pause when the provider names none, or a shorter one; doubled each time.
     pub backoff_first: Duration,
+    /// Further tries after a rate limit or an overload, however short the pauses.
+    pub limit_retries_max: u32,
     /// Further tries after the server failed or the connection broke.
     pub failure_retries_max: u32,
 }
@@ -59,13 +61,15 @@ pub struct RetryLimits {
 impl Default for RetryLimits {
     /// 20 s for one pause and 45 s in all: the rate limits of coding plans clear within seconds, and Codex, which gets signs of
     /// life meanwhile, would only start the same wait from the beginning. 2 s when another target could answer at once.
-    /// Two further tries from 0.5 s on are what the official SDKs do.
+    /// Two further tries from 0.5 s on are what the official SDKs do. Eight tries against a limit are more than the doubled
+    /// pauses leave room for; the number is there so that no setting of the pauses makes an endless loop.
     fn default() -> Self {
         Self {
             wait_max: Duration::from_secs(20),
             wait_total_max: Duration::from_secs(45),
             wait_before_next_target: Duration::from_secs(2),
             backoff_first: Duration::from_millis(500),
+            limit_retries_max: 8,
             failure_retries_max: 2,
         }
     }
@@ -94,12 +98,10 @@ pub fn after_fault(
         Retry::Elsewhere => return elsewhere(state),
         Retry::After(asked) => asked,
     };
-    match tries_max(fault.class, limits) {
-        Some(tries_max) if state.attempt > tries_max => elsewhere(state),
-        Some(_) | None => {
-            pause(asked, state, limits, jitter).map_or_else(|| elsewhere(state), Next::RetryAfter)
-        }
+    if state.attempt > tries_max(fault.class, limits) {
+        return elsewhere(state);
     }
+    pause(asked, state, limits, jitter).map_or_else(|| elsewhere(state), Next::RetryAfter)
 }
 
 /// What to tell the client to wait, when waiting can help: what the provider asked for, within [`RETRY_AFTER_CAP`].
@@ -118,19 +120,15 @@ fn elsewhere(state: &AttemptState) -> Next {
     }
 }
 
-/// How many further tries a class of faults is worth; `None` when only the time is limited.
-const fn tries_max(class: FaultClass, limits: &RetryLimits) -> Option<u32> {
+/// How many further tries a class of faults is worth.
+fn tries_max(class: FaultClass, limits: &RetryLimits) -> u32 {
     match class {
-        FaultClass::RateLimit | FaultClass::Overloaded => None,
+        FaultClass::RateLimit | FaultClass::Overloaded => limits.limit_retries_max,
         FaultClass::Server | FaultClass::NetworkCut | FaultClass::BadToolCall => {
-            Some(limits.failure_retries_max)
+            limits.failure_retries_max
         }
         // Each try may last as long as the time limit that was just missed, which is minutes: one more must do.
-        FaultClass::Timeout => Some(if limits.failure_retries_max < 1 {
-            limits.failure_retries_max
-        } else {
-            1
-        }),
+        FaultClass::Timeout => limits.failure_retries_max.min(1),
         FaultClass::Quota
         | FaultClass::Auth
         | FaultClass::NotFound
@@ -138,7 +136,7 @@ const fn tries_max(class: FaultClass, limits: &RetryLimits) -> Option<u32> {
         | FaultClass::TooLarge
         | FaultClass::InvalidRequest
         | FaultClass::ContentFilter
-        | FaultClass::Protocol => Some(0),
+        | FaultClass::Protocol => 0,
     }
 }
 
@@ -160,13 +158,16 @@ fn pause(
     } else {
         0.5
     };
+    let own = backoff(state.attempt, limits).mul_f64(0.75 + 0.5 * jitter);
     let wanted = match asked {
-        // Never less than the provider asked for; a little more, so that not everybody comes back at the same moment.
+        // Never less than the provider asked for; a little more, so that not everybody comes back at the same moment. And never
+        // less than without its wish: some say `Retry-After: 0` for as long as they are overloaded.
         Some(asked) => {
             let spread = asked.mul_f64(0.1 * jitter);
-            asked.saturating_add(spread).min(limits.wait_max.max(asked))
+            let honoured = asked.saturating_add(spread).min(limits.wait_max.max(asked));
+            honoured.max(own)
         }
-        None => backoff(state.attempt, limits).mul_f64(0.75 + 0.5 * jitter),
+        None => own,
     };
     (wanted <= limits.wait_max && wanted <= left).then_some(wanted)
 }
@@ -277,11 +278,47 @@ mod tests {
             state(1, 0.0, true),
             Next::NextTarget,
         );
-        check(
-            &asking(RateLimit, 0.0),
-            state(1, 0.0, true),
-            Next::RetryAfter(Duration::ZERO),
-        );
+    }
+
+    #[test]
+    fn a_wish_to_be_asked_again_at_once_makes_no_hot_loop() {
+        use FaultClass::{Overloaded, RateLimit};
+        for class in [RateLimit, Overloaded] {
+            for asked in [0.0, 0.1] {
+                for (attempt, waited, wait) in [(1, 0.0, 0.5), (2, 0.5, 1.0), (5, 7.5, 8.0)] {
+                    check(
+                        &asking(class, asked),
+                        state(attempt, waited, false),
+                        Next::RetryAfter(seconds(wait)),
+                    );
+                }
+            }
+            check(&asking(class, 0.0), state(3, 1.5, true), Next::NextTarget);
+        }
+    }
+
+    #[test]
+    fn limits_are_waited_out_eight_times_at_most() {
+        use FaultClass::{Overloaded, RateLimit};
+        let patient = RetryLimits {
+            wait_total_max: Duration::from_hours(1),
+            ..RetryLimits::default()
+        };
+        for class in [RateLimit, Overloaded] {
+            for asked in [None, Some(Duration::ZERO), Some(Duration::from_secs(1))] {
+                let fault = Fault::new(class, "").with_retry(Retry::After(asked));
+                let next = |attempt, targets_left| {
+                    let state = state(attempt, 0.0, targets_left);
+                    after_fault(&fault, Progress::NothingSent, &state, &patient, NO_JITTER)
+                };
+                assert!(
+                    matches!(next(8, false), Next::RetryAfter(_)),
+                    "{class:?} {asked:?}"
+                );
+                assert_eq!(next(9, false), Next::GiveUp, "{class:?} {asked:?}");
+                assert_eq!(next(9, true), Next::NextTarget, "{class:?} {asked:?}");
+            }
+        }
     }
 
     #[test]
