@@ -59,8 +59,9 @@ pub struct RetryLimits {
 }
 
 impl Default for RetryLimits {
-    /// 20 s for one pause and 45 s in all: the rate limits of coding plans clear within seconds, and Codex, which gets signs of
-    /// life meanwhile, would only start the same wait from the beginning. 2 s when another target could answer at once.
+    /// 20 s for one pause and 45 s in all: the rate limits of coding plans clear within seconds, and Codex, told at once, would
+    /// only start the same wait from the beginning. Not longer, because nothing is sent meanwhile and Codex shows no reason for
+    /// the silence. 2 s when another target could answer at once.
     /// Two further tries from 0.5 s on are what the official SDKs do. Eight tries against a limit are more than the doubled
     /// pauses leave room for; the number is there so that no setting of the pauses makes an endless loop.
     fn default() -> Self {
