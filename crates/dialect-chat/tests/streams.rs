@@ -195,6 +195,35 @@ fn pieces_are_not_held_back() {
     );
 }
 
+/// Some providers neither say `[DONE]` nor close; the caller must know that only the usage can still come.
+#[test]
+fn an_answer_is_ending_from_its_finish_reason_to_its_end() {
+    let mut reader = ChatReader::new(support::ledger(), "seed");
+    let push = |reader: &mut ChatReader, data: &str| {
+        let frame = polywire_sse::Frame {
+            event: b"",
+            data: data.as_bytes(),
+        };
+        reader.push(frame, &mut |_: Event<'_>| {});
+        (reader.is_ending(), reader.is_done())
+    };
+    assert!(!reader.is_ending());
+    for (data, expected) in [
+        (r#"{"choices":[{"delta":{"content":"4"}}]}"#, (false, false)),
+        (
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+            (true, false),
+        ),
+        (
+            r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
+            (true, false),
+        ),
+        ("[DONE]", (false, true)),
+    ] {
+        assert_eq!(push(&mut reader, data), expected, "{data}");
+    }
+}
+
 #[test]
 fn an_answer_that_cannot_be_believed_is_ended() {
     let call = |index: usize| {

@@ -136,6 +136,10 @@ impl ReadStream for ChatReader {
     fn is_done(&self) -> bool {
         self.done
     }
+
+    fn is_ending(&self) -> bool {
+        self.finish.is_some() && !self.done
+    }
 }
 
 impl ChatReader {
