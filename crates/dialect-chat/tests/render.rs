@@ -378,6 +378,11 @@ fn images_and_other_parts() {
     };
     check!("images_and_other_parts", request());
     check!("images_where_none_are_taken", request(), json!({}), false);
+    check!(
+        "images_of_results_merged_with_what_the_user_says",
+        request(),
+        json!({"merge_user_messages": true})
+    );
     let chat = profile(json!({"images": false}));
     assert_eq!(
         outline(&request(), &chat, true),

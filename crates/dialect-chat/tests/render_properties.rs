@@ -93,6 +93,7 @@ fn profiles() -> impl Strategy<Value = Profile> {
     prop::sample::select(vec![
         json!({}),
         json!({"late_instructions": "inline", "merge_user_messages": true, "images": false}),
+        json!({"merge_user_messages": true}),
         json!({"late_instructions": "hoist", "text_parts_as_string": false, "assistant_content_with_calls": "empty"}),
         json!({"call_ids": "alphanumeric9", "reasoning_back": "reasoning", "reasoning_back_required": true}),
     ])
@@ -249,7 +250,10 @@ proptest! {
     #[test]
     fn any_history_becomes_legal_messages(items in prop::collection::vec(item(), 0..14), profile in profiles()) {
         let inline = profile.late_instructions == polywire_dialect_chat::LateInstructions::Inline;
-        assert_legal(&messages(&request(items), &profile), inline);
+        let messages = messages(&request(items), &profile);
+        assert_legal(&messages, inline);
+        let user_twice = messages.windows(2).any(|pair| pair.iter().all(|message| message["role"] == "user"));
+        prop_assert!(!(profile.merge_user_messages && user_twice), "{messages:?}");
     }
 
     /// What is at stake is the provider's prompt cache.

@@ -55,7 +55,7 @@ pub(super) fn write(conversation: Conversation<'_>, setting: Setting<'_>, out: &
             Turn::Instruction(parts) => writer.late_instruction(&parts),
             Turn::User(parts) => writer.user_turn(parts),
             Turn::Assistant(assistant) => writer.assistant(&assistant, place),
-            Turn::Results(results) => writer.results(&results),
+            Turn::Results(results) => writer.results(results),
         }
     }
     writer.flush_user();
@@ -234,40 +234,42 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// The answers of a batch of calls: one tool message each, in order. Tool messages hold text only at nearly every provider,
-    /// and nothing may come between them; so images follow in one user message behind the whole batch.
-    fn results(&mut self, results: &[ToolResult<'_>]) {
-        let mut images: Vec<Piece<'_>> = Vec::new();
+    /// and nothing may come between them; so images follow in one user message behind the whole batch, as something that
+    /// the user says.
+    fn results(&mut self, results: Vec<ToolResult<'a>>) {
+        let mut images: Vec<Part<'a>> = Vec::new();
         for result in results {
             let id = wire_call_id(&result.call_id, self.setting.profile.call_ids);
-            let mut texts: Vec<Text<'_>> = Vec::new();
-            for part in &result.parts {
-                match self.piece(part) {
-                    Piece::Text(text) => texts.push(text),
-                    Piece::Image(image) => {
-                        texts.push(Text::plain("(image follows in the next message)"));
-                        images.push(Piece::Text(Text::plain(format!(
-                            "Image from the result of the call `{id}`:"
-                        ))));
-                        images.push(Piece::Image(image));
-                    }
-                }
+            self.result(&result, &id);
+            let is_image = |part: &Part<'_>| matches!(part, Part::Image(_));
+            for image in result.parts.into_iter().filter(is_image) {
+                let label = format!("Image from the result of the call `{id}`:");
+                images.extend([Part::Text(Text::plain(label)), image]);
             }
-            if !result.tools_loaded.is_empty() {
-                texts.push(self.loaded_list(&result.tools_loaded));
-            }
-            if texts.is_empty() {
-                texts.push(Text::plain("(no output)"));
-            }
-            let mut message = self.open("tool");
-            message.string("tool_call_id", &id);
-            write_lines(texts.iter(), message.member("content"));
-            message.close();
         }
-        if !images.is_empty() {
-            let mut message = self.open("user");
-            write_content(&images, true, message.member("content"));
-            message.close();
+        if self.setting.accepts_images && !images.is_empty() {
+            self.user_turn(images);
         }
+    }
+
+    fn result(&mut self, result: &ToolResult<'_>, id: &str) {
+        let mut texts: Vec<Text<'_>> = Vec::new();
+        for part in &result.parts {
+            texts.push(match self.piece(part) {
+                Piece::Text(text) => text,
+                Piece::Image(_) => Text::plain("(image follows in the next message)"),
+            });
+        }
+        if !result.tools_loaded.is_empty() {
+            texts.push(self.loaded_list(&result.tools_loaded));
+        }
+        if texts.is_empty() {
+            texts.push(Text::plain("(no output)"));
+        }
+        let mut message = self.open("tool");
+        message.string("tool_call_id", id);
+        write_lines(texts.iter(), message.member("content"));
+        message.close();
     }
 
     /// What a tool search found, in the names under which it can be called.
