@@ -1,6 +1,5 @@
 //! The Codex CLI as a program to launch: where it is, and the overrides that point it at the gateway.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,10 +12,7 @@ pub(crate) const TOKEN_VARIABLE: &str = "POLYWIRE_CODEX_TOKEN";
 const PROVIDER: &str = "polywire";
 
 /// Finds the program: the path that was given, else the first `codex` of the search path.
-pub(crate) fn find(
-    given: Option<&Path>,
-    search_path: Option<&OsString>,
-) -> anyhow::Result<PathBuf> {
+pub(crate) fn find(given: Option<&Path>, search_path: Option<&str>) -> anyhow::Result<PathBuf> {
     if let Some(given) = given {
         anyhow::ensure!(
             given.is_file(),
@@ -105,7 +101,7 @@ mod tests {
     fn a_missing_program_gets_a_hint() {
         let missing = find(Some(Path::new("/no/such/codex")), None).unwrap_err();
         assert!(missing.to_string().contains("--codex"), "{missing}");
-        let missing = find(None, Some(&OsString::from("/no/such/folder"))).unwrap_err();
+        let missing = find(None, Some("/no/such/folder")).unwrap_err();
         assert!(missing.to_string().contains("npm install"), "{missing}");
     }
 }

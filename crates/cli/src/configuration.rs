@@ -1,5 +1,6 @@
 //! From settings to a gateway: loading, reloading, the token.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,14 +8,20 @@ use anyhow::Context;
 use polywire_credentials::{Secret, ensure_token};
 use polywire_gateway::{Configuration, ConfigurationSource, Gateway};
 use polywire_server::{Access, App};
-use polywire_settings::{AuthMode, Overrides, ProcessEnvironment, Settings, Watch};
-use tokio_util::sync::CancellationToken;
+use polywire_settings::{
+    AuthMode, Environment, Overrides, Paths, ProcessEnvironment, Settings, Watch,
+};
 
 use crate::logging::{note, say};
 
 /// Reads the settings.
 pub(crate) fn load(overrides: &Overrides) -> anyhow::Result<Settings> {
     Ok(polywire_settings::load(overrides, &ProcessEnvironment)?)
+}
+
+/// The value of an environment variable.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    ProcessEnvironment.variable(name)
 }
 
 /// Tells what the settings have to warn of.
@@ -43,23 +50,24 @@ pub(crate) fn show_token(overrides: &Overrides) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A gateway with these settings, which follows their files.
+/// A gateway that listens on `address`, with these settings, and follows their files.
 pub(crate) fn app(
-    settings: &Settings,
+    address: SocketAddr,
     overrides: &Overrides,
     token: Option<Secret>,
-    stop: CancellationToken,
 ) -> anyhow::Result<Arc<App>> {
+    // Watched before they are read, so that no change falls in between.
+    let watch = Watch::new(&Paths::find(overrides, &ProcessEnvironment)?);
+    let settings = load(overrides)?;
     let source = WatchedSettings {
-        watch: Mutex::new(Watch::new(&settings.paths)),
+        watch: Mutex::new(watch),
         overrides: overrides.clone(),
     };
-    let gateway = Gateway::new(configuration(settings.clone()), Box::new(source))
+    let gateway = Gateway::new(configuration(settings), Box::new(source))
         .context("the settings cannot be used")?;
     Ok(Arc::new(App {
         gateway,
-        access: Access::new(settings.server.listen, token),
-        stop,
+        access: Access::new(address, token),
     }))
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn demo(
     let address = listener.local_addr()?;
     let token = configuration::token(&settings)?;
     let stop = CancellationToken::new();
-    let app = configuration::app(&settings, &overrides, token.clone(), stop.clone())?;
+    let app = configuration::app(address, &overrides, token.clone())?;
     let serving = polywire_server::serve(listener, app, stop.clone());
     tokio::pin!(serving);
     tokio::select! {

@@ -1,6 +1,7 @@
 //! The polywire program. One file per command; errors end with a hint; exit codes are the shell's business.
 
 mod codex;
+mod config;
 mod configuration;
 mod demo;
 mod demo_client;
@@ -45,6 +46,9 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Show the gateway's token, which its clients must send
     Token,
+    /// The settings in force
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
 
 fn main() -> ExitCode {
@@ -77,5 +81,6 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(run) => run::run(run, overrides).await,
         Command::Serve(serve) => serve::serve(serve, overrides).await,
         Command::Token => configuration::show_token(&overrides),
+        Command::Config(command) => config::config(&command, &overrides),
     }
 }

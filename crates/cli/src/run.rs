@@ -1,8 +1,8 @@
 //! `polywire run CLIENT`: a coding client on a provider, with none of its files changed.
 
-use std::fs::OpenOptions;
-use std::io::IsTerminal;
+use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
@@ -14,7 +14,7 @@ use polywire_plan::Target;
 use polywire_settings::{Overrides, Settings};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{codex, configuration, logging, running};
@@ -56,10 +56,8 @@ struct Served {
 
 pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
     let ClientName::Codex = arguments.client;
-    let program = codex::find(
-        arguments.codex.as_deref(),
-        std::env::var_os("PATH").as_ref(),
-    )?;
+    let search_path = configuration::variable("PATH");
+    let program = codex::find(arguments.codex.as_deref(), search_path.as_deref())?;
     let overrides = Overrides {
         default_provider: arguments.provider.clone(),
         ..overrides
@@ -82,8 +80,12 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
 fn wanted_model(arguments: &RunArguments, settings: &Settings) -> anyhow::Result<String> {
     match (&arguments.provider, &arguments.model) {
         (Some(provider), Some(model)) => {
-            let prefixed = model.strip_prefix(&format!("{provider}/")).unwrap_or(model);
-            Ok(format!("{provider}/{prefixed}"))
+            // Some providers have models whose own names begin with the provider's.
+            let known = settings.catalog.provider(provider);
+            let whole = known.is_some_and(|known| known.model(model).is_some());
+            let bare = model.strip_prefix(&format!("{provider}/"));
+            let bare = bare.filter(|_| !whole).unwrap_or(model);
+            Ok(format!("{provider}/{bare}"))
         }
         (Some(provider), None) => named(&format!("{provider}/"), settings),
         (None, Some(model)) => Ok(model.clone()),
@@ -126,11 +128,13 @@ fn log_to_state(settings: &Settings) -> anyhow::Result<()> {
     let too_long = path.metadata().is_ok_and(|file| file.len() > LOG_BYTES_MAX);
     let file = OpenOptions::new()
         .create(true)
-        .append(!too_long)
-        .write(true)
-        .truncate(too_long)
+        .append(true)
+        .mode(0o600)
         .open(&path)
         .with_context(|| format!("the log {} could not be opened", path.display()))?;
+    if too_long {
+        file.set_len(0)?;
+    }
     logging::log_to_file(settings.log.as_deref(), "info", file)
 }
 
@@ -144,8 +148,7 @@ async fn gateway_for(
     let address = settings.server.listen;
     let token = configuration::token(settings)?;
     let same_settings = overrides.config.is_none();
-    if same_settings && running::serves_provider(address, token.as_ref(), &target.provider.id).await
-    {
+    if same_settings && running::serves_provider(address, token.as_ref(), &target.provider).await {
         return Ok(Served {
             address,
             token,
@@ -156,7 +159,7 @@ async fn gateway_for(
     let address = listener.local_addr()?;
     let token = Secret::new(format!("pw-{:032x}", rand::random::<u128>()));
     let stop = CancellationToken::new();
-    let app = configuration::app(settings, overrides, Some(token.clone()), stop.clone())?;
+    let app = configuration::app(address, overrides, Some(token.clone()))?;
     let tasks = app.gateway.tasks.clone();
     tasks.spawn(polywire_server::serve(listener, app, stop.clone()));
     Ok(Served {
@@ -173,38 +176,61 @@ async fn launch(
     served: &Served,
 ) -> anyhow::Result<ExitStatus> {
     let token = served.token.as_ref().map_or("none", Secret::reveal);
+    // Before the client runs, so that no request to end is missed.
+    let signals = Signals::new()?;
     let child = Command::new(program)
         .args(codex::overrides(served.address, model))
         .args(arguments)
         .env(codex::TOKEN_VARIABLE, token)
         .spawn()
         .with_context(|| format!("{} could not be started", program.display()))?;
-    wait_for(child).await
+    wait_for(child, signals).await
 }
 
-/// Waits for the client. An interrupt at the terminal reaches the client by itself and is its own to handle; without a terminal
-/// it is passed on, as a request to end always is.
-async fn wait_for(mut child: Child) -> anyhow::Result<ExitStatus> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let at_terminal = std::io::stdin().is_terminal();
+/// The signals that would end us while the client runs.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Waits for the client. An interrupt at the terminal reaches the client by itself and is its own to handle; elsewhere it is
+/// passed on, as a request to end always is.
+async fn wait_for(mut child: Child, mut signals: Signals) -> anyhow::Result<ExitStatus> {
     loop {
         let passed_on = tokio::select! {
             status = child.wait() => return Ok(status?),
-            _ = interrupt.recv() => {
-                if at_terminal {
+            _ = signals.interrupt.recv() => {
+                if in_foreground() {
                     continue;
                 }
                 nix::sys::signal::Signal::SIGINT
             }
-            _ = terminate.recv() => nix::sys::signal::Signal::SIGTERM,
-            _ = hang_up.recv() => nix::sys::signal::Signal::SIGHUP,
+            _ = signals.terminate.recv() => nix::sys::signal::Signal::SIGTERM,
+            _ = signals.hang_up.recv() => nix::sys::signal::Signal::SIGHUP,
         };
         if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), passed_on)?;
         }
     }
+}
+
+/// Whether we and the client are what the terminal's keys go to, wherever standard input comes from.
+fn in_foreground() -> bool {
+    File::open("/dev/tty")
+        .ok()
+        .and_then(|terminal| nix::unistd::tcgetpgrp(terminal).ok())
+        .is_some_and(|group| group == nix::unistd::getpgrp())
 }
 
 /// The client's own exit code; death by a signal is told as shells do.

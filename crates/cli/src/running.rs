@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use polywire_catalog::Provider;
 use polywire_credentials::Secret;
 use polywire_upstream::Upstream;
 
@@ -27,24 +28,21 @@ pub(crate) async fn is_polywire(address: SocketAddr) -> bool {
     }
 }
 
-/// Whether polywire answers at this address, takes our token, and lists a provider.
+/// Whether polywire answers at this address, takes our token, and can serve this provider: the same address and a key at hand.
 pub(crate) async fn serves_provider(
     address: SocketAddr,
     token: Option<&Secret>,
-    provider: &str,
+    provider: &Provider,
 ) -> bool {
     if !is_polywire(address).await {
         return false;
     }
-    let Some((StatusCode::OK, body)) = get(address, "/v1/models", token).await else {
+    let path = format!("/api/providers/{}", provider.id);
+    let Some((StatusCode::OK, body)) = get(address, &path, token).await else {
         return false;
     };
-    let models: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let prefix = format!("{provider}/");
-    let listed = models["data"].as_array().into_iter().flatten();
-    listed
-        .filter_map(|model| model["id"].as_str())
-        .any(|id| id.starts_with(&prefix))
+    let running: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    running["base_url"] == provider.base_url.as_str() && running["has_key"] == true
 }
 
 async fn get(

@@ -38,7 +38,7 @@ pub(crate) async fn serve(
     let address = listener.local_addr()?;
     let token = configuration::token(&settings)?;
     let stop = CancellationToken::new();
-    let app = configuration::app(&settings, &overrides, token, stop.clone())?;
+    let app = configuration::app(address, &overrides, token)?;
     announce(address, &settings);
     let tasks = app.gateway.tasks.clone();
     let mut interrupt = signal(SignalKind::interrupt())?;

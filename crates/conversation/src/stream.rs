@@ -61,6 +61,12 @@ pub trait WriteStream: Send {
     /// Writes a sign of life that the client counts as activity. Does nothing once the terminal frame was written.
     fn heartbeat(&mut self, out: &mut FrameBuffer);
 
+    /// The failure with which the writer itself has ended the answer, such as one that grew past its limit. Whatever comes after
+    /// it is not written, so the provider need not be read any further.
+    fn failure(&self) -> Option<&Fault> {
+        None
+    }
+
     /// The answer as one body, for a client that asked for no stream. To be called after the terminal event.
     fn whole(&mut self) -> Vec<u8>;
 }

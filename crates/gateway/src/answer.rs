@@ -9,11 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use polywire_conversation::{Event, EventSink, Fault, FaultClass, StreamEnd, WriteStream};
+use polywire_credentials::Secret;
 use polywire_demo_model::Step;
 use polywire_sse::FrameBuffer;
 use polywire_upstream::{BodyError, HEADERS_TIMEOUT, Incoming, root_cause};
 use tokio::time::{Duration, Instant, Sleep};
 
+use crate::fault::without_key;
 use crate::limits::{HEARTBEAT_INTERVAL, IDLE_TIMEOUT, USAGE_WAIT, WRITE_BYTES_MAX};
 use crate::read::BodyReader;
 use crate::settle::Settlement;
@@ -28,6 +30,8 @@ pub enum Source {
         body: Incoming,
         /// What reads them.
         reader: BodyReader,
+        /// The key that was sent, which providers have been seen to repeat in their errors.
+        key: Option<Secret>,
     },
     /// The demo model's script.
     Script {
@@ -71,21 +75,32 @@ struct Delivery {
     /// Nothing has gone to the client yet, so a fault is kept for `plan` rather than written.
     held_back: bool,
     fault: Option<Fault>,
+    key: Option<Secret>,
 }
 
 impl EventSink for Delivery {
     fn event(&mut self, event: Event<'_>) {
-        self.settlement.observe(&event);
-        if let Event::Fault(fault) = &event
-            && self.held_back
-        {
-            self.fault = Some(fault.clone());
+        if let Event::Fault(fault) = event {
+            self.fault(without_key(fault, self.key.as_ref()));
             return;
         }
-        if matches!(event, Event::Finish(_) | Event::Fault(_)) {
+        self.settlement.observe(&event);
+        if matches!(event, Event::Finish(_)) {
             self.writer.tick(unix_seconds());
         }
         self.writer.push(event, &mut self.out);
+    }
+}
+
+impl Delivery {
+    fn fault(&mut self, fault: Fault) {
+        self.settlement.fail(&fault);
+        if self.held_back {
+            self.fault = Some(fault);
+        } else {
+            self.writer.tick(unix_seconds());
+            self.writer.push(Event::Fault(fault), &mut self.out);
+        }
     }
 }
 
@@ -101,6 +116,7 @@ impl Pump {
                 settlement,
                 held_back: true,
                 fault: None,
+                key: None,
             },
             read_at: now,
             heard: false,
@@ -157,9 +173,10 @@ impl Pump {
         self.written_at = Instant::now();
     }
 
-    /// Whether the answer ended without any part in it.
-    pub fn is_empty(&self) -> bool {
-        self.is_over() && !self.delivery.settlement.has_content()
+    /// Whether the model ended its answer of its own will without any part in it.
+    pub fn has_stopped_empty(&self) -> bool {
+        let settlement = &self.delivery.settlement;
+        self.is_over() && settlement.has_stopped() && !settlement.has_content()
     }
 
     /// What is known of the turn.
@@ -175,7 +192,7 @@ impl Pump {
     /// Gives the connection's rest, so that it can be read to its end and the connection used again.
     fn take_rest(&mut self) -> Option<Incoming> {
         match std::mem::replace(&mut self.source, Source::Ended) {
-            Source::Upstream { body, reader } if reader.is_done() => Some(body),
+            Source::Upstream { body, reader, .. } if reader.is_done() => Some(body),
             Source::Opening(_)
             | Source::Upstream { .. }
             | Source::Script { .. }
@@ -222,6 +239,9 @@ impl Pump {
             self.delivery.event(Event::Fault(fault));
             Source::Ended
         });
+        if let Source::Upstream { key, .. } = &mut self.source {
+            self.delivery.key = key.take();
+        }
     }
 
     fn upstream_read(&mut self, frame: Option<Result<Frame<Bytes>, BodyError>>) {
@@ -240,6 +260,12 @@ impl Pump {
         }
         if reader.is_ending() && !reader.is_done() && self.ending_since.is_none() {
             self.ending_since = Some(Instant::now());
+        }
+        if let Some(fault) = self.delivery.writer.failure() {
+            let fault = fault.clone();
+            self.delivery.settlement.fail(&fault);
+            self.delivery.fault = self.delivery.held_back.then_some(fault);
+            self.source = Source::Ended;
         }
     }
 

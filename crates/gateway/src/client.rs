@@ -20,13 +20,6 @@ pub struct Decoded<'a> {
 }
 
 impl ClientDialect {
-    /// The name used in logs and receipts.
-    pub const fn name(self) -> &'static str {
-        match self {
-            ClientDialect::Responses => "responses",
-        }
-    }
-
     /// Reads a request body.
     ///
     /// # Errors
@@ -63,7 +56,7 @@ impl ClientDialect {
     /// a stream is shown verbatim and repeated only where that helps. 429 it understands best as a status.
     pub fn tells_in_stream(self, client: Client, fault: &Fault) -> bool {
         match self {
-            ClientDialect::Responses => client == Client::Codex && fault.status != 429,
+            ClientDialect::Responses => client == Client::Codex && self.http_status(fault) != 429,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 
 use crate::answer::Source;
 use crate::body::outgoing;
-use crate::fault::not_sent;
-use crate::limits::{DRAIN_TIMEOUT, WHOLE_BYTES_MAX};
+use crate::fault::{not_sent, without_key};
+use crate::limits::{DRAIN_TIMEOUT, ERROR_BODY_TIMEOUT, WHOLE_BYTES_MAX};
 use crate::read::BodyReader;
 use crate::state::Variables;
 
@@ -116,6 +116,11 @@ impl Endpoint {
         })
     }
 
+    /// The provider.
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
     /// The provider's id.
     pub fn provider_id(&self) -> &str {
         &self.provider.id
@@ -161,15 +166,20 @@ impl Endpoint {
     ) -> Result<Source, Fault> {
         match (outgoing, &self.wire) {
             (Outgoing::Chat { body, ledger }, Wire::Chat(wire)) => {
-                let request = self.request(wire, body).await?;
+                let key = self.key().await?;
+                let request = self.request(wire, body, key.as_ref())?;
                 let response = upstream.send(request).await.map_err(|error| {
                     not_sent(self.provider_id(), &self.provider.base_url, &error)
                 })?;
-                let response = self.accepted(response).await?;
+                let response = self
+                    .accepted(response)
+                    .await
+                    .map_err(|fault| without_key(fault, key.as_ref()))?;
                 let reader = chat::ChatReader::new(Arc::new(ledger), seed);
                 Ok(Source::Upstream {
                     body: response.into_body(),
                     reader: BodyReader::new(Box::new(reader)),
+                    key,
                 })
             }
             (Outgoing::Demo(steps), _) => Ok(Source::Script {
@@ -182,78 +192,76 @@ impl Endpoint {
         }
     }
 
-    async fn request(
+    /// Whether the provider's key can be had, or none is needed.
+    pub async fn has_key(&self) -> bool {
+        self.key().await.is_ok()
+    }
+
+    async fn key(&self) -> Result<Option<Secret>, Fault> {
+        match &self.provider.auth {
+            Auth::None => Ok(None),
+            Auth::Bearer | Auth::Header { .. } => self.key.get(&self.provider).await,
+        }
+    }
+
+    fn request(
         &self,
         wire: &ChatWire,
         body: Vec<u8>,
+        key: Option<&Secret>,
     ) -> Result<http::Request<Full<Bytes>>, Fault> {
         let mut request = http::Request::new(Full::new(outgoing(body)));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = wire.url.clone();
         *request.headers_mut() = wire.headers.clone();
-        if let Some((name, value)) = self.authorization().await? {
+        if let Some(key) = key {
+            let (name, value) = self.authorization(key)?;
             request.headers_mut().insert(name, value);
         }
         Ok(request)
     }
 
-    async fn authorization(&self) -> Result<Option<(HeaderName, HeaderValue)>, Fault> {
+    fn authorization(&self, key: &Secret) -> Result<(HeaderName, HeaderValue), Fault> {
         let (name, prefix) = match &self.provider.auth {
-            Auth::None => return Ok(None),
-            Auth::Bearer => (http::header::AUTHORIZATION, "Bearer "),
+            Auth::None | Auth::Bearer => (http::header::AUTHORIZATION, "Bearer "),
             Auth::Header { name } => (header_name(name).map_err(crate::fault::ours)?, ""),
         };
-        let Some(key) = self.key.get(&self.provider).await? else {
-            return Ok(None);
-        };
-        let value = HeaderValue::try_from(format!("{prefix}{}", key.reveal())).map(|mut value| {
-            value.set_sensitive(true);
-            value
-        });
-        match value {
-            Ok(value) => Ok(Some((name, value))),
-            Err(_) => Err(no_key(
-                &self.provider,
-                "its key holds characters that no HTTP header can carry",
-            )),
-        }
+        let mut value =
+            HeaderValue::try_from(format!("{prefix}{}", key.reveal())).map_err(|_| {
+                no_key(
+                    &self.provider,
+                    "its key holds characters that no HTTP header can carry",
+                )
+            })?;
+        value.set_sensitive(true);
+        Ok((name, value))
     }
 
-    /// The answer if its status says success, else the fault that its body tells of.
+    /// The answer if its status says success, else the fault that it tells of.
     async fn accepted(&self, response: Response<Incoming>) -> Result<Response<Incoming>, Fault> {
-        if let Some(encoding) = response.headers().get(http::header::CONTENT_ENCODING)
-            && encoding != "identity"
-        {
-            return Err(Fault::new(
-                FaultClass::Protocol,
-                format!(
-                    "provider `{}` sent a compressed answer ({encoding:?}), which was not asked for and is not read",
-                    self.provider_id()
-                ),
-            ));
-        }
         let status = response.status();
+        if status.is_redirection() {
+            return Err(redirected(&self.provider, &response));
+        }
+        let encoding = encoding(response.headers());
         if status.is_success() {
-            return Ok(response);
+            return match encoding {
+                None => Ok(response),
+                Some(encoding) => Err(Fault::new(
+                    FaultClass::Protocol,
+                    format!(
+                        "provider `{}` sent a compressed answer ({encoding}), which was not asked for and is not read",
+                        self.provider_id()
+                    ),
+                )),
+            };
         }
         let retry_after = retry_after(response.headers());
-        let location = response.headers().get(http::header::LOCATION).cloned();
-        let body = tokio::time::timeout(
-            Duration::from_secs(10),
-            Limited::new(response.into_body(), WHOLE_BYTES_MAX).collect(),
-        );
         // A body that cannot be read leaves the status to tell the fault.
-        let body = match body.await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_)) | Err(_) => Bytes::new(),
+        let body = match encoding {
+            None => error_body(response.into_body()).await,
+            Some(_) => Bytes::new(),
         };
-        if status.is_redirection() {
-            return Err(redirected(
-                &self.provider,
-                status.as_u16(),
-                location.as_ref(),
-            ));
-        }
         let fault = chat::read_error(status.as_u16(), retry_after, &body);
         if fault.class == FaultClass::Auth {
             self.key.forget().await;
@@ -346,14 +354,36 @@ fn header_name(name: &str) -> Result<HeaderName, String> {
     HeaderName::try_from(name).map_err(|_| format!("`{name}` is no header name"))
 }
 
-/// `Retry-After` in seconds. The other form, a date, is not sent by any provider that we know of.
+/// `Retry-After`: seconds, perhaps with a fraction, or the date of the moment.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
-    let seconds: f64 = value.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let value = headers
+        .get(http::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim();
+    if let Ok(seconds) = value.parse() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let moment = httpdate::parse_http_date(value).ok()?;
+    Some(moment.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-fn redirected(provider: &Provider, status: u16, location: Option<&HeaderValue>) -> Fault {
+/// What the body is compressed with, if it is.
+fn encoding(headers: &HeaderMap) -> Option<String> {
+    let encoding = headers.get(http::header::CONTENT_ENCODING)?;
+    (encoding != "identity").then(|| String::from_utf8_lossy(encoding.as_bytes()).into_owned())
+}
+
+async fn error_body(body: Incoming) -> Bytes {
+    let collected = Limited::new(body, WHOLE_BYTES_MAX).collect();
+    match tokio::time::timeout(ERROR_BODY_TIMEOUT, collected).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    }
+}
+
+fn redirected(provider: &Provider, response: &Response<Incoming>) -> Fault {
+    let location = response.headers().get(http::header::LOCATION);
     let to = location
         .and_then(|value| value.to_str().ok())
         .unwrap_or("elsewhere");
@@ -362,8 +392,10 @@ fn redirected(provider: &Provider, status: u16, location: Option<&HeaderValue>) 
         ..Fault::new(
             FaultClass::Protocol,
             format!(
-                "provider `{}` redirects {} to `{to}` (status {status}). hint: set `base_url` to the address it means",
-                provider.id, provider.base_url
+                "provider `{}` redirects {} to `{to}` (status {}). hint: set `base_url` to the address it means",
+                provider.id,
+                provider.base_url,
+                response.status().as_u16()
             ),
         )
     }
@@ -384,5 +416,35 @@ fn no_key(provider: &Provider, problem: &str) -> Fault {
                 provider.id
             ),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_has_two_forms() {
+        let check = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                http::header::RETRY_AFTER,
+                HeaderValue::try_from(value).unwrap(),
+            );
+            retry_after(&headers)
+        };
+        assert_eq!(check("7"), Some(Duration::from_secs(7)));
+        assert_eq!(check(" 0.5 "), Some(Duration::from_millis(500)));
+        let soon = check(&httpdate::fmt_http_date(
+            SystemTime::now() + Duration::from_secs(90),
+        ));
+        assert!(
+            soon.is_some_and(|wait| (80..=90).contains(&wait.as_secs())),
+            "{soon:?}"
+        );
+        assert_eq!(check("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        for nonsense in ["-1", "soon", "NaN", ""] {
+            assert_eq!(check(nonsense), None, "{nonsense}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 
 use polywire_conversation::{Fault, FaultClass, Origin, Retry};
+use polywire_credentials::Secret;
 use polywire_upstream::{SendError, root_cause};
 
 /// Something that must not happen did. Reported as ours, with what is known.
@@ -41,4 +42,44 @@ pub(crate) fn not_sent(provider_id: &str, base_url: &str, error: &SendError) -> 
 /// a second empty answer is passed on as it is.
 pub(crate) fn empty_answer() -> Fault {
     Fault::new(FaultClass::Server, "the provider's answer was empty")
+}
+
+/// Shorter keys are words that may stand in any message.
+const KEY_BYTES_MIN: usize = 8;
+
+/// The fault without the key that was sent. Some providers repeat a wrong key in their error, and what they say goes to the log
+/// and to the client.
+pub(crate) fn without_key(mut fault: Fault, key: Option<&Secret>) -> Fault {
+    let Some(key) = key
+        .map(Secret::reveal)
+        .filter(|key| key.len() >= KEY_BYTES_MIN)
+    else {
+        return fault;
+    };
+    fault.message = fault.message.replace(key, "***");
+    for text in [&mut fault.detail, &mut fault.code, &mut fault.param]
+        .into_iter()
+        .flatten()
+    {
+        *text = text.replace(key, "***");
+    }
+    fault
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_taken_out_of_what_providers_say() {
+        let fault = Fault::new(FaultClass::Auth, "wrong key sk-secret-1: no")
+            .with_detail("{\"key\":\"sk-secret-1\"}")
+            .with_code("sk-secret-1");
+        let told = without_key(fault, Some(&Secret::new("sk-secret-1")));
+        assert_eq!(told.message, "wrong key ***: no");
+        assert_eq!(told.detail.as_deref(), Some("{\"key\":\"***\"}"));
+        assert_eq!(told.code.as_deref(), Some("***"));
+        let short = Fault::new(FaultClass::Auth, "abc");
+        assert_eq!(without_key(short.clone(), Some(&Secret::new("abc"))), short);
+    }
 }

@@ -15,5 +15,5 @@ pub mod turn;
 
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
-pub use endpoint::ConfigurationError;
+pub use endpoint::{ConfigurationError, Endpoint};
 pub use state::{Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Variables};

@@ -32,6 +32,12 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// How long to wait for the usage once the finish reason is there. Providers send it in the next chunk or never.
 pub const USAGE_WAIT: Duration = Duration::from_secs(2);
 
+/// How long the body of an error answer may take. Its status is there already; a body that stalls must not hold the turn.
+pub const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may be silent while it sends its body.
+pub const REQUEST_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// How long the rest of a finished answer may take. Reading it to its end keeps the connection for the next turn.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 

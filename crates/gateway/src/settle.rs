@@ -2,50 +2,84 @@
 
 use std::time::Instant;
 
-use polywire_conversation::{Event, Fault, Loss, Severity, StopReason, Usage};
+use polywire_conversation::{Event, Fault, Loss, StopReason, Usage};
 
 /// What is known of a turn while it runs; written to the log when it is dropped.
 ///
 /// Dropping is how every turn ends: a finished body is dropped by the server, and so is the one of a client that hung up. The
 /// log line is therefore written exactly once.
 pub struct Settlement {
-    /// The turn's id, as in the `x-polywire-request-id` header.
-    pub turn_id: String,
+    turn_id: String,
     /// The model name as the client wrote it.
-    pub model: String,
-    /// What served it, as `provider/model`; empty until an attempt was made.
-    pub target: String,
-    /// What could not be carried.
-    pub losses: Vec<Loss>,
-    /// How many attempts were made.
-    pub attempts: u32,
+    model: String,
+    began: Instant,
+    attempts: u32,
+    /// What the request had that could not be carried, whoever serves it.
+    request_losses: Vec<Loss>,
+    attempt: Attempt,
+}
+
+/// What is known of the attempt at work, or of the last one.
+#[derive(Default)]
+struct Attempt {
+    /// Who serves it, as `provider/model`.
+    target: String,
+    losses: Vec<Loss>,
     usage: Option<Usage>,
     outcome: Outcome,
-    began: Instant,
     first_content: Option<Instant>,
 }
 
+#[derive(Default)]
 enum Outcome {
     /// Nothing terminal was seen: the client left.
+    #[default]
     ClientLeft,
     Finished(StopReason),
     Failed(Fault),
 }
 
 impl Settlement {
-    /// A turn that begins now.
+    /// A turn that begins now, with the id that its header and its log line carry.
     pub fn begin(turn_id: String) -> Self {
         Self {
             turn_id,
             model: String::new(),
-            target: String::new(),
-            losses: Vec::new(),
-            attempts: 0,
-            usage: None,
-            outcome: Outcome::ClientLeft,
             began: Instant::now(),
-            first_content: None,
+            attempts: 0,
+            request_losses: Vec::new(),
+            attempt: Attempt::default(),
         }
+    }
+
+    /// The request was read: the model that it names, and what of it could not be carried.
+    pub fn decoded(&mut self, model: &str, losses: &[Loss]) {
+        model.clone_into(&mut self.model);
+        self.request_losses.extend_from_slice(losses);
+    }
+
+    /// A new attempt begins; what the one before saw does not count any more.
+    pub fn begin_attempt(&mut self, target: String) {
+        self.attempts += 1;
+        self.attempt = Attempt {
+            target,
+            ..Attempt::default()
+        };
+    }
+
+    /// Nobody works on the turn for now: a client that leaves in a pause has left, whatever failed before.
+    pub fn pause(&mut self) {
+        self.attempt.outcome = Outcome::ClientLeft;
+    }
+
+    /// What encoding could not carry.
+    pub fn lost(&mut self, losses: Vec<Loss>) {
+        self.attempt.losses.extend(losses);
+    }
+
+    /// How many losses are known so far.
+    pub fn losses(&self) -> usize {
+        self.request_losses.len() + self.attempt.losses.len()
     }
 
     /// Takes note of an event of the answer. Called for every delta, so it does next to nothing.
@@ -55,16 +89,14 @@ impl Settlement {
             | Event::TextStart
             | Event::RefusalStart
             | Event::CallStart { .. } => {
-                self.first_content.get_or_insert_with(Instant::now);
+                self.attempt.first_content.get_or_insert_with(Instant::now);
             }
-            Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Loss(loss) => {
-                tracing::debug!(turn = %self.turn_id, "{loss}");
-                self.losses.push(loss.clone());
-            }
+            Event::Usage(usage) => self.attempt.usage = Some(*usage),
+            Event::Loss(loss) => self.attempt.losses.push(loss.clone()),
             Event::ReasoningOpaque(_) => self.opaque_reasoning(),
-            Event::Finish(reason) => self.outcome = Outcome::Finished(*reason),
-            Event::Fault(fault) => self.fail(fault),
+            Event::Finish(reason) => self.attempt.outcome = Outcome::Finished(*reason),
+            // A fault is told by `fail`, after what must not be told was taken out of it.
+            Event::Fault(_) => {}
             Event::Start { .. }
             | Event::ReasoningDelta(_)
             | Event::ReasoningEnd
@@ -80,18 +112,23 @@ impl Settlement {
 
     /// The turn failed.
     pub fn fail(&mut self, fault: &Fault) {
-        self.outcome = Outcome::Failed(fault.clone());
+        self.attempt.outcome = Outcome::Failed(fault.clone());
+    }
+
+    /// Whether the model ended its answer of its own will.
+    pub fn has_stopped(&self) -> bool {
+        matches!(self.attempt.outcome, Outcome::Finished(StopReason::Stop))
     }
 
     /// Whether any part of the answer has begun.
     pub fn has_content(&self) -> bool {
-        self.first_content.is_some()
+        self.attempt.first_content.is_some()
     }
 
     fn opaque_reasoning(&mut self) {
         const WHAT: &str = "reasoning state";
-        if !self.losses.iter().any(|loss| loss.what == WHAT) {
-            self.losses.push(Loss::degraded(
+        if !self.attempt.losses.iter().any(|loss| loss.what == WHAT) {
+            self.attempt.losses.push(Loss::degraded(
                 WHAT,
                 "the provider's sealed reasoning is not given back to it in the next turn",
             ));
@@ -101,22 +138,26 @@ impl Settlement {
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        let first_ms = self.first_content.map(|at| (at - self.began).as_millis());
-        let usage = self.usage.unwrap_or_default();
-        let (outcome, fault) = match &self.outcome {
+        let attempt = &self.attempt;
+        let first_ms = attempt
+            .first_content
+            .map(|at| (at - self.began).as_millis());
+        let usage = attempt.usage.unwrap_or_default();
+        let (outcome, fault) = match &attempt.outcome {
             Outcome::ClientLeft => ("client left", None),
             Outcome::Finished(reason) => (reason.name(), None),
             Outcome::Failed(fault) => (fault.class.name(), Some(fault)),
         };
-        let losses = self
-            .losses
+        let losses: Vec<String> = self
+            .request_losses
             .iter()
-            .filter(|loss| loss.severity > Severity::Note);
-        let losses: Vec<String> = losses.map(ToString::to_string).collect();
+            .chain(&attempt.losses)
+            .map(ToString::to_string)
+            .collect();
         tracing::info!(
             turn = %self.turn_id,
             model = %self.model,
-            target = %self.target,
+            target = %attempt.target,
             outcome,
             attempts = self.attempts,
             first_ms,

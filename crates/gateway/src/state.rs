@@ -138,6 +138,11 @@ impl Live {
         &self.catalog
     }
 
+    /// Every provider, ready for use.
+    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
     /// Where a target is reached.
     ///
     /// # Errors

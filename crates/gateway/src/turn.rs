@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use polywire_conversation::{Event, Fault, FaultClass};
+use polywire_conversation::{Event, Fault, FaultClass, WriteStream};
 use polywire_plan::{self as plan, AttemptState, Next, Progress, RetryLimits, Target};
 use polywire_sse::FrameBuffer;
 
@@ -40,7 +40,12 @@ pub enum Answer {
         losses: usize,
     },
     /// A stream that holds nothing but the news of a failure.
-    FailedStream(Vec<u8>),
+    FailedStream {
+        /// The frames.
+        body: Vec<u8>,
+        /// How many losses there were.
+        losses: usize,
+    },
     /// One JSON body.
     Whole {
         /// The body.
@@ -49,7 +54,12 @@ pub enum Answer {
         losses: usize,
     },
     /// A failure, to be told by status and error body.
-    Failed(Fault),
+    Failed {
+        /// What went wrong.
+        fault: Fault,
+        /// How many losses there were.
+        losses: usize,
+    },
 }
 
 /// Runs a turn up to the moment when its answer can begin.
@@ -63,27 +73,26 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         Ok(decoded) => decoded,
         Err(fault) => {
             settlement.fail(&fault);
-            return Answer::Failed(fault);
+            return Answer::Failed { fault, losses: 0 };
         }
     };
-    settlement.model = decoded.request.model.clone().into_owned();
-    settlement
-        .losses
-        .extend(decoded.request.losses.iter().cloned());
-    let streamed = decoded.request.stream;
+    settlement.decoded(&decoded.request.model, &decoded.request.losses);
     let turn = Turn {
         gateway,
         live: &live,
         accepted: &accepted,
         decoded: &decoded,
     };
-    match turn.serve(settlement).await {
-        Ok(answer) => answer,
-        Err(fault) if streamed && dialect.tells_in_stream(client, &fault) => {
-            Answer::FailedStream(turn.failed_stream(fault))
-        }
-        Err(fault) => Answer::Failed(fault),
+    let Failed { fault, settlement } = match turn.serve(settlement).await {
+        Ok(answer) => return answer,
+        Err(failed) => *failed,
+    };
+    let losses = settlement.losses();
+    if decoded.request.stream && dialect.tells_in_stream(client, &fault) {
+        let body = turn.failed_stream(fault);
+        return Answer::FailedStream { body, losses };
     }
+    Answer::Failed { fault, losses }
 }
 
 struct Turn<'t> {
@@ -101,35 +110,30 @@ struct Failed {
 
 impl Turn<'_> {
     /// Makes attempts, as `plan` sees fit, until one has an answer.
-    async fn serve(&self, mut settlement: Settlement) -> Result<Answer, Fault> {
+    async fn serve(&self, mut settlement: Settlement) -> Result<Answer, Box<Failed>> {
         let targets = match plan::targets(&self.decoded.request.model, self.live.catalog()) {
             Ok(targets) => targets,
-            Err(fault) => {
-                settlement.fail(&fault);
-                return Err(fault);
-            }
+            Err(fault) => return Err(failed(fault, settlement)),
         };
-        let known_losses = settlement.losses.len();
         let mut targets = targets.iter().peekable();
         let Some(mut target) = targets.next() else {
-            return Err(Fault::new(
-                FaultClass::NotFound,
-                "no target serves this model",
-            ));
+            let fault = Fault::new(FaultClass::NotFound, "no target serves this model");
+            return Err(failed(fault, settlement));
         };
-        let mut attempt = 0;
+        // How often this target has failed, and how long the turn has waited in all.
+        let mut failures = 0;
         let mut waited = Duration::ZERO;
+        let mut empty_answers = 0;
         loop {
-            attempt += 1;
-            settlement.attempts = attempt;
-            settlement.losses.truncate(known_losses);
-            let failed = match self.attempt(target, settlement).await {
+            let name = format!("{}/{}", target.provider.id, target.upstream_model);
+            settlement.begin_attempt(name);
+            let failed = match self.attempt(target, settlement, &mut empty_answers).await {
                 Ok(answer) => return Ok(answer),
-                Err(failed) => *failed,
+                Err(failed) => failed,
             };
-            settlement = failed.settlement;
+            failures += 1;
             let state = AttemptState {
-                attempt,
+                attempt: failures,
                 waited,
                 targets_left: targets.peek().is_some(),
             };
@@ -140,17 +144,23 @@ impl Turn<'_> {
                 &RetryLimits::default(),
                 rand::random(),
             );
-            tracing::debug!(turn = %settlement.turn_id, ?next, "attempt failed: {}", failed.fault);
+            tracing::debug!(turn = %self.accepted.turn_id, ?next, "attempt failed: {}", failed.fault);
             match next {
-                Next::GiveUp => return Err(failed.fault),
+                Next::GiveUp => return Err(failed),
                 Next::RetryAfter(pause) => {
+                    settlement = failed.settlement;
+                    settlement.pause();
                     tokio::time::sleep(pause).await;
                     waited += pause;
                 }
-                Next::NextTarget => match targets.next() {
-                    Some(next_target) => target = next_target,
-                    None => return Err(failed.fault),
-                },
+                Next::NextTarget => {
+                    let Some(next_target) = targets.next() else {
+                        return Err(failed);
+                    };
+                    settlement = failed.settlement;
+                    target = next_target;
+                    failures = 0;
+                }
             }
         }
     }
@@ -159,41 +169,37 @@ impl Turn<'_> {
     async fn attempt(
         &self,
         target: &Target,
-        settlement: Settlement,
+        mut settlement: Settlement,
+        empty_answers: &mut u32,
     ) -> Result<Answer, Box<Failed>> {
-        let mut settlement = settlement;
-        settlement.target = format!("{}/{}", target.provider.id, target.upstream_model);
         let source = match self.encode(target, &mut settlement) {
             Ok(source) => source,
-            Err(fault) => {
-                settlement.fail(&fault);
-                return Err(Box::new(Failed { fault, settlement }));
+            Err(fault) => return Err(failed(fault, settlement)),
+        };
+        let mut pump = Pump::new(source, self.writer(), settlement);
+        let whole = if self.decoded.request.stream {
+            // After the hold the answer is begun without content: the client must hear heartbeats from here on.
+            match tokio::time::timeout(COMMIT_HOLD, pump.until_content()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => return Err(failed(fault, pump.into_settlement())),
+                Err(_) => pump.beat(),
+            }
+            None
+        } else {
+            match pump.until_whole().await {
+                Ok(body) => Some(body),
+                Err(fault) => return Err(failed(fault, pump.into_settlement())),
             }
         };
-        let writer =
-            self.decoded
-                .writer(&self.accepted.turn_id, self.accepted.client, unix_seconds());
-        let mut pump = Pump::new(source, writer, settlement);
-        if !self.decoded.request.stream {
-            return match pump.until_whole().await {
-                Ok(body) => Ok(Answer::Whole {
-                    body,
-                    losses: pump.settlement().losses.len(),
-                }),
-                Err(fault) => Err(pump_failed(pump, fault)),
-            };
+        if pump.has_stopped_empty() && *empty_answers == 0 {
+            *empty_answers += 1;
+            return Err(failed(empty_answer(), pump.into_settlement()));
         }
-        // After the hold the answer is begun without content: the client must hear heartbeats from here on.
-        match tokio::time::timeout(COMMIT_HOLD, pump.until_content()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => return Err(pump_failed(pump, fault)),
-            Err(_) => pump.beat(),
-        }
-        if pump.is_empty() && pump.settlement().attempts == 1 {
-            return Err(pump_failed(pump, empty_answer()));
+        let losses = pump.settlement().losses();
+        if let Some(body) = whole {
+            return Ok(Answer::Whole { body, losses });
         }
         pump.release();
-        let losses = pump.settlement().losses.len();
         let body = Box::new(AnswerBody::new(pump, self.gateway.drain()));
         Ok(Answer::Stream { body, losses })
     }
@@ -202,7 +208,7 @@ impl Turn<'_> {
     fn encode(&self, target: &Target, settlement: &mut Settlement) -> Result<Source, Fault> {
         let endpoint = self.live.endpoint(target)?;
         let encoded = endpoint.encode(&self.decoded.request, target)?;
-        settlement.losses.extend(encoded.losses);
+        settlement.lost(encoded.losses);
         let upstream = self.gateway.upstream();
         let seed = self.accepted.turn_id.clone();
         Ok(Source::Opening(Box::pin(async move {
@@ -210,17 +216,21 @@ impl Turn<'_> {
         })))
     }
 
+    fn writer(&self) -> Box<dyn WriteStream> {
+        let Accepted {
+            turn_id, client, ..
+        } = self.accepted;
+        self.decoded.writer(turn_id, *client, unix_seconds())
+    }
+
     fn failed_stream(&self, fault: Fault) -> Vec<u8> {
-        let mut writer =
-            self.decoded
-                .writer(&self.accepted.turn_id, self.accepted.client, unix_seconds());
         let mut out = FrameBuffer::new();
-        writer.push(Event::Fault(fault), &mut out);
+        self.writer().push(Event::Fault(fault), &mut out);
         out.take()
     }
 }
 
-fn pump_failed(pump: Pump, fault: Fault) -> Box<Failed> {
-    let settlement = pump.into_settlement();
+fn failed(fault: Fault, mut settlement: Settlement) -> Box<Failed> {
+    settlement.fail(&fault);
     Box::new(Failed { fault, settlement })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use polywire_conversation::{Fault, FaultClass, Origin, Retry};
-use polywire_gateway::ClientDialect;
+use polywire_gateway::{Client, ClientDialect};
 use polywire_plan::{RETRY_AFTER_CAP, client_retry_after};
 
 /// What a client is told to wait when the provider named no time. Long enough for a per-second limit to pass, short enough to
@@ -32,6 +32,14 @@ impl Refusal {
             class,
             message: message.into(),
         }
+    }
+
+    /// The refusal as this client understands it: Codex repeats a request five times on every 4xx but 400 and 429.
+    pub(crate) fn for_client(mut self, client: Client) -> Self {
+        if client == Client::Codex {
+            self.status = StatusCode::BAD_REQUEST;
+        }
+        self
     }
 
     /// The refusal as an answer in the shape of the dialect that was called.

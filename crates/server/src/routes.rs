@@ -6,17 +6,16 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use polywire_gateway::limits::{OVERLOAD_RETRY_AFTER, REQUEST_BYTES_MAX};
+use polywire_gateway::limits::{OVERLOAD_RETRY_AFTER, REQUEST_BYTES_MAX, REQUEST_IDLE_TIMEOUT};
 use polywire_gateway::turn::{self, Accepted, Answer};
 use polywire_gateway::{BodyBuffer, Client, ClientDialect, Gateway};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::error_page::{Failure, Refusal, overloaded};
@@ -33,8 +32,6 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     /// Who gets in.
     pub access: Access,
-    /// Cancelled when the gateway is stopping: it is not ready for new clients then.
-    pub stop: CancellationToken,
 }
 
 type Shared = State<Arc<App>>;
@@ -45,6 +42,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/responses", post(responses).get(upgrade))
         .route("/v1/models", get(models))
         .route("/models", get(models))
+        .route("/api/providers/{id}", get(provider))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             token_checked,
@@ -98,7 +96,9 @@ async fn turn(
         return Err(overloaded(OVERLOAD_RETRY_AFTER).into());
     };
     let client = client_of(request.headers());
-    let body = whole_body(request).await?;
+    let body = whole_body(request)
+        .await
+        .map_err(|refusal| refusal.for_client(client))?;
     let accepted = Accepted {
         turn_id,
         dialect: ClientDialect::Responses,
@@ -114,18 +114,28 @@ async fn turn(
             });
             (body, "text/event-stream", losses)
         }
-        Answer::FailedStream(bytes) => (Body::from(bytes), "text/event-stream", 0),
+        Answer::FailedStream { body, losses } => (Body::from(body), "text/event-stream", losses),
         Answer::Whole { body, losses } => (Body::from(body), "application/json", losses),
-        Answer::Failed(fault) => return Err(fault.into()),
+        Answer::Failed { fault, losses } => {
+            let mut response = Failure::from(fault).page(ClientDialect::Responses);
+            tell_losses(&mut response, losses);
+            return Ok(response);
+        }
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if losses > 0 {
-        headers.insert(LOSSES, HeaderValue::from(losses));
-    }
+    tell_losses(&mut response, losses);
     Ok(response)
+}
+
+fn tell_losses(response: &mut Response<Body>, losses: usize) {
+    if losses > 0 {
+        response
+            .headers_mut()
+            .insert(LOSSES, HeaderValue::from(losses));
+    }
 }
 
 /// Codex names itself in `originator` or the user agent; behind an app-server client's name, the metadata header still tells.
@@ -156,7 +166,10 @@ async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
         return Err(too_large());
     }
     let mut body = BodyBuffer::new(expected_bytes).map_err(no_memory)?;
-    while let Some(frame) = incoming.frame().await {
+    while let Some(frame) = tokio::time::timeout(REQUEST_IDLE_TIMEOUT, incoming.frame())
+        .await
+        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming"))?
+    {
         let frame = frame.map_err(|error| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -229,13 +242,30 @@ async fn health() -> Response<Body> {
     ))
 }
 
-async fn ready(State(app): Shared) -> Response<Body> {
-    if app.stop.is_cancelled() {
-        let mut response = json(r#"{"status":"stopping"}"#.to_owned());
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        return response;
-    }
+/// A gateway that is stopping accepts no connection, so whoever gets an answer gets this one.
+async fn ready() -> Response<Body> {
     json(r#"{"status":"ready"}"#.to_owned())
+}
+
+/// A provider, with what tells whether this gateway can serve it: where it is, and whether its key can be had.
+async fn provider(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
+    let live = app.gateway.live();
+    let mut endpoints = live.endpoints().iter();
+    let Some(endpoint) = endpoints.find(|endpoint| endpoint.provider_id() == id) else {
+        return Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no provider `{id}`"),
+        )
+        .page(ClientDialect::Responses);
+    };
+    let provider = endpoint.provider();
+    let description = serde_json::json!({
+        "id": provider.id,
+        "kind": provider.kind.name(),
+        "base_url": provider.base_url,
+        "has_key": endpoint.has_key().await,
+    });
+    json(description.to_string())
 }
 
 async fn not_found(uri: Uri) -> Response<Body> {

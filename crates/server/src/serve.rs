@@ -15,9 +15,9 @@ use crate::routes::{App, router};
 /// sends a byte now and then.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most bytes that one read from a client takes. Request bodies come in many reads; a small buffer per connection matters
-/// more, because every open stream holds one.
-const READ_BUFFER_BYTES_MAX: usize = 8 * 1024;
+/// The most bytes of a request head, and of one read from a client. Codex puts the workspace into a header; 32 kB hold any that
+/// was seen several times over. Larger buffers would cost every open stream memory.
+const READ_BUFFER_BYTES_MAX: usize = 32 * 1024;
 
 /// The pause after a failed accept. The usual reason is that there are no file descriptors left; they come back as turns end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -62,6 +62,8 @@ pub struct ResponsesWriter {
     usage: Option<Usage>,
     /// All text so far, to keep the limit.
     text_bytes: usize,
+    /// The failure that passing the limit made of the answer.
+    overflow: Option<Fault>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -103,6 +105,7 @@ impl ResponsesWriter {
             calls_cut: Vec::new(),
             usage: None,
             text_bytes: 0,
+            overflow: None,
         }
     }
 
@@ -179,6 +182,7 @@ impl ResponsesWriter {
         // An answer without end would be as long the next time.
         let fault = Fault::new(FaultClass::Protocol, message).with_retry(Retry::Never);
         self.fail(&fault, out);
+        self.overflow = Some(fault);
         false
     }
 
@@ -486,6 +490,10 @@ impl WriteStream for ResponsesWriter {
         };
         self.sign_of_life(&mut frames);
         self.sequence = frames.sequence;
+    }
+
+    fn failure(&self) -> Option<&Fault> {
+        self.overflow.as_ref()
     }
 
     fn whole(&mut self) -> Vec<u8> {

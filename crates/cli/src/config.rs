@@ -1,0 +1,108 @@
+//! `polywire config show`: the settings in force, and where each comes from.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use polywire_settings::{AuthMode, Overrides, Settings};
+
+use crate::configuration;
+use crate::logging::say;
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting in force and where it comes from; keys are never shown
+    Show,
+}
+
+pub(crate) fn config(command: &ConfigCommand, overrides: &Overrides) -> anyhow::Result<ExitCode> {
+    let ConfigCommand::Show = command;
+    let settings = configuration::load(overrides)?;
+    configuration::tell_warnings(&settings);
+    let rows = rows(&settings);
+    let width = |column: fn(&Row) -> usize| rows.iter().map(column).max().unwrap_or_default();
+    let (names, values) = (
+        width(|row| row.name.len()),
+        width(|row| row.value.chars().count()),
+    );
+    for Row {
+        name,
+        value,
+        origin,
+    } in &rows
+    {
+        say(format_args!("{name:<names$}  {value:<values$}  {origin}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Row {
+    name: String,
+    value: String,
+    origin: String,
+}
+
+fn rows(settings: &Settings) -> Vec<Row> {
+    let auth = match settings.server.auth {
+        AuthMode::Token => "token",
+        AuthMode::None => "none",
+    };
+    let default_provider = settings.catalog.default_provider.as_deref();
+    let mut rows = vec![
+        row(
+            settings,
+            "server.listen",
+            settings.server.listen.to_string(),
+        ),
+        row(settings, "server.auth", auth.to_owned()),
+        row(
+            settings,
+            "log",
+            settings.log.clone().unwrap_or_else(|| "info".to_owned()),
+        ),
+        row(
+            settings,
+            "default_provider",
+            default_provider.unwrap_or("(none)").to_owned(),
+        ),
+    ];
+    for provider in &settings.catalog.providers {
+        let key = if settings.key_is_present(&provider.id) {
+            ""
+        } else {
+            ", key missing"
+        };
+        let value = match provider.base_url.as_str() {
+            "" => provider.kind.name().to_owned(),
+            base_url => format!("{} {base_url}{key}", provider.kind.name()),
+        };
+        rows.push(row(settings, &format!("providers.{}", provider.id), value));
+    }
+    let file = settings.paths.config_file.display().to_string();
+    for (name, target) in &settings.catalog.aliases {
+        rows.push(Row {
+            name: format!("aliases.{name}"),
+            value: target.clone(),
+            origin: file.clone(),
+        });
+    }
+    for (name, targets) in &settings.catalog.routes {
+        rows.push(Row {
+            name: format!("routes.{name}"),
+            value: targets.join(", "),
+            origin: file.clone(),
+        });
+    }
+    rows
+}
+
+fn row(settings: &Settings, name: &str, value: String) -> Row {
+    let origin = settings
+        .origins
+        .get(name)
+        .map_or_else(|| "default".to_owned(), ToString::to_string);
+    Row {
+        name: name.to_owned(),
+        value,
+        origin,
+    }
+}
