@@ -34,9 +34,9 @@ const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(50);
 /// The most unused connections kept per provider.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
-/// The most bytes that one read from a provider takes. Small, because thousands of streams each hold such a buffer; a stream
-/// of tokens never fills it.
-const READ_BUFFER_BYTES_MAX: usize = 8 * 1024;
+/// The most bytes of a response head, and of one read from a provider. Providers behind several proxies send heads of some
+/// kilobytes; larger buffers would cost every open stream memory.
+const READ_BUFFER_BYTES_MAX: usize = 32 * 1024;
 
 /// The connections to all providers.
 pub struct Upstream {
