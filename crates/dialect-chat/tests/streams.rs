@@ -127,6 +127,36 @@ fn half_calls_are_never_complete() {
     }
 }
 
+/// A body that is neither JSON nor HTML nor events: the words in it are all that there is to tell.
+#[test]
+fn plain_words_and_nothing_are_faults_that_say_so() {
+    for (body, words) in [
+        (
+            "upstream error: model overloaded",
+            "text came instead of an answer: upstream error: model overloaded",
+        ),
+        (
+            "\n  error: \u{1b}[31mno healthy upstream\n",
+            "text came instead of an answer: error: ",
+        ),
+        (
+            "data is not available",
+            "text came instead of an answer: data is not available",
+        ),
+        ("", "the provider answered with an empty body"),
+        (" \r\n\t", "the provider answered with an empty body"),
+    ] {
+        match support::read_whole(body.as_bytes()).as_slice() {
+            [Seen::Fault(fault)] => {
+                assert_eq!(fault.class, FaultClass::Protocol, "{body:?}");
+                assert!(fault.message.starts_with(words), "{body:?}: {fault:?}");
+                assert!(!fault.message.contains(char::is_control), "{fault:?}");
+            }
+            other => panic!("{body:?}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn ids_are_made_from_the_seed_and_differ_within_an_answer() {
     let ids = |seed: &str| {

@@ -15,7 +15,7 @@ use polywire_conversation::{
     Event, EventSink, Fault, FaultClass, Ledger, Loss, OpaqueKind, ReadStream, StopReason,
     StreamEnd, Text, Usage,
 };
-use polywire_sse::{Decoder, Frame};
+use polywire_sse::Frame;
 
 use crate::error::{clean, html_fault, read_embedded};
 use calls::{Calls, Ending};
@@ -33,9 +33,6 @@ const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// The most calls that one answer may have, for the same reason.
 const CALLS_MAX: usize = 1_024;
-
-/// The most bytes of one event inside a whole body that turns out to be an event stream.
-const FRAME_BYTES_MAX: usize = 64 << 20;
 
 /// Reads the stream of any Chat Completions provider, or its answer in one piece.
 ///
@@ -107,7 +104,6 @@ impl ReadStream for ChatReader {
         match text.bytes().next() {
             Some(b'{' | b'[') => self.read_whole(text, sink),
             Some(b'<') => self.fail(html_fault(200, text), sink),
-            Some(b'd' | b'e' | b':') if looks_like_events(text) => self.read_events(body, sink),
             Some(_) => {
                 let message = format!("text came instead of an answer: {}", clean(text, 200));
                 self.fail(Fault::new(FaultClass::Protocol, message), sink);
@@ -408,18 +404,6 @@ impl ChatReader {
         }
     }
 
-    /// Reads a whole body that is an event stream although none was announced.
-    fn read_events(&mut self, body: &[u8], sink: &mut dyn EventSink) {
-        let mut decoder = Decoder::new(FRAME_BYTES_MAX);
-        let read = decoder.push(body, |frame| self.push(frame, sink));
-        if let Err(too_long) = read {
-            self.fail(Fault::new(FaultClass::Protocol, too_long.to_string()), sink);
-            return;
-        }
-        decoder.finish(|frame| self.push(frame, sink));
-        ReadStream::finish(self, StreamEnd::Closed, sink);
-    }
-
     /// The provider said that it is done, or what it said amounts to that.
     fn end(&mut self, sink: &mut dyn EventSink) {
         match self.finish.take() {
@@ -562,10 +546,4 @@ fn is_error(chunk: &Chunk<'_>) -> bool {
 
 fn is_word_error(raw: Raw<'_>) -> bool {
     raw.get() == Some("\"error\"")
-}
-
-fn looks_like_events(text: &str) -> bool {
-    ["data:", "event:", ":"]
-        .iter()
-        .any(|start| text.starts_with(start))
 }
