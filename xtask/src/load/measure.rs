@@ -286,6 +286,8 @@ fn resident(route: &Route) -> Result<super::process::Memory> {
 }
 
 /// Opens streams that get a text each second, and returns when each of them has had its second one.
+///
+/// One after the other: how a crowd of new connections is met is another question than what an open stream holds.
 async fn open_streams(
     route: &Route,
     upstream: &Upstream,
@@ -295,20 +297,14 @@ async fn open_streams(
     // Long enough that none ends while the others are still being opened.
     upstream.play(Script::paced(600, Duration::from_secs(1)));
     let request = route.request(&Conversation::of_size(FIRST_TURN_BYTES));
-    let mut opening = JoinSet::new();
-    for _ in 0..streams {
-        let request = request.clone();
-        let address = route.address;
-        opening.spawn(async move {
-            let mut client = Client::connect(address).await?;
-            let mut sight = Sight::new(Watch::EveryTick, clock).until(2);
-            client.turn(&request, &mut sight).await?;
-            anyhow::Ok(client)
-        });
-    }
     let mut open = Vec::new();
-    while let Some(opened) = opening.join_next().await {
-        open.push(opened??);
+    for stream in 1..=streams {
+        let mut client = Client::connect(route.address).await?;
+        // All have the same pace, so when the last one has its second text, so have those before it.
+        let enough = if stream == streams { 2 } else { 1 };
+        let mut sight = Sight::new(Watch::EveryTick, clock).until(enough);
+        client.turn(&request, &mut sight).await?;
+        open.push(client);
     }
     Ok(open)
 }
