@@ -113,6 +113,23 @@ impl BodyReader {
     }
 }
 
+fn keep_head(head: &mut Option<Vec<u8>>, chunk: &[u8], frames_found: bool) {
+    if frames_found {
+        *head = None;
+    } else if let Some(head) = head {
+        let room = HEAD_BYTES_MAX.saturating_sub(head.len());
+        head.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+}
+
+/// Whether the first line is one of an event stream: then a body without frames is one that was cut, not plain text.
+fn begins_like_events(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    [&b":"[..], b"data", b"event:", b"id:", b"retry:", b"error:"]
+        .iter()
+        .any(|name| head.starts_with(name))
+}
+
 #[cfg(test)]
 #[allow(
     clippy::wildcard_enum_match_arm,
@@ -212,21 +229,4 @@ mod tests {
             "{told}"
         );
     }
-}
-
-fn keep_head(head: &mut Option<Vec<u8>>, chunk: &[u8], frames_found: bool) {
-    if frames_found {
-        *head = None;
-    } else if let Some(head) = head {
-        let room = HEAD_BYTES_MAX.saturating_sub(head.len());
-        head.extend_from_slice(&chunk[..chunk.len().min(room)]);
-    }
-}
-
-/// Whether the first line is one of an event stream: then a body without frames is one that was cut, not plain text.
-fn begins_like_events(head: &[u8]) -> bool {
-    let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
-    [&b":"[..], b"data", b"event:", b"id:", b"retry:", b"error:"]
-        .iter()
-        .any(|name| head.starts_with(name))
 }
