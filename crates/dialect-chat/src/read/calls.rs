@@ -279,7 +279,7 @@ impl Calls {
                 }
                 Ending::Cut => self.cut_front(parts, sink),
                 // Nobody heard of it yet.
-                Ending::Failed if matches!(slot.phase, Phase::Waiting) => self.front += 1,
+                Ending::Failed if matches!(slot.phase, Phase::Waiting) => self.leave_front(),
                 Ending::Failed => self.cut_front(parts, sink),
             }
         }
@@ -290,7 +290,7 @@ impl Calls {
         if matches!(self.slots[self.front].phase, Phase::Waiting) {
             if self.slots[self.front].name.is_empty() {
                 self.nameless = true;
-                self.front += 1;
+                self.leave_front();
                 return;
             }
             if self.is_wrapper(&self.slots[self.front]) && self.unwrap_front(parts, sink) {
@@ -312,10 +312,7 @@ impl Calls {
                 "its arguments are not a JSON object; they are passed on as the model wrote them",
             )));
         }
-        slot.phase = Phase::Ended;
-        self.front += 1;
-        self.ended_whole += 1;
-        parts.end_call(false, sink);
+        self.end_whole(parts, sink);
     }
 
     /// Ends a front call without arguments. Providers spell that as nothing, as `""` or as `null`; what is meant is `{}`.
@@ -326,10 +323,7 @@ impl Calls {
         if matches!(slot.phase, Phase::Open(Input::Json)) {
             sink.event(Event::CallDelta(Text::plain("{}")));
         }
-        slot.phase = Phase::Ended;
-        self.front += 1;
-        self.ended_whole += 1;
-        parts.end_call(false, sink);
+        self.end_whole(parts, sink);
     }
 
     /// Ends the front call as one that must not be carried out.
@@ -341,14 +335,26 @@ impl Calls {
                     "a call",
                     "cut off before it had a name; left out",
                 )));
-                self.front += 1;
+                self.leave_front();
                 return;
             }
             self.open(parts, sink);
         }
+        self.leave_front();
+        parts.end_call(true, sink);
+    }
+
+    /// Ends the open front call as one that is whole.
+    fn end_whole(&mut self, parts: &mut Parts, sink: &mut dyn EventSink) {
+        self.leave_front();
+        self.ended_whole += 1;
+        parts.end_call(false, sink);
+    }
+
+    /// Leaves the front call for good; the next one is at the front.
+    fn leave_front(&mut self) {
         self.slots[self.front].phase = Phase::Ended;
         self.front += 1;
-        parts.end_call(true, sink);
     }
 
     /// Opens the front call and hands out what waited.
@@ -362,10 +368,7 @@ impl Calls {
         let tool = raise(&ledger, &slot.name);
         note_undeclared(&tool, sink);
         parts.start_call(&id, tool, sink);
-        slot.phase = Phase::Open(match tool.form {
-            Form::Function | Form::Search => Input::Json,
-            Form::Freeform => Input::Freeform(FreeformReader::default()),
-        });
+        slot.phase = Phase::Open(Input::of(tool.form));
         let held = std::mem::take(&mut slot.held);
         if !held.is_empty() {
             slot.hand_out(Text::escaped(String::from_utf8_lossy(&held)), sink);
@@ -390,18 +393,14 @@ impl Calls {
             let tool = raise(&self.ledger, &name);
             note_undeclared(&tool, sink);
             parts.start_call(&id, tool, sink);
-            let mut input = match tool.form {
-                Form::Function | Form::Search => Input::Json,
-                Form::Freeform => Input::Freeform(FreeformReader::default()),
-            };
+            let mut input = Input::of(tool.form);
             input.hand_out(Text::plain(call.parameters.get().unwrap_or("{}")), sink);
             input.finish(sink);
             parts.end_call(false, sink);
             self.ended_whole += 1;
             self.ids.push(id);
         }
-        self.slots[self.front].phase = Phase::Ended;
-        self.front += 1;
+        self.leave_front();
         true
     }
 
@@ -471,6 +470,14 @@ impl Slot {
 }
 
 impl Input {
+    /// The input of a tool of this form.
+    fn of(form: Form) -> Self {
+        match form {
+            Form::Function | Form::Search => Input::Json,
+            Form::Freeform => Input::Freeform(FreeformReader::default()),
+        }
+    }
+
     fn hand_out(&mut self, piece: Text<'_>, sink: &mut dyn EventSink) {
         match self {
             Input::Json if piece.is_empty() => {}
