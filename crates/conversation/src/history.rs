@@ -92,7 +92,8 @@ struct Arranger<'a> {
 impl<'a> Arranger<'a> {
     fn run(&mut self) {
         for index in 0..self.items.len() {
-            // A result that its call has taken leaves a gap, and still ends the model's turn.
+            // A result that its call has taken leaves a gap. It ends no turn: it stands further up now, so that what the model
+            // said before and behind the gap follows each other; and some providers refuse two messages of the model in a row.
             let Some(item) = self.items[index].take() else {
                 continue;
             };
@@ -410,6 +411,22 @@ mod tests {
                 "input[0]: made a message: no call `1` comes before this result",
                 "call `1`: has no result; one was put in that says so",
             ],
+        );
+    }
+
+    #[test]
+    fn a_result_that_was_moved_divides_nothing_where_it_stood() {
+        check(
+            &["c:1", "c:2", "=1:x", "a:one", "=2:y", "a:two"],
+            &["a: c:1 c:2", "=1:x =2:y", "a:one+two"],
+            &[],
+        );
+        check(
+            &[
+                "c:1", "u:wait", "a:so", "c:2", "=1:x", "c:3", "=2:y", "=3:z",
+            ],
+            &["a: c:1", "=1:x", "u:wait", "a:so c:2 c:3", "=2:y =3:z"],
+            &["input: a tool result was moved directly behind its call"],
         );
     }
 
