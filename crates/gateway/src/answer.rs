@@ -162,9 +162,11 @@ impl Pump {
         }
     }
 
-    /// From here on the answer goes to the client, faults included.
+    /// From here on the answer goes to the client, faults included. The first piece waits for nothing, so that it leaves together
+    /// with the head of the response.
     pub fn release(&mut self) {
         self.delivery.held_back = false;
+        self.steps_aside = STEPS_ASIDE;
     }
 
     /// Gives the client a sign of life.
