@@ -56,11 +56,10 @@ struct EdgeKind {
 }
 
 impl Project {
-    /// Asks cargo about the project that holds this program's source.
+    /// Asks cargo about the project that the current folder belongs to.
     pub(crate) fn load() -> Result<Self> {
         let output = Command::new("cargo")
             .args(["metadata", "--format-version", "1", "--locked"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stderr(Stdio::inherit())
             .output()
             .context("cannot start `cargo metadata`")?;
