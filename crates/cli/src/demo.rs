@@ -8,11 +8,10 @@ use clap::Args;
 use polywire_credentials::Secret;
 use polywire_settings::Overrides;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::logging::{self, say};
-use crate::{configuration, demo_client};
+use crate::{configuration, demo_client, serve};
 
 #[derive(Args)]
 pub(crate) struct DemoArguments {
@@ -39,9 +38,9 @@ pub(crate) async fn demo(
     let settings = configuration::load(&overrides)?;
     logging::log_to_stderr(settings.log.as_deref(), "warn")?;
     configuration::tell_warnings(&settings);
-    let listener = match TcpListener::bind(settings.server.listen).await {
+    let listener = match serve::listen(settings.server.listen) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && !chosen => {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?
+            serve::listen((Ipv4Addr::LOCALHOST, 0).into())?
         }
         listener => {
             listener.with_context(|| format!("cannot listen on {}", settings.server.listen))?

@@ -12,12 +12,11 @@ use clap::{Args, ValueEnum};
 use polywire_credentials::Secret;
 use polywire_plan::Target;
 use polywire_settings::{Overrides, Settings};
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{codex, configuration, logging, running};
+use crate::{codex, configuration, logging, running, serve};
 
 /// A log larger than this is begun anew.
 const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -155,7 +154,7 @@ async fn gateway_for(
             stop: None,
         });
     }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let listener = serve::listen((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
     let token = Secret::new(format!("pw-{:032x}", rand::random::<u128>()));
     let stop = CancellationToken::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use polywire_settings::{Overrides, Settings};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
 
 /// Takes the address, or tells who has it.
 pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let error = match TcpListener::bind(address).await {
+    let error = match listen(address) {
         Ok(listener) => return Ok(listener),
         Err(error) => error,
     };
@@ -80,6 +80,20 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         "port {} is taken by another program\nhint: choose another address with `--listen 127.0.0.1:PORT`, or set `listen` under [server] in the settings",
         address.port()
     )
+}
+
+/// How many connections may wait to be accepted. The usual 128 overflow when a thousand clients come at once.
+const BACKLOG: u32 = 1024;
+
+/// Listens on an address. One that was in use a moment ago is taken again.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn announce(address: SocketAddr, settings: &Settings) {
