@@ -10,8 +10,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use fake_codex::told_by_codex;
 use polywire_testkit::{Ended, Gateway, House, Running, ScriptedUpstream, TempHome, answer};
 use tokio::process::Command;
+
+#[path = "support/fake_codex.rs"]
+mod fake_codex;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
 
@@ -57,14 +61,6 @@ fn assert_says(said: &str, what: &[&str]) {
     for what in what {
         assert!(said.contains(what), "`{what}` is not in:\n{said}");
     }
-}
-
-/// A program named `codex` that tells what it was given, and ends with 7.
-fn told_by_codex(home: &TempHome) -> PathBuf {
-    let script = "#!/bin/sh\nfor word; do echo \"$word\"; done\necho \"token $POLYWIRE_CODEX_TOKEN\"\nexit 7\n";
-    let path = home.write("bin/codex", script);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-    path
 }
 
 #[tokio::test]

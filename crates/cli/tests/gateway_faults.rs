@@ -8,9 +8,13 @@
 use std::collections::HashMap;
 
 use polywire_testkit::{
-    Answer, Call, ChatStream, Framing, House, Received, Reply, ScriptedUpstream, answer,
+    Answer, ChatStream, Framing, House, Received, Reply, ScriptedUpstream, answer,
 };
 use serde_json::{Value, json};
+use told::{ask, told};
+
+#[path = "support/told.rs"]
+mod told;
 
 /// A way to fail, and what becomes of it.
 struct Fault {
@@ -209,11 +213,6 @@ fn house(replies: HashMap<&'static str, Reply>) -> House {
     )
 }
 
-fn ask(prompt: &str, stream: bool) -> Call {
-    let body = json!({"model": "test-model", "input": prompt, "stream": stream});
-    Call::post("/v1/responses", &body)
-}
-
 fn asked(house: &House, prompt: &str) -> usize {
     house
         .upstream
@@ -221,35 +220,6 @@ fn asked(house: &House, prompt: &str) -> usize {
         .iter()
         .filter(|request| prompt_of(request) == prompt)
         .count()
-}
-
-/// What a client was told, on one line, and the message.
-fn told(answer: &Answer) -> (String, String) {
-    let text = |value: &Value| value.as_str().map_or("null".to_owned(), str::to_owned);
-    if answer.status != 200 {
-        let error = &answer.json()["error"];
-        let wait = answer
-            .headers
-            .get("retry-after")
-            .map(|wait| format!(", wait {wait}"));
-        let wait = wait.unwrap_or_default();
-        let line = format!(
-            "{} {}/{}{wait}",
-            answer.status,
-            text(&error["type"]),
-            text(&error["code"])
-        );
-        return (line, text(&error["message"]));
-    }
-    let last = answer
-        .events()
-        .pop()
-        .unwrap_or_else(|| panic!("{answer:?}"));
-    let error = &last.json()["response"]["error"];
-    (
-        format!("{}/{}", last.kind(), text(&error["code"])),
-        text(&error["message"]),
-    )
 }
 
 /// The calls that a stream gave out as finished items.

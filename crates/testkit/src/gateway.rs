@@ -60,8 +60,14 @@ models = [{{ id = "test-model", images = true, context_window = 200000 }}]
 
     /// Starts `polywire serve` and waits until it is ready.
     pub async fn gateway(&self) -> Gateway {
+        self.gateway_with(&[]).await
+    }
+
+    /// The same with these environment variables.
+    pub async fn gateway_with(&self, variables: &[(&str, &str)]) -> Gateway {
         let mut command = self.polywire();
         command.arg("serve").env("POLYWIRE_TOKEN", TOKEN);
+        command.envs(variables.iter().copied());
         Gateway::start(command).await
     }
 
