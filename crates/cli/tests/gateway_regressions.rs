@@ -392,46 +392,52 @@ async fn heads_of_twenty_kilobytes_are_read() {
     assert_eq!(asked(&house), 1);
 }
 
+/// The freeform calls of an answer's last event.
+fn custom_calls(answer: &Answer) -> Vec<Value> {
+    let output = last(answer)["response"]["output"].clone();
+    let mut items = output.as_array().cloned().unwrap_or_default();
+    items.retain(|item| item["type"] == "custom_tool_call");
+    items
+}
+
 #[tokio::test]
 async fn a_freeform_call_that_was_cut_is_not_made() {
-    let cut = ChatStream::new()
-        .text("I patch it.")
-        .call_pieces("call_1", "apply_patch", &["{\"input\":\"*** Begin Pa"])
-        .done();
-    let house = monotonous(cut);
-    let gateway = house.gateway().await;
     let tool = json!({"type": "custom", "name": "apply_patch", "description": "Patches files."});
     let body = json!({"model": "test-model", "input": "hi", "stream": true, "tools": [tool]});
     let call = || Call::post("/v1/responses", &body);
-    let custom_calls = |answer: &Answer| -> Vec<Value> {
-        let items = last(answer)["response"]["output"].clone();
-        let items = items.as_array().unwrap().iter();
-        let calls = items.filter(|item| item["type"] == "custom_tool_call");
-        calls.cloned().collect()
-    };
+    // As it was asked for, with a backslash that is not doubled, and bare.
+    for pieces in [
+        ["{\"input\":\"*** Begin Patch\\n*** De", "lete Fi"],
+        ["{\"input\":\"*** Begin Patch\\n+\\", "d+"],
+        ["*** Begin Patch\n*** De", "lete Fi"],
+    ] {
+        let cut = ChatStream::new().text("I patch it.");
+        let cut = cut.call_pieces("call_1", "apply_patch", &pieces).done();
+        let house = monotonous(cut);
+        let gateway = house.gateway().await;
 
-    // Codex runs what is done, so it gets a note instead.
-    let codex = gateway.send(call().as_codex()).await;
-    assert_eq!(told(&codex).0, "response.completed/null");
-    let done: Vec<_> = codex
-        .events()
-        .iter()
-        .filter(|event| event.kind() == "response.output_item.done")
-        .map(|event| event.json()["item"]["type"].clone())
-        .collect();
-    assert!(!done.contains(&json!("custom_tool_call")), "{done:?}");
-    assert!(custom_calls(&codex).is_empty(), "{}", codex.text());
-    let words = "the call to `apply_patch` was cut off";
-    let said = last(&codex)["response"]["output"].to_string();
-    assert!(said.contains(words), "{said}");
+        // Codex runs what is done, so it gets a note instead.
+        let codex = gateway.send(call().as_codex()).await;
+        let note = codex.text();
+        assert_eq!(told(&codex).0, "response.completed/null", "{note}");
+        let is_done = |event: &SseEvent| {
+            event.kind() == "response.output_item.done"
+                && event.json()["item"]["type"] == "custom_tool_call"
+        };
+        assert!(!codex.events().iter().any(is_done), "{note}");
+        assert!(custom_calls(&codex).is_empty(), "{note}");
+        let said = last(&codex)["response"]["output"].to_string();
+        let words = "the call to `apply_patch` was cut off";
+        assert!(said.contains(words), "{said}");
 
-    // Others are told in the words of the protocol.
-    let sdk = gateway.send(call()).await;
-    assert_eq!(told(&sdk).0, "response.incomplete/null");
-    let calls = custom_calls(&sdk);
-    assert_eq!(calls.len(), 1, "{}", sdk.text());
-    assert_eq!(calls[0]["status"], "incomplete", "{}", sdk.text());
-    assert_eq!(asked(&house), 2);
+        // Others are told in the words of the protocol.
+        let sdk = gateway.send(call()).await;
+        assert_eq!(told(&sdk).0, "response.incomplete/null");
+        let calls = custom_calls(&sdk);
+        assert_eq!(calls.len(), 1, "{}", sdk.text());
+        assert_eq!(calls[0]["status"], "incomplete", "{}", sdk.text());
+        assert_eq!(asked(&house), 2);
+    }
 }
 
 #[tokio::test]
