@@ -48,6 +48,10 @@ pub enum Source {
 /// in 1.12), so it takes two.
 const STEPS_ASIDE: u8 = 2;
 
+/// Pieces that follow each other within this time come from a provider that is faster than a person reads. Above it stepping aside
+/// would only let the streams whose events came at the same moment go first.
+const FAST_INTERVAL: Duration = Duration::from_millis(12);
+
 /// An answer on its way from its source to the client. It has no task of its own: whoever polls it, moves it.
 ///
 /// Dropping it at any point stops the provider and settles the turn.
@@ -343,17 +347,22 @@ impl Pump {
         Poll::Ready(())
     }
 
+    /// Whether pieces follow each other so fast that it pays to wait for the next chunk.
+    fn is_fast(&self) -> bool {
+        self.steps_aside > 0 || self.written_at.elapsed() < FAST_INTERVAL
+    }
+
     /// The next piece of the answer for the client: all that is there, up to the limit.
     ///
     /// The provider's connection hands over one chunk at a time and is asked for the next one only when this task steps aside.
     /// So it steps aside once more before it gives a piece away: of a provider that sends faster than pieces are written, many
-    /// events go out in one piece, which costs a fraction of as many writes.
+    /// events go out in one piece, which costs a fraction of as many writes. An event that comes alone goes out at once.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         while self.delivery.out.len() < WRITE_BYTES_MAX && !self.is_over() {
             match self.poll_source(cx) {
                 Poll::Ready(()) => self.steps_aside = 0,
                 Poll::Pending if self.delivery.out.is_empty() => return Poll::Pending,
-                Poll::Pending if self.steps_aside < STEPS_ASIDE => {
+                Poll::Pending if self.steps_aside < STEPS_ASIDE && self.is_fast() => {
                     self.steps_aside += 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
