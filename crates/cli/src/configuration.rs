@@ -50,20 +50,25 @@ pub(crate) fn show_token(overrides: &Overrides) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A gateway that listens on `address`, with these settings, and follows their files.
-pub(crate) fn app(
-    address: SocketAddr,
-    overrides: &Overrides,
-    token: Option<Secret>,
-) -> anyhow::Result<Arc<App>> {
+/// Reads the settings for a gateway, together with what follows their files.
+pub(crate) fn load_watched(overrides: &Overrides) -> anyhow::Result<(Settings, WatchedSettings)> {
     // Watched before they are read, so that no change falls in between.
     let watch = Watch::new(&Paths::find(overrides, &ProcessEnvironment)?);
-    let settings = load(overrides)?;
     let source = WatchedSettings {
         watch: Mutex::new(watch),
         overrides: overrides.clone(),
     };
-    let gateway = Gateway::new(configuration(settings), Box::new(source))
+    Ok((load(overrides)?, source))
+}
+
+/// A gateway that listens on `address`, with these settings, and follows their files.
+pub(crate) fn app(
+    address: SocketAddr,
+    settings: &Settings,
+    source: WatchedSettings,
+    token: Option<Secret>,
+) -> anyhow::Result<Arc<App>> {
+    let gateway = Gateway::new(configuration(settings.clone()), Box::new(source))
         .context("the settings cannot be used")?;
     Ok(Arc::new(App {
         gateway,
@@ -72,7 +77,7 @@ pub(crate) fn app(
 }
 
 /// What of the settings the gateway needs.
-pub(crate) fn configuration(settings: Settings) -> Configuration {
+fn configuration(settings: Settings) -> Configuration {
     Configuration {
         catalog: settings.catalog.clone(),
         keys: settings.keys.clone(),
@@ -82,7 +87,7 @@ pub(crate) fn configuration(settings: Settings) -> Configuration {
 
 /// Reads the settings again when their files change. Address, token and log stay as they were: they belong to the running
 /// process.
-struct WatchedSettings {
+pub(crate) struct WatchedSettings {
     watch: Mutex<Watch>,
     overrides: Overrides,
 }

@@ -35,7 +35,7 @@ pub(crate) async fn demo(
         listen: arguments.listen,
         ..overrides
     };
-    let settings = configuration::load(&overrides)?;
+    let (settings, source) = configuration::load_watched(&overrides)?;
     logging::log_to_stderr(settings.log.as_deref(), "warn")?;
     configuration::tell_warnings(&settings);
     let listener = match serve::listen(settings.server.listen) {
@@ -49,7 +49,7 @@ pub(crate) async fn demo(
     let address = listener.local_addr()?;
     let token = configuration::token(&settings)?;
     let stop = CancellationToken::new();
-    let app = configuration::app(address, &overrides, token.clone())?;
+    let app = configuration::app(address, &settings, source, token.clone())?;
     let serving = polywire_server::serve(listener, app, stop.clone());
     tokio::pin!(serving);
     tokio::select! {

@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::configuration::WatchedSettings;
 use crate::{codex, configuration, logging, running, serve};
 
 /// A log larger than this is begun anew.
@@ -61,12 +62,12 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
         default_provider: arguments.provider.clone(),
         ..overrides
     };
-    let settings = configuration::load(&overrides)?;
+    let (settings, source) = configuration::load_watched(&overrides)?;
     configuration::tell_warnings(&settings);
     let model = wanted_model(&arguments, &settings)?;
     let target = usable_target(&model, &settings).await?;
     log_to_state(&settings)?;
-    let served = gateway_for(&target, &settings, &overrides).await?;
+    let served = gateway_for(&target, &settings, source, overrides.config.is_none()).await?;
     let status = launch(&program, &arguments.arguments, &model, &served).await;
     if let Some(stop) = &served.stop {
         stop.cancel();
@@ -95,19 +96,20 @@ fn wanted_model(arguments: &RunArguments, settings: &Settings) -> anyhow::Result
 }
 
 fn named(model: &str, settings: &Settings) -> anyhow::Result<String> {
-    let targets = polywire_plan::targets(model, &settings.catalog)?;
-    let target = targets.first().context("no model serves this name")?;
+    let target = first_target(model, settings)?;
     Ok(format!("{}/{}", target.provider.id, target.upstream_model))
+}
+
+fn first_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
+    let targets = polywire_plan::targets(model, &settings.catalog)?;
+    let mut targets = targets.into_iter();
+    targets.next().context("no model serves this name")
 }
 
 /// The target that would serve the model, if it has what it needs. Better found now than in the middle of the client's first
 /// turn.
 async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
-    let targets = polywire_plan::targets(model, &settings.catalog)?;
-    let target = targets
-        .into_iter()
-        .next()
-        .context("no model serves this name")?;
+    let target = first_target(model, settings)?;
     let provider = &target.provider.id;
     settings.key(provider).await.map_err(|error| {
         anyhow::anyhow!(
@@ -142,12 +144,12 @@ fn log_to_state(settings: &Settings) -> anyhow::Result<()> {
 async fn gateway_for(
     target: &Target,
     settings: &Settings,
-    overrides: &Overrides,
+    source: WatchedSettings,
+    usual_settings: bool,
 ) -> anyhow::Result<Served> {
     let address = settings.server.listen;
     let token = configuration::token(settings)?;
-    let same_settings = overrides.config.is_none();
-    if same_settings && running::serves_provider(address, token.as_ref(), &target.provider).await {
+    if usual_settings && running::serves_provider(address, token.as_ref(), &target.provider).await {
         return Ok(Served {
             address,
             token,
@@ -158,7 +160,7 @@ async fn gateway_for(
     let address = listener.local_addr()?;
     let token = Secret::new(format!("pw-{:032x}", rand::random::<u128>()));
     let stop = CancellationToken::new();
-    let app = configuration::app(address, overrides, Some(token.clone()))?;
+    let app = configuration::app(address, settings, source, Some(token.clone()))?;
     let tasks = app.gateway.tasks.clone();
     tasks.spawn(polywire_server::serve(listener, app, stop.clone()));
     Ok(Served {

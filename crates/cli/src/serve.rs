@@ -31,14 +31,14 @@ pub(crate) async fn serve(
         listen: arguments.listen,
         ..overrides
     };
-    let settings = configuration::load(&overrides)?;
+    let (settings, source) = configuration::load_watched(&overrides)?;
     logging::log_to_stderr(settings.log.as_deref(), "info")?;
     configuration::tell_warnings(&settings);
     let listener = bind(settings.server.listen).await?;
     let address = listener.local_addr()?;
     let token = configuration::token(&settings)?;
     let stop = CancellationToken::new();
-    let app = configuration::app(address, &overrides, token)?;
+    let app = configuration::app(address, &settings, source, token)?;
     announce(address, &settings);
     let tasks = app.gateway.tasks.clone();
     let mut interrupt = signal(SignalKind::interrupt())?;

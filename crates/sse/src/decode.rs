@@ -151,16 +151,10 @@ impl Decoder {
         let (name, value) = split_field(line);
         match name {
             b"data" => {}
-            b"event" | b"error" => {
-                self.event.clear();
-                self.event
-                    .extend_from_slice(if name == b"event" { value } else { name });
-            }
+            b"error" => self.set_event(name),
+            b"event" => return self.set_event(value),
             // `id` and `retry` steer reconnection, which no provider supports; a comment has an empty name.
-            _ => {}
-        }
-        if name != b"data" && name != b"error" {
-            return;
+            _ => return,
         }
         if self.data_seen || held.is_some() {
             if let Some(first) = held.take() {
@@ -187,6 +181,11 @@ impl Decoder {
         if let Some(data) = own {
             self.append_data(data);
         }
+    }
+
+    fn set_event(&mut self, name: &[u8]) {
+        self.event.clear();
+        self.event.extend_from_slice(name);
     }
 
     fn append_data(&mut self, value: &[u8]) {
