@@ -46,7 +46,9 @@ impl Grammar {
                 assert!(!self.usage_seen, "usage twice");
                 self.usage_seen = true;
             }
-            Event::Loss(_) => {}
+            Event::Citation(_) | Event::Logprobs(_) => self.inside(Part::Text, event),
+            Event::WebSearch(_) => assert_eq!(self.open, None, "open at {event:?}"),
+            Event::Loss(_) | Event::Native(_) | Event::StoppedAt(_) => {}
             Event::Finish(_) | Event::Fault(_) => {
                 assert_eq!(self.open, None, "open at {event:?}");
                 self.terminal_seen = true;

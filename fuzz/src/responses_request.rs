@@ -1,5 +1,6 @@
 //! A client's request through the Responses parser and the chat renderer.
 
+use polywire_conversation::ModelFacts;
 use polywire_dialect_chat::{Profile, render};
 use polywire_dialect_responses::{Client, parse};
 use serde::de::IgnoredAny;
@@ -15,12 +16,11 @@ pub fn responses_request(input: &[u8]) {
         };
         for accepts_images in [true, false] {
             let render = || {
-                render(
-                    &parsed.request,
-                    "model",
-                    &Profile::default(),
-                    accepts_images,
-                )
+                let model = ModelFacts {
+                    images: accepts_images,
+                    ..ModelFacts::named("model")
+                };
+                render(&parsed.request, &model, &Profile::default())
             };
             let Ok(rendered) = render() else {
                 continue;

@@ -34,7 +34,17 @@ const PASTED_ENDPOINTS: &[&str] = &["/chat/completions", "/responses", "/message
 pub fn normalise_base_url(kind: Kind, url: &str) -> Result<String, BaseUrlError> {
     match kind {
         Kind::Demo => Ok(String::new()),
-        Kind::Chat => normalise_http(url),
+        Kind::Chat | Kind::Responses | Kind::CommandCode => normalise_http(url),
+        Kind::Messages => normalise_http(url).map(without_version),
+    }
+}
+
+/// Anthropic's own clients append `/v1/messages` to a bare host, others `/messages` to an address that ends in `/v1`. Both forms
+/// are pasted, so the version is taken off and belongs to the path of the endpoint.
+fn without_version(url: String) -> String {
+    match url.strip_suffix("/v1") {
+        Some(bare) => bare.to_owned(),
+        None => url,
     }
 }
 
@@ -144,5 +154,15 @@ mod tests {
     #[test]
     fn the_demo_has_no_address() {
         assert_eq!(normalise_base_url(Kind::Demo, "anything").unwrap(), "");
+        for url in [
+            "https://a.example",
+            "https://a.example/v1",
+            "https://a.example/v1/messages",
+        ] {
+            assert_eq!(
+                normalise_base_url(Kind::Messages, url).unwrap(),
+                "https://a.example"
+            );
+        }
     }
 }

@@ -198,11 +198,11 @@ mod tests {
 
     #[test]
     fn other_kinds_are_refused_by_name() {
-        let file = "id = 'x'\nname = 'X'\nabout = ''\nkind = 'messages'\nbase_url = 'https://x'";
+        let file = "id = 'x'\nname = 'X'\nabout = ''\nkind = 'telepathy'\nbase_url = 'https://x'";
         let error = parse_preset(file).unwrap_err();
         assert_eq!(
             error.message(),
-            "kind `messages` is not available in this version; there are: `chat`, `demo`"
+            "kind `telepathy` is not available in this version; there are: `chat`, `messages`, `responses`, `command-code`, `demo`"
         );
     }
 }

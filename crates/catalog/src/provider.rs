@@ -11,6 +11,12 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 pub enum Kind {
     /// Any service that speaks the `OpenAI` Chat Completions API.
     Chat,
+    /// Any service that speaks the Anthropic Messages API.
+    Messages,
+    /// Any service that speaks the `OpenAI` Responses API.
+    Responses,
+    /// Command Code's private API, by explicit choice only.
+    CommandCode,
     /// The scripted model that is built in. It needs no network and no key.
     Demo,
 }
@@ -22,12 +28,21 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in the order in which it is shown.
-    pub const ALL: &'static [Kind] = &[Kind::Chat, Kind::Demo];
+    pub const ALL: &'static [Kind] = &[
+        Kind::Chat,
+        Kind::Messages,
+        Kind::Responses,
+        Kind::CommandCode,
+        Kind::Demo,
+    ];
 
     /// The word for it in settings and presets.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Chat => "chat",
+            Kind::Messages => "messages",
+            Kind::Responses => "responses",
+            Kind::CommandCode => "command-code",
             Kind::Demo => "demo",
         }
     }

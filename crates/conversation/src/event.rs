@@ -1,6 +1,6 @@
 //! What a model's answer is made of, event by event.
 
-use crate::{Fault, Loss, Raised, Text, Usage};
+use crate::{Fault, Json, Loss, Raised, Text, Usage};
 
 /// One event of an answer.
 ///
@@ -29,6 +29,10 @@ pub enum Event<'a> {
     TextStart,
     /// A piece of visible text.
     TextDelta(Text<'a>),
+    /// A source of the visible text so far. Only while text is open.
+    Citation(Citation<'a>),
+    /// Probabilities of the tokens of the text delta before, an array as OpenAI writes it.
+    Logprobs(Json<'a>),
     /// Visible text ends.
     TextEnd,
     /// A refusal begins.
@@ -50,6 +54,13 @@ pub enum Event<'a> {
     CallEnd,
     /// A call was cut off and must never be carried out. What arrived of it was handed out as deltas.
     CallCut,
+    /// A web search that was carried out for the model. A part of its own: comes whole, while no other part is open.
+    WebSearch(WebSearch<'a>),
+    /// A frame of the client's own protocol that passes as it is. The events beside it tell the gateway what it means; a writer that
+    /// passes frames on ignores those.
+    Native(Native<'a>),
+    /// The text of the client's stop list at which the model stopped. Before [`Finish`](Event::Finish).
+    StoppedAt(Text<'a>),
     /// What the turn consumed. At most once, before the terminal event.
     Usage(Usage),
     /// Something of the answer could not be carried, or looks wrong. May come anywhere before the terminal event; it is for the
@@ -89,6 +100,41 @@ impl StopReason {
     }
 }
 
+/// A source of something that the model says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Citation<'a> {
+    /// Where it is.
+    pub url: Text<'a>,
+    /// What it is called; may be empty.
+    pub title: Text<'a>,
+    /// The words that were taken from it, where the provider tells.
+    pub quote: Option<Text<'a>>,
+    /// The stretch of the text that rests on it, in characters from the start of the text part.
+    pub span: Option<(u64, u64)>,
+}
+
+/// A web search that was carried out for the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSearch<'a> {
+    /// The provider's id of the search, or one of ours.
+    pub id: &'a str,
+    /// What was searched for.
+    pub query: Text<'a>,
+    /// The pages that were found: URL and title.
+    pub sources: Vec<(Text<'a>, Text<'a>)>,
+    /// Why it found nothing, when it failed.
+    pub failure: Option<Text<'a>>,
+}
+
+/// A frame of the client's own protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Native<'a> {
+    /// Its event name.
+    pub event: &'a str,
+    /// Its data, without line breaks.
+    pub data: &'a str,
+}
+
 /// Reasoning state that only its provider can read and wants back unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opaque<'a> {
@@ -105,8 +151,43 @@ pub enum OpaqueKind {
     Detail,
     /// A signature over the readable reasoning.
     Signature,
-    /// Encrypted reasoning in place of readable text.
+    /// Encrypted reasoning beside or in place of readable text.
     Encrypted,
+    /// A whole block of encrypted reasoning that has no readable text (`redacted_thinking`).
+    Redacted,
+    /// A whole reasoning item of the Responses protocol, as JSON.
+    Item,
+    /// An [envelope](crate::envelope) of ours around the provider's state: what clients get to hold. Readers never emit it.
+    Sealed,
     /// A signature on a tool call (`thought_signature`).
     CallSignature,
+}
+
+impl OpaqueKind {
+    /// The word for it in an envelope.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OpaqueKind::Detail => "detail",
+            OpaqueKind::Signature => "signature",
+            OpaqueKind::Encrypted => "encrypted",
+            OpaqueKind::Redacted => "redacted",
+            OpaqueKind::Item => "item",
+            OpaqueKind::Sealed => "sealed",
+            OpaqueKind::CallSignature => "call_signature",
+        }
+    }
+
+    /// Reads the word for it.
+    pub fn parse(name: &str) -> Option<Self> {
+        [
+            OpaqueKind::Detail,
+            OpaqueKind::Signature,
+            OpaqueKind::Encrypted,
+            OpaqueKind::Redacted,
+            OpaqueKind::Item,
+            OpaqueKind::CallSignature,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
 }

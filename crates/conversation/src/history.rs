@@ -32,20 +32,54 @@ pub enum Turn<'a> {
     Results(Vec<ToolResult<'a>>),
 }
 
-/// What the model said, thought and called in one go.
+/// What the model said, thought and called in one go, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assistant<'a> {
-    /// What it thought.
-    pub reasoning: Vec<Reasoning<'a>>,
-    /// What it said.
-    pub parts: Vec<Part<'a>>,
-    /// What it called.
-    pub calls: Vec<Call<'a>>,
+    /// The pieces. The order matters to providers that want their reasoning back in its place.
+    pub pieces: Vec<Piece<'a>>,
 }
 
-impl Assistant<'_> {
-    fn is_empty(&self) -> bool {
-        self.reasoning.is_empty() && self.parts.is_empty() && self.calls.is_empty()
+/// One piece of what the model did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece<'a> {
+    /// It thought.
+    Reasoning(Reasoning<'a>),
+    /// It said something.
+    Part(Part<'a>),
+    /// It called a tool.
+    Call(Call<'a>),
+}
+
+impl<'a> Assistant<'a> {
+    /// What it thought.
+    pub fn reasoning(&self) -> impl Iterator<Item = &Reasoning<'a>> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Reasoning(reasoning) => Some(reasoning),
+            Piece::Part(_) | Piece::Call(_) => None,
+        })
+    }
+
+    /// What it said.
+    pub fn parts(&self) -> impl Iterator<Item = &Part<'a>> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Part(part) => Some(part),
+            Piece::Reasoning(_) | Piece::Call(_) => None,
+        })
+    }
+
+    /// What it called.
+    pub fn calls(&self) -> impl Iterator<Item = &Call<'a>> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Call(call) => Some(call),
+            Piece::Reasoning(_) | Piece::Part(_) => None,
+        })
+    }
+
+    fn calls_mut(&mut self) -> impl Iterator<Item = &mut Call<'a>> {
+        self.pieces.iter_mut().filter_map(|piece| match piece {
+            Piece::Call(call) => Some(call),
+            Piece::Reasoning(_) | Piece::Part(_) => None,
+        })
     }
 }
 
@@ -99,13 +133,13 @@ impl<'a> Arranger<'a> {
             };
             match item {
                 Item::Message(message) => self.message(message.role, message.parts),
-                Item::Reasoning(reasoning) => self.open.reasoning.push(reasoning),
-                Item::Call(call) => self.open.calls.push(call),
+                Item::Reasoning(reasoning) => self.open.pieces.push(Piece::Reasoning(reasoning)),
+                Item::Call(call) => self.open.pieces.push(Piece::Call(call)),
                 Item::Result(result) => self.result(index, result),
                 // Its tools are offered with the request's own; the place in the conversation says nothing more.
                 Item::ToolsAdded(_) => {}
                 Item::HostedCall { tag, summary } => self.hosted_call(&tag, summary),
-                Item::Compaction { .. } => self.compaction(index),
+                Item::Compaction { summary, .. } => self.compaction(index, summary),
                 Item::Unknown { tag, .. } => self.history.losses.push(Loss::degraded(
                     format!("input[{index}]"),
                     format!("left out: an item of type `{tag}` cannot be carried"),
@@ -118,7 +152,7 @@ impl<'a> Arranger<'a> {
     fn message(&mut self, role: Role, parts: Vec<Part<'a>>) {
         let parts = without_empty_text(parts);
         match role {
-            Role::Assistant => self.open.parts.extend(parts),
+            Role::Assistant => self.open.pieces.extend(parts.into_iter().map(Piece::Part)),
             Role::User | Role::Instructor(_) if parts.is_empty() => {}
             Role::User => {
                 self.close_before_other();
@@ -132,7 +166,7 @@ impl<'a> Arranger<'a> {
     }
 
     fn result(&mut self, index: usize, result: ToolResult<'a>) {
-        if self.open.calls.iter().any(|call| call.id == result.call_id) {
+        if self.open.calls().any(|call| call.id == result.call_id) {
             self.items[index] = Some(Item::Result(result));
             self.close();
             return;
@@ -163,11 +197,17 @@ impl<'a> Arranger<'a> {
         } else {
             summary
         };
-        self.open.parts.push(Part::Text(text));
+        self.open.pieces.push(Piece::Part(Part::Text(text)));
     }
 
-    fn compaction(&mut self, index: usize) {
+    fn compaction(&mut self, index: usize, summary: Option<Text<'a>>) {
         self.close_before_other();
+        if let Some(summary) = summary {
+            let parts = ["Summary of the conversation so far:".into(), summary];
+            let parts = parts.into_iter().map(Part::Text).collect();
+            self.history.turns.push(Turn::User(parts));
+            return;
+        }
         self.history.losses.push(Loss::severe(
             format!("input[{index}]"),
             "the summary of the conversation before this point is sealed by another provider and cannot be read",
@@ -178,18 +218,15 @@ impl<'a> Arranger<'a> {
     }
 
     fn close_before_other(&mut self) {
-        if !self.open.calls.is_empty() {
-            let late = self
-                .open
-                .calls
-                .iter()
-                .any(|call| self.results.contains_key(&*call.id));
-            if late {
-                self.history.losses.push(Loss::note(
-                    "input",
-                    "a tool result was moved directly behind its call",
-                ));
-            }
+        let late = self
+            .open
+            .calls()
+            .any(|call| self.results.contains_key(&*call.id));
+        if late {
+            self.history.losses.push(Loss::note(
+                "input",
+                "a tool result was moved directly behind its call",
+            ));
         }
         self.close();
     }
@@ -197,12 +234,11 @@ impl<'a> Arranger<'a> {
     /// Ends the model's turn and puts the results of its calls behind it.
     fn close(&mut self) {
         let mut turn = std::mem::take(&mut self.open);
-        if turn.is_empty() {
+        if turn.pieces.is_empty() {
             return;
         }
         let results: Vec<ToolResult<'a>> = turn
-            .calls
-            .iter_mut()
+            .calls_mut()
             .map(|call| self.take_result(call))
             .collect();
         self.history.turns.push(Turn::Assistant(turn));
@@ -230,6 +266,7 @@ impl<'a> Arranger<'a> {
                 call_id: call.id.clone(),
                 parts: vec![Part::Text(Text::plain(INTERRUPTED))],
                 tools_loaded: Vec::new(),
+                is_error: true,
             }
         };
         result.parts = without_empty_text(result.parts);
@@ -283,7 +320,7 @@ mod tests {
             "d" => message(Role::Instructor(Instruction::Developer)),
             "r" => Item::Reasoning(Reasoning {
                 visible: crate::VisibleReasoning::Full(vec![Text::plain(rest)]),
-                opaque: None,
+                ..Reasoning::default()
             }),
             "c" => Item::Call(Call {
                 id: rest.into(),
@@ -295,7 +332,10 @@ mod tests {
                 tag: rest.into(),
                 summary: Text::EMPTY,
             },
-            "z" => Item::Compaction { opaque: None },
+            "z" => Item::Compaction {
+                sealed: None,
+                summary: None,
+            },
             "t" => Item::ToolsAdded(Vec::new()),
             "?" => Item::Unknown {
                 tag: "odd".into(),
@@ -305,13 +345,14 @@ mod tests {
                 call_id: result.trim_start_matches('=').into(),
                 parts: vec![Part::Text(Text::plain(rest))],
                 tools_loaded: Vec::new(),
+                is_error: false,
             }),
         }
     }
 
-    fn texts(parts: &[Part<'_>]) -> String {
+    fn texts<'t>(parts: impl IntoIterator<Item = &'t Part<'t>>) -> String {
         let texts: Vec<String> = parts
-            .iter()
+            .into_iter()
             .map(|part| match part {
                 Part::Text(text) | Part::Refusal(text) => text.to_plain().into_owned(),
                 Part::Image(_) | Part::File(_) | Part::Audio(_) | Part::Unknown { .. } => {
@@ -327,19 +368,15 @@ mod tests {
             Turn::Instruction(parts) => format!("d:{}", texts(parts)),
             Turn::User(parts) => format!("u:{}", texts(parts)),
             Turn::Assistant(assistant) => {
-                let reasoning = assistant
-                    .reasoning
-                    .iter()
-                    .flat_map(|item| item.visible.parts());
+                let reasoning = assistant.reasoning().flat_map(|item| item.visible.parts());
                 let reasoning: Vec<_> = reasoning
                     .map(|text| format!("r:{}", text.to_plain()))
                     .collect();
                 let calls: Vec<_> = assistant
-                    .calls
-                    .iter()
+                    .calls()
                     .map(|call| format!("c:{}", call.id))
                     .collect();
-                let said = format!("a:{}", texts(&assistant.parts));
+                let said = format!("a:{}", texts(assistant.parts()));
                 [reasoning.join(" "), said, calls.join(" ")]
                     .join(" ")
                     .trim()
@@ -530,8 +567,8 @@ mod tests {
             while let Some(turn) = turns.next() {
                 match turn {
                     Turn::Assistant(assistant) => {
-                        prop_assert!(!assistant.is_empty());
-                        let called: Vec<&str> = assistant.calls.iter().map(|call| &*call.id).collect();
+                        prop_assert!(!assistant.pieces.is_empty());
+                        let called: Vec<&str> = assistant.calls().map(|call| &*call.id).collect();
                         prop_assert!(called.iter().all(|&id| ids.insert(id)), "{called:?}");
                         let answered: Vec<&str> = match turns.peek() {
                             Some(Turn::Results(results)) => results.iter().map(|result| &*result.call_id).collect(),
@@ -569,10 +606,12 @@ mod tests {
             }
             Turn::User(parts) => vec![message(Role::User, parts)],
             Turn::Assistant(assistant) => {
-                let reasoning = assistant.reasoning.into_iter().map(Item::Reasoning);
-                let said = message(Role::Assistant, assistant.parts);
-                let calls = assistant.calls.into_iter().map(Item::Call);
-                reasoning.chain([said]).chain(calls).collect()
+                let item = |piece| match piece {
+                    Piece::Reasoning(reasoning) => Item::Reasoning(reasoning),
+                    Piece::Part(part) => message(Role::Assistant, vec![part]),
+                    Piece::Call(call) => Item::Call(call),
+                };
+                assistant.pieces.into_iter().map(item).collect()
             }
             Turn::Results(results) => results.into_iter().map(Item::Result).collect(),
         }

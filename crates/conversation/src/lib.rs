@@ -9,28 +9,35 @@
 //! Reading order: [`Text`], [`Request`], [`history`], [`Ledger`], [`Event`], [`ReadStream`] and [`WriteStream`], then the
 //! values that tell what went wrong: [`Loss`], [`Fault`].
 
+pub mod arguments;
+pub mod effort;
+pub mod envelope;
 mod event;
 mod fault;
 mod freeform;
 pub mod history;
+pub mod ids;
 pub mod json;
 mod ledger;
 mod loss;
+pub mod parts;
+mod render;
 mod request;
 mod stream;
 mod text;
 pub mod tools;
 mod usage;
 
-pub use event::{Event, Opaque, OpaqueKind, StopReason};
+pub use event::{Citation, Event, Native, Opaque, OpaqueKind, StopReason, WebSearch};
 pub use fault::{Fault, FaultClass, Origin, Retry};
 pub use freeform::{FreeformReader, write_freeform_arguments};
 pub use ledger::{Form, Ledger, Lowered, NameRule, Raised};
 pub use loss::{Loss, Severity};
+pub use render::{ModelFacts, Rendered};
 pub use request::{
-    Call, CallInput, Function, Grammar, Image, Instruction, Item, Message, OutputFormat, Part,
-    Phase, Reasoning, ReasoningRequest, Request, Role, Sampling, Tool, ToolChoice, ToolResult,
-    VisibleReasoning,
+    Call, CallInput, Dialect, File, FileContent, Function, Grammar, Image, Instruction, Item,
+    Message, OutputFormat, Part, Phase, Reasoning, ReasoningRequest, Request, Role, Sampling, Tool,
+    ToolChoice, ToolResult, VisibleReasoning,
 };
 pub use stream::{EventSink, ReadStream, StreamEnd, WriteStream};
 pub use text::{Json, Text};

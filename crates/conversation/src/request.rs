@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::{Json, Loss, Text};
+use crate::{Json, Loss, Opaque, Text};
 
 /// One request to a model, read from any dialect. Borrows from the body that it was read from.
 #[derive(Clone, Debug, Default)]
 pub struct Request<'a> {
+    /// The protocol that it was written in.
+    pub dialect: Dialect,
     /// The model name as the client wrote it; resolving it is `plan`'s work.
     pub model: Cow<'a, str>,
     /// Whether the client wants a stream of events.
@@ -23,6 +25,8 @@ pub struct Request<'a> {
     pub parallel_tool_calls: Option<bool>,
     /// The most tokens of output, reasoning included.
     pub output_tokens_max: Option<u64>,
+    /// Texts at which the model stops. The text itself is not part of the answer.
+    pub stop: Vec<Text<'a>>,
     /// Sampling settings.
     pub sampling: Sampling<'a>,
     /// How much the model should think.
@@ -35,6 +39,17 @@ pub struct Request<'a> {
     pub cache_key: Option<Text<'a>>,
     /// The processing tier that the client asked for.
     pub service_tier: Option<Cow<'a, str>>,
+    /// Who the person behind the client is, in the client's own terms. Private: goes only where a profile says so.
+    pub user: Option<Text<'a>>,
+    /// Labels that the client put on the request, an object as it was written.
+    pub metadata: Option<Json<'a>>,
+    /// Whether the client wants a summary of the conversation, in a form that can stand in its place, instead of an answer.
+    pub compact: bool,
+    /// Top-level fields that only the client's own protocol knows, as they were written. A provider of the same protocol gets
+    /// them; for any other they are a loss.
+    pub extra: Vec<(Cow<'a, str>, Json<'a>)>,
+    /// Wire names of tools that the provider at hand has refused. They are not offered to it.
+    pub tools_refused: Vec<String>,
     /// What parsing met and could not carry: unknown fields, unknown item types.
     pub losses: Vec<Loss>,
 }
@@ -55,6 +70,18 @@ impl<'a> Request<'a> {
         });
         self.tools.iter().chain(from_items)
     }
+}
+
+/// The protocols that clients speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI Responses.
+    #[default]
+    Responses,
+    /// OpenAI Chat Completions.
+    Chat,
+    /// Anthropic Messages.
+    Messages,
 }
 
 /// One item of a conversation.
@@ -79,8 +106,10 @@ pub enum Item<'a> {
     },
     /// A stretch of conversation replaced by an opaque summary.
     Compaction {
-        /// The opaque state, as its minter wrote it.
-        opaque: Option<Text<'a>>,
+        /// What the client holds: an [envelope](crate::envelope) with a summary, or something foreign.
+        sealed: Option<Text<'a>>,
+        /// The summary, when it was one of ours and has been opened.
+        summary: Option<Text<'a>>,
     },
     /// An item of a type that we do not know. Carried and counted, never dropped in silence.
     Unknown {
@@ -140,8 +169,8 @@ pub enum Part<'a> {
     Image(Image<'a>),
     /// The model declined.
     Refusal(Text<'a>),
-    /// A file, as the dialect wrote the whole part.
-    File(Json<'a>),
+    /// A file.
+    File(File<'a>),
     /// Sound, as the dialect wrote the whole part.
     Audio(Json<'a>),
     /// A part of a type that we do not know.
@@ -162,13 +191,39 @@ pub struct Image<'a> {
     pub detail: Option<Cow<'a, str>>,
 }
 
+/// A file that the model is to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File<'a> {
+    /// What it is called.
+    pub name: Option<Text<'a>>,
+    /// Its media type, such as `application/pdf`, as far as it is known.
+    pub media_type: Option<Cow<'a, str>>,
+    /// Where its content is.
+    pub content: FileContent<'a>,
+}
+
+/// Where the content of a file is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileContent<'a> {
+    /// In the request, base64.
+    Base64(Text<'a>),
+    /// In the request, as plain text.
+    Text(Text<'a>),
+    /// At an `https:` URL.
+    Url(Text<'a>),
+    /// Stored with a provider, under this id.
+    Stored(Text<'a>),
+}
+
 /// What the model thought, as far as anybody may see or carry it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reasoning<'a> {
     /// The readable form.
     pub visible: VisibleReasoning<'a>,
-    /// State that only its minter can read.
-    pub opaque: Option<Text<'a>>,
+    /// What the client was given to hold and has sent back: an [envelope](crate::envelope), or something foreign.
+    pub sealed: Option<Text<'a>>,
+    /// State of the provider that the request goes to, taken out of its envelope, in the order in which it came.
+    pub state: Vec<Opaque<'a>>,
 }
 
 /// Readable reasoning. When an item has both forms, the full text is kept.
@@ -226,6 +281,8 @@ pub struct ToolResult<'a> {
     pub parts: Vec<Part<'a>>,
     /// Tools that may be called from now on, because the call was a tool search that found them.
     pub tools_loaded: Vec<Tool<'a>>,
+    /// Whether it tells of a failure. Only some protocols say so.
+    pub is_error: bool,
 }
 
 /// A tool that the model is offered.
@@ -335,6 +392,16 @@ pub struct Sampling<'a> {
     pub temperature: Option<Json<'a>>,
     /// Nucleus sampling.
     pub top_p: Option<Json<'a>>,
+    /// Only the so many likeliest tokens.
+    pub top_k: Option<u64>,
+    /// Against repeating what was said often.
+    pub frequency_penalty: Option<Json<'a>>,
+    /// Against repeating what was said at all.
+    pub presence_penalty: Option<Json<'a>>,
+    /// For answers that can be repeated.
+    pub seed: Option<Json<'a>>,
+    /// Whether the probability of each token is wanted.
+    pub logprobs: bool,
     /// How many alternatives to report per token.
     pub top_logprobs: Option<u64>,
 }
@@ -344,6 +411,8 @@ pub struct Sampling<'a> {
 pub struct ReasoningRequest<'a> {
     /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or whatever the client wrote.
     pub effort: Option<Cow<'a, str>>,
+    /// The most tokens to think with, for protocols that count instead of naming an effort.
+    pub budget_tokens: Option<u64>,
     /// `auto`, `concise`, `detailed`, `none`.
     pub summary: Option<Cow<'a, str>>,
 }

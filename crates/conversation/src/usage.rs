@@ -13,6 +13,8 @@ pub struct Usage {
     pub output: Option<u64>,
     /// Output tokens spent on reasoning; part of `output`.
     pub reasoning: Option<u64>,
+    /// The numbers are ours: the provider sent none.
+    pub estimated: bool,
 }
 
 impl Usage {

@@ -141,6 +141,7 @@ impl Script {
             cache_write: None,
             output: Some(self.output_tokens),
             reasoning: Some(self.reasoning_tokens),
+            estimated: false,
         }));
         self.event(Event::Finish(stop));
         self.steps

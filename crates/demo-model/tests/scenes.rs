@@ -56,6 +56,7 @@ fn result(call_id: &'static str, text: &str) -> Item<'static> {
         call_id: call_id.into(),
         parts: vec![Part::Text(Text::plain(text.to_owned()))],
         tools_loaded: Vec::new(),
+        is_error: false,
     })
 }
 

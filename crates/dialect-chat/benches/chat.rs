@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use polywire_conversation::{
-    Call, CallInput, Event, Form, Function, Item, Json, Ledger, Message, NameRule, Part,
-    ReadStream, Request, Role, StreamEnd, Text, Tool, ToolResult,
+    Call, CallInput, Event, Form, Function, Item, Json, Ledger, Message, ModelFacts, NameRule,
+    Part, ReadStream, Request, Role, StreamEnd, Text, Tool, ToolResult,
 };
 use polywire_dialect_chat::{ChatReader, Profile, render};
 use polywire_sse::{Decoder, Frame};
@@ -47,6 +47,7 @@ fn items(bytes: usize) -> Vec<Item<'static>> {
             call_id: id.into(),
             parts: vec![Part::Text(Text::escaped(output.clone()))],
             tools_loaded: Vec::new(),
+            is_error: false,
         }));
     }
     items
@@ -76,6 +77,7 @@ fn borrowed<'a>(items: &'a [Item<'static>]) -> Vec<Item<'a>> {
                 call_id: (&*result.call_id).into(),
                 parts: result.parts.iter().map(borrowed_part).collect(),
                 tools_loaded: Vec::new(),
+                is_error: false,
             }),
             Item::Call(_)
             | Item::Reasoning(_)
@@ -130,14 +132,16 @@ fn rendering(criterion: &mut Criterion) {
             ..Request::default()
         };
         let profile = Profile::default();
-        let body = render(&request, "model", &profile, true).unwrap().body;
+        let body = render(&request, &ModelFacts::named("model"), &profile)
+            .unwrap()
+            .body;
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_with_input(
             BenchmarkId::from_parameter(name),
             &request,
             |bencher, request| {
                 bencher.iter(|| {
-                    render(black_box(request), "model", &profile, true)
+                    render(black_box(request), &ModelFacts::named("model"), &profile)
                         .unwrap()
                         .body
                         .len()

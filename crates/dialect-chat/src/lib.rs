@@ -5,23 +5,18 @@
 //! provider answers differently from model to model and from month to month.
 //!
 //! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
-//! reads the events. Start with [`render()`], then [`ChatReader`], then [`read_error`].
+//! reads the events. Start with [`render()`], then [`ChatReader`].
 
-mod arguments;
-mod effort;
-mod error;
-mod ids;
 mod profile;
 mod read;
 mod render;
 
-pub use error::read_error;
 pub use profile::{
     CallIds, ChoiceForm, EmptyContent, LateInstructions, OutputLimitField, Profile, ReasoningBack,
     ReasoningForm, StructuredOutput, SystemRole,
 };
 pub use read::ChatReader;
-pub use render::{Rendered, render};
+pub use render::render;
 
 /// The path of the endpoint below a provider's base URL.
 pub const PATH: &str = "/chat/completions";

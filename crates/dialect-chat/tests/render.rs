@@ -8,9 +8,9 @@
 )]
 
 use polywire_conversation::{
-    Call, CallInput, FaultClass, Function, Grammar, Image, Instruction, Item, Json, Message,
-    OutputFormat, Part, Reasoning, ReasoningRequest, Request, Role, Sampling, Text, Tool,
-    ToolChoice, ToolResult, VisibleReasoning,
+    Call, CallInput, FaultClass, File, FileContent, Function, Grammar, Image, Instruction, Item,
+    Json, Message, ModelFacts, OutputFormat, Part, Reasoning, ReasoningRequest, Request, Role,
+    Sampling, Text, Tool, ToolChoice, ToolResult, VisibleReasoning,
 };
 use polywire_dialect_chat::{Profile, render};
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ fn result<'a>(call_id: &'a str, parts: Vec<Part<'a>>) -> Item<'a> {
         call_id: call_id.into(),
         parts,
         tools_loaded: Vec::new(),
+        is_error: false,
     })
 }
 
@@ -78,7 +79,8 @@ fn image(url: &str) -> Part<'_> {
 fn thought(words: &str) -> Item<'_> {
     Item::Reasoning(Reasoning {
         visible: VisibleReasoning::Summary(vec![Text::plain(words)]),
-        opaque: Some(Text::plain("sealed")),
+        sealed: Some(Text::plain("sealed")),
+        state: Vec::new(),
     })
 }
 
@@ -88,7 +90,14 @@ fn profile(changes: Value) -> Profile {
 
 /// The body, each message and tool on a line of its own, and the losses.
 fn outline(request: &Request<'_>, profile: &Profile, accepts_images: bool) -> String {
-    let rendered = match render(request, "model-1", profile, accepts_images) {
+    let rendered = match render(
+        request,
+        &ModelFacts {
+            images: accepts_images,
+            ..ModelFacts::named("model-1")
+        },
+        profile,
+    ) {
         Ok(rendered) => rendered,
         Err(fault) => {
             return format!(
@@ -293,6 +302,7 @@ fn kinds_of_calls_and_tools() {
                 call_id: "c3".into(),
                 parts: Vec::new(),
                 tools_loaded: vec![loaded()],
+                is_error: false,
             }),
             Item::ToolsAdded(vec![function("late", "Came later.")]),
         ],
@@ -365,7 +375,11 @@ fn images_and_other_parts() {
             said(
                 Role::User,
                 vec![
-                    Part::File(Json::new("{}")),
+                    Part::File(File {
+                        name: None,
+                        media_type: None,
+                        content: FileContent::Stored(Text::plain("file_1")),
+                    }),
                     Part::Audio(Json::new("{}")),
                     Part::Unknown {
                         tag: "input_video".into(),
@@ -400,7 +414,10 @@ fn mended_histories() {
         user("Stop!"),
         thought("Leads to nothing."),
         user(""),
-        Item::Compaction { opaque: None },
+        Item::Compaction {
+            sealed: None,
+            summary: None,
+        },
         Item::HostedCall {
             tag: "web_search_call".into(),
             summary: Text::plain("[web search: rust]"),
@@ -421,7 +438,7 @@ fn tool_choices() {
         parallel_tool_calls: Some(false),
         reasoning: ReasoningRequest {
             effort: Some("high".into()),
-            summary: None,
+            ..ReasoningRequest::default()
         },
         tools: vec![
             function("one", "One."),
@@ -485,9 +502,8 @@ fn tool_choices() {
     );
     let fault = render(
         &request(ToolChoice::Hosted("x".into())),
-        "m",
+        &ModelFacts::named("m"),
         &Profile::default(),
-        true,
     )
     .unwrap_err();
     assert_eq!(fault.class, FaultClass::InvalidRequest);
@@ -500,6 +516,7 @@ fn efforts() {
             reasoning: ReasoningRequest {
                 effort: Some(effort.to_owned().into()),
                 summary: Some("auto".into()),
+                budget_tokens: None,
             },
             ..items(vec![user("Hi.")])
         };
@@ -547,7 +564,9 @@ fn formats_and_other_settings() {
         sampling: Sampling {
             temperature: Some(Json::new("0.70")),
             top_p: Some(Json::new("1")),
+            logprobs: true,
             top_logprobs: Some(2),
+            ..Sampling::default()
         },
         verbosity: Some("low".into()),
         cache_key: Some(Text::plain("thread-1")),
@@ -592,7 +611,7 @@ fn text_passes_untouched() {
         Role::User,
         vec![Part::Text(Text::escaped(body))],
     )]);
-    let rendered = render(&request, "m", &Profile::default(), true).unwrap();
+    let rendered = render(&request, &ModelFacts::named("m"), &Profile::default()).unwrap();
     let found = String::from_utf8(rendered.body).unwrap();
     assert!(
         found.contains(&format!("\"content\":\"{body}\"")),

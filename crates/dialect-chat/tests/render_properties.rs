@@ -9,8 +9,8 @@
 use std::collections::HashSet;
 
 use polywire_conversation::{
-    Call, CallInput, Function, Image, Instruction, Item, Json, Message, Part, Reasoning, Request,
-    Role, Text, Tool, ToolResult, VisibleReasoning,
+    Call, CallInput, File, FileContent, Function, Image, Instruction, Item, Json, Message,
+    ModelFacts, Part, Reasoning, Request, Role, Text, Tool, ToolResult, VisibleReasoning,
 };
 use polywire_dialect_chat::{Profile, render};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn part() -> impl Strategy<Value = Part<'static>> {
         1 => prop::sample::select(vec![r"\ud83d", r"a\n\u00e9", ""]).prop_map(|body| Part::Text(Text::escaped(body))),
         1 => Just(Part::Image(Image { url: Text::plain("data:image/png;base64,AA"), detail: None })),
         1 => Just(Part::Refusal(Text::plain(""))),
-        1 => Just(Part::File(Json::new("{}"))),
+        1 => Just(Part::File(File { name: None, media_type: None, content: FileContent::Stored(Text::plain("file_1")) })),
     ]
 }
 
@@ -79,11 +79,12 @@ fn item() -> impl Strategy<Value = Item<'static>> {
         4 => (role, parts()).prop_map(|(role, parts)| Item::Message(Message { role, parts, phase: None })),
         1 => "[a-z]{0,3}".prop_map(|text| Item::Reasoning(Reasoning {
             visible: VisibleReasoning::Full(vec![Text::plain(text)]),
-            opaque: None,
+            sealed: None,
+            state: Vec::new(),
         })),
         4 => call(),
-        4 => (id(), parts()).prop_map(|(id, parts)| Item::Result(ToolResult { call_id: id.into(), parts, tools_loaded: Vec::new() })),
-        1 => Just(Item::Compaction { opaque: None }),
+        4 => (id(), parts()).prop_map(|(id, parts)| Item::Result(ToolResult { call_id: id.into(), parts, tools_loaded: Vec::new(), is_error: false })),
+        1 => Just(Item::Compaction { sealed: None, summary: None }),
         1 => Just(Item::HostedCall { tag: "web_search_call".into(), summary: Text::EMPTY }),
         1 => Just(Item::Unknown { tag: "odd".into(), raw: Json::new("{}") }),
     ]
@@ -111,7 +112,7 @@ fn tool(name: &str) -> Tool<'static> {
 }
 
 fn messages(request: &Request<'_>, profile: &Profile) -> Vec<Value> {
-    let rendered = render(request, "m", profile, true).unwrap();
+    let rendered = render(request, &ModelFacts::named("m"), profile).unwrap();
     // Half characters are passed on; a strict parser refuses them, so they are made whole for the look.
     let body = String::from_utf8(rendered.body)
         .unwrap()
@@ -216,6 +217,7 @@ fn orderly_turn() -> impl Strategy<Value = Vec<Item<'static>>> {
                         call_id: call.id.clone(),
                         parts: output.clone(),
                         tools_loaded: Vec::new(),
+                        is_error: false,
                     })),
                     Item::Message(_)
                     | Item::Reasoning(_)
@@ -263,7 +265,7 @@ proptest! {
         longer in orderly_turn(),
     ) {
         let body = |turns: &[Vec<Item<'static>>]| {
-            render(&request(turns.concat()), "m", &Profile::default(), true).unwrap().body
+            render(&request(turns.concat()), &ModelFacts::named("m"), &Profile::default()).unwrap().body
         };
         let short = body(&turns);
         // The tools come behind the messages.

@@ -8,7 +8,7 @@
 //! the OpenAI description and from Open Responses 2026-04-24, facts about Codex from observing codex-cli 0.169.0 (November
 //! 2026). Where the two descriptions differ, what is written satisfies both as far as that is possible.
 //!
-//! Reading order: `limits`, `parse` (`wire`, `field`, `body`, `items`, `parts`, `tools`, `settings`), [`Echo`], `write`
+//! Reading order: `limits`, `parse` (`body`, `items`, `parts`, `tools`, `settings`), [`Echo`], `write`
 //! (`items`, `response`, `frames`), `failure`.
 //!
 //! ```
@@ -48,6 +48,6 @@ mod write;
 pub use client::Client;
 pub use echo::Echo;
 pub use failure::{failed_code, http_status, render_error};
-pub use limits::{NESTING_MAX, OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
+pub use limits::{OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
 pub use parse::{Parsed, parse};
 pub use write::{ResponsesWriter, WriterOptions};

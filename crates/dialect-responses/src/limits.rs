@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-/// The deepest nesting of arrays and objects that a value in a request may have. Tool schemas and structured outputs stay below 30; a
-/// deeper body is an accident or an attack, and whoever reads it further down may recurse.
-pub const NESTING_MAX: usize = 200;
-
 /// The most text of one answer, in bytes of escaped JSON. The whole text has to be kept, because the last events repeat it
 /// four times. The largest answers of today's models (some 400,000 tokens) are a quarter of this.
 pub const OUTPUT_BYTES_MAX: usize = 8 << 20;
@@ -17,6 +13,3 @@ pub const RETRY_WAIT_MAX: Duration = Duration::from_mins(1);
 /// How many unknown fields of a request are named one by one. The rest is only counted, so that a request of nothing else does
 /// not fill the log.
 pub(crate) const UNKNOWN_FIELDS_NAMED_MAX: usize = 8;
-
-/// The most characters of anything the client wrote that we repeat in a message: a name, a tag, a piece of a bad value.
-pub(crate) const QUOTED_CHARS_MAX: usize = 120;

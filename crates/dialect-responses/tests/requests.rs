@@ -16,7 +16,8 @@ use std::fmt::Write as _;
 use polywire_conversation::{
     Call, CallInput, FaultClass, Item, Part, Request, Text, Tool, ToolChoice,
 };
-use polywire_dialect_responses::{Client, NESTING_MAX, http_status, parse};
+use polywire_dialect_responses::{Client, http_status, parse};
+use polywire_wire::NESTING_MAX;
 use proptest::prelude::*;
 use support::{fixture, shared};
 
@@ -96,7 +97,7 @@ fn item_outline(item: &Item<'_>) -> String {
             format!("tools added {tools:?}")
         }
         Item::HostedCall { tag, summary } => format!("hosted {tag} {}", said(summary)),
-        Item::Compaction { opaque } => format!("compaction {opaque:?}"),
+        Item::Compaction { sealed, .. } => format!("compaction {sealed:?}"),
         Item::Unknown { tag, raw } => format!("unknown {tag} {}", raw.as_str()),
     }
 }
@@ -111,7 +112,7 @@ fn parts_outline(parts: &[Part<'_>]) -> String {
                 Part::Image(image) => {
                     format!("image {} {:?}", said(&image.url), image.detail)
                 }
-                Part::File(raw) => format!("file {}", raw.as_str()),
+                Part::File(file) => format!("file {file:?}"),
                 Part::Audio(raw) => format!("audio {}", raw.as_str()),
                 Part::Unknown { tag, raw } => format!("unknown {tag} {}", raw.as_str()),
             };

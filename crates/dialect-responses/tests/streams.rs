@@ -161,6 +161,7 @@ const USAGE: Event<'static> = Event::Usage(Usage {
     cache_write: None,
     output: Some(30),
     reasoning: Some(12),
+    estimated: false,
 });
 
 fn everything() -> Vec<Event<'static>> {
@@ -174,7 +175,7 @@ fn everything() -> Vec<Event<'static>> {
             state: Text::plain("not for the client"),
         }),
         Event::ReasoningOpaque(Opaque {
-            kind: OpaqueKind::Encrypted,
+            kind: OpaqueKind::Sealed,
             state: Text::plain("sealed=="),
         }),
         Event::ReasoningEnd,
@@ -594,7 +595,7 @@ fn any_end() -> impl Strategy<Value = Event<'static>> {
 
 fn any_event() -> impl Strategy<Value = Event<'static>> {
     let opaque = (
-        prop::sample::select(vec![OpaqueKind::Encrypted, OpaqueKind::Detail]),
+        prop::sample::select(vec![OpaqueKind::Sealed, OpaqueKind::Detail]),
         any_text(),
     )
         .prop_map(|(kind, state)| Event::ReasoningOpaque(Opaque { kind, state }));

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use polywire_catalog::{Auth, Kind, Model, Provider};
-use polywire_conversation::{Fault, FaultClass, Ledger, Loss, Origin, Request, Retry};
+use polywire_conversation::{Fault, FaultClass, Ledger, Loss, ModelFacts, Origin, Request, Retry};
 use polywire_credentials::{KeySource, Secret};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
@@ -98,6 +98,12 @@ impl Endpoint {
     ) -> Result<Self, ConfigurationError> {
         let wire = match provider.kind {
             Kind::Demo => Wire::Demo,
+            Kind::Messages | Kind::Responses | Kind::CommandCode => {
+                return Err(ConfigurationError {
+                    provider: provider.id.clone(),
+                    problem: format!("kind `{}` is not served yet", provider.kind.name()),
+                });
+            }
             Kind::Chat => chat_wire(provider)
                 .map(|wire| Wire::Chat(Box::new(wire)))
                 .map_err(|problem| ConfigurationError {
@@ -140,9 +146,13 @@ impl Endpoint {
                 let by_model = wire.by_model.get(&target.upstream_model);
                 let profile = by_model.unwrap_or(&wire.profile);
                 // A model that nobody has described is given the benefit of the doubt.
-                let accepts_images = target.model.as_ref().is_none_or(|model| model.images);
-                let rendered =
-                    chat::render(request, &target.upstream_model, profile, accepts_images)?;
+                let known = target.model.as_deref();
+                let model = ModelFacts {
+                    name: &target.upstream_model,
+                    images: known.is_none_or(|model| model.images),
+                    output_tokens_max: known.and_then(|model| model.output_tokens_max),
+                };
+                let rendered = chat::render(request, &model, profile)?;
                 Ok(Encoded {
                     outgoing: Outgoing::Chat {
                         body: rendered.body,
@@ -262,7 +272,7 @@ impl Endpoint {
             None => error_body(response.into_body()).await,
             Some(_) => Bytes::new(),
         };
-        let fault = chat::read_error(status.as_u16(), retry_after, &body);
+        let fault = polywire_wire::read_error(status.as_u16(), retry_after, &body);
         if fault.class == FaultClass::Auth {
             self.key.forget().await;
         }

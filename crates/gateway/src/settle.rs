@@ -88,7 +88,8 @@ impl Settlement {
             Event::ReasoningStart
             | Event::TextStart
             | Event::RefusalStart
-            | Event::CallStart { .. } => {
+            | Event::CallStart { .. }
+            | Event::WebSearch(_) => {
                 self.attempt.first_content.get_or_insert_with(Instant::now);
             }
             Event::Usage(usage) => self.attempt.usage = Some(*usage),
@@ -98,6 +99,10 @@ impl Settlement {
             // A fault is told by `fail`, after what must not be told was taken out of it.
             Event::Fault(_) => {}
             Event::Start { .. }
+            | Event::Citation(_)
+            | Event::Logprobs(_)
+            | Event::Native(_)
+            | Event::StoppedAt(_)
             | Event::ReasoningDelta(_)
             | Event::ReasoningEnd
             | Event::TextDelta(_)

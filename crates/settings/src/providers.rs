@@ -88,9 +88,9 @@ fn bare(id: &str, table: &ProviderTable) -> Result<Provider, Wrong> {
             None => wrong.hint("add `kind = \"chat\"` and `base_url`, or `preset`"),
         });
     };
-    if kind == Kind::Chat && table.base_url.is_none() {
+    if kind != Kind::Demo && table.base_url.is_none() {
         return Err(Wrong::new("", "has no `base_url`")
-            .hint("give the URL that `/chat/completions` is appended to"));
+            .hint("give the URL that the path of the protocol (`/chat/completions`, `/v1/messages`, `/responses`) is appended to"));
     }
     Ok(Provider {
         id: id.to_owned(),

@@ -31,6 +31,15 @@ impl FrameBuffer {
         &mut self.bytes
     }
 
+    /// Begins a frame without an `event:` line, as Chat Completions has them, and gives the buffer for its data.
+    pub fn open_unnamed(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(self.taken_bytes.max(PIECE_BYTES_MIN));
+        }
+        self.bytes.extend_from_slice(b"data: ");
+        &mut self.bytes
+    }
+
     /// The bytes of the open frame, to go on writing it.
     pub fn data(&mut self) -> &mut Vec<u8> {
         &mut self.bytes

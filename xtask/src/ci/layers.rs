@@ -10,9 +10,13 @@ const PURE: &[&str] = &[
     "polywire-conversation",
     "polywire-demo-model",
     "polywire-dialect-chat",
+    "polywire-dialect-command-code",
+    "polywire-dialect-messages",
     "polywire-dialect-responses",
     "polywire-plan",
+    "polywire-schema",
     "polywire-sse",
+    "polywire-wire",
 ];
 
 /// What no pure crate may be linked with, directly or through others.
@@ -60,7 +64,12 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates of ours that never meet: a turn joins dialects through the neutral model.
-const STRANGERS: &[&str] = &["polywire-dialect-chat", "polywire-dialect-responses"];
+const STRANGERS: &[&str] = &[
+    "polywire-dialect-chat",
+    "polywire-dialect-command-code",
+    "polywire-dialect-messages",
+    "polywire-dialect-responses",
+];
 
 /// One line for each dependency that must not exist.
 pub(super) fn violations(project: &Project) -> Vec<String> {
@@ -100,8 +109,12 @@ mod tests {
         polywire-conversation: polywire-sse dev:tokio
         polywire-demo-model: polywire-conversation
         polywire-dialect-chat: polywire-conversation
+        polywire-dialect-command-code: polywire-conversation
+        polywire-dialect-messages: polywire-conversation
         polywire-dialect-responses: polywire-conversation
         polywire-plan: polywire-catalog
+        polywire-schema: polywire-conversation
+        polywire-wire: polywire-conversation
         polywire-sse: memchr
         memchr:
         polywire-server: axum
@@ -124,9 +137,13 @@ mod tests {
                 "the pure `polywire-conversation` is linked with `tokio`",
                 "the pure `polywire-demo-model` is linked with `tokio`",
                 "the pure `polywire-dialect-chat` is linked with `tokio`",
+                "the pure `polywire-dialect-command-code` is linked with `tokio`",
+                "the pure `polywire-dialect-messages` is linked with `tokio`",
                 "the pure `polywire-dialect-responses` is linked with `tokio`",
                 "the pure `polywire-plan` is linked with `tokio`",
+                "the pure `polywire-schema` is linked with `tokio`",
                 "the pure `polywire-sse` is linked with `tokio`",
+                "the pure `polywire-wire` is linked with `tokio`",
             ],
         );
         check(

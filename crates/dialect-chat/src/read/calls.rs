@@ -8,9 +8,9 @@ use polywire_conversation::{
 };
 
 use super::chunk::{ExtraContent, Raw, ToolCall, WrappedCall, WrappedCalls};
-use super::parts::Parts;
-use crate::arguments::{ArgumentsCheck, Progress};
-use crate::ids;
+use polywire_conversation::arguments::{ArgumentsCheck, Progress};
+use polywire_conversation::ids;
+use polywire_conversation::parts::Parts;
 
 /// The name under which GPT models wrap several calls into one that nobody declared.
 const WRAPPER_NAME: &str = "multi_tool_use.parallel";

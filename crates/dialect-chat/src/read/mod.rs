@@ -3,7 +3,6 @@
 mod calls;
 mod chunk;
 mod finish;
-mod parts;
 mod think;
 mod usage;
 
@@ -17,14 +16,14 @@ use polywire_conversation::{
 };
 use polywire_sse::Frame;
 
-use crate::error::{clean, html_fault, read_embedded};
 use calls::{Calls, Ending};
 use chunk::{
     BaseResp, CalledFunction, Choice, Chunk, ContentPart, Delta, ExtraContent, List, Raw,
     ReasoningDetail, ToolCall, read_chunk,
 };
 use finish::Finish;
-use parts::{Kind, Parts};
+use polywire_conversation::parts::{Kind, Parts};
+use polywire_wire::{clean, html_fault, read_embedded_error};
 use think::{Divided, ThinkSplitter};
 
 /// The most bytes of call arguments, and of text that waits for a call to end, that one answer may have. No model writes as
@@ -143,7 +142,7 @@ impl ChatReader {
         match read_chunk(data) {
             // An array is no chunk, but Google wraps errors in one.
             Ok(_) if data.starts_with('[') => {
-                if let Some(fault) = read_embedded(data) {
+                if let Some(fault) = read_embedded_error(data) {
                     self.fail_unless_late(fault, sink);
                 }
             }
@@ -172,7 +171,7 @@ impl ChatReader {
         self.heard = self.heard || choices().any(|choice| choice.message.has_members());
         self.usage = usage::read(chunk).or(self.usage);
         if is_error(chunk) {
-            let fault = read_embedded(data).unwrap_or_else(|| {
+            let fault = read_embedded_error(data).unwrap_or_else(|| {
                 Fault::new(
                     FaultClass::Server,
                     "the provider reported a failure and did not say which",
@@ -382,7 +381,7 @@ impl ChatReader {
     }
 
     fn error_event(&mut self, data: &str, sink: &mut dyn EventSink) {
-        let fault = read_embedded(data)
+        let fault = read_embedded_error(data)
             .unwrap_or_else(|| Fault::new(FaultClass::Server, clean(data, 1_000)));
         self.fail_unless_late(fault, sink);
     }

@@ -54,6 +54,7 @@ fn counts(raw: Raw<'_>) -> Option<Usage> {
             .or_else(|| wire.cache_creation.count()),
         output,
         reasoning,
+        estimated: false,
     };
     (usage != Usage::default()).then_some(usage)
 }

@@ -4,8 +4,8 @@ use polywire_conversation::tools::OfferedTool;
 use polywire_conversation::{Fault, Ledger, Loss, Request, ToolChoice};
 
 use super::Losses;
-use crate::effort;
 use crate::profile::{ChoiceForm, Profile, ReasoningForm};
+use polywire_conversation::effort;
 
 /// The tools that go out, and the `tool_choice` that goes with them.
 pub(super) struct Chosen<'r> {

@@ -9,10 +9,10 @@ use polywire_conversation::{
 };
 
 use super::Losses;
-use super::object::{Object, write_array};
-use crate::arguments::{ArgumentsCheck, Progress};
-use crate::ids;
 use crate::profile::{CallIds, EmptyContent, LateInstructions, Profile, SystemRole};
+use polywire_conversation::arguments::{ArgumentsCheck, Progress};
+use polywire_conversation::ids;
+use polywire_wire::{Object, write_array};
 
 /// What is to be written.
 pub(super) struct Conversation<'a> {
@@ -155,12 +155,9 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn assistant(&mut self, assistant: &Assistant<'_>, place: usize) {
-        let texts: Vec<Text<'_>> = assistant
-            .parts
-            .iter()
-            .map(|part| self.part_text(part))
-            .collect();
-        if texts.is_empty() && assistant.calls.is_empty() {
+        let texts: Vec<Text<'_>> = assistant.parts().map(|part| self.part_text(part)).collect();
+        let calls: Vec<&Call<'_>> = assistant.calls().collect();
+        if texts.is_empty() && calls.is_empty() {
             self.setting.losses.add(Loss::note(
                 "input",
                 "reasoning that led to nothing was left out: an assistant message must say or call something",
@@ -168,7 +165,7 @@ impl<'a> Writer<'a, '_> {
             return;
         }
         self.flush_user();
-        let reasoning = self.reasoning_back(&assistant.reasoning, !assistant.calls.is_empty());
+        let reasoning = self.reasoning_back(assistant, !calls.is_empty());
         let empty_content = self.setting.profile.assistant_content_with_calls;
         let mut message = self.open("assistant");
         let content = message.member("content");
@@ -180,7 +177,7 @@ impl<'a> Writer<'a, '_> {
         if let Some((field, texts)) = reasoning {
             write_paragraphs(texts.into_iter(), message.member(field));
         }
-        if assistant.calls.is_empty() {
+        if calls.is_empty() {
             message.close();
             return;
         }
@@ -192,31 +189,28 @@ impl<'a> Writer<'a, '_> {
         } = &mut self.setting;
         let out = &mut *self.out;
         out.extend_from_slice(br#","tool_calls":"#);
-        write_array(
-            assistant.calls.iter().enumerate(),
-            out,
-            |(index, call), out| {
-                let place = format!("turn {place}, call {index}");
-                write_call(call, profile.call_ids, ledger, losses, &place, out);
-            },
-        );
+        write_array(calls.into_iter().enumerate(), out, |(index, call), out| {
+            let place = format!("turn {place}, call {index}");
+            write_call(call, profile.call_ids, ledger, losses, &place, out);
+        });
         out.push(b'}');
     }
 
     /// The reasoning that goes back with an assistant message, and its field.
     fn reasoning_back<'r>(
         &mut self,
-        reasoning: &'r [Reasoning<'r>],
+        assistant: &'r Assistant<'r>,
         calls: bool,
     ) -> Option<(&'static str, Vec<&'r Text<'r>>)> {
-        if reasoning.iter().any(|item| item.opaque.is_some()) {
+        let sealed = |item: &Reasoning<'_>| item.sealed.is_some() || !item.state.is_empty();
+        if assistant.reasoning().any(sealed) {
             self.setting.losses.add(Loss::note(
                 "input",
                 "sealed reasoning of earlier turns was left out: there is no field for it",
             ));
         }
-        let texts: Vec<&Text<'_>> = reasoning
-            .iter()
+        let texts: Vec<&Text<'_>> = assistant
+            .reasoning()
             .flat_map(|item| item.visible.parts())
             .filter(|text| !text.is_empty())
             .collect();

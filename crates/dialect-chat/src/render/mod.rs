@@ -2,29 +2,19 @@
 
 mod choice;
 mod messages;
-mod object;
 mod settings;
 mod tools;
 
-use polywire_conversation::{Fault, Ledger, Loss, NameRule, Request, history, tools as offered};
+use polywire_conversation::{
+    Fault, Loss, ModelFacts, NameRule, Rendered, Request, history, tools as offered,
+};
+use polywire_wire::Object;
 
 use crate::Profile;
-use object::Object;
 
-/// A body, and what became of the request on the way.
-#[derive(Debug)]
-pub struct Rendered {
-    /// The JSON body.
-    pub body: Vec<u8>,
-    /// The names and forms of the tools, for the reader of the answer.
-    pub ledger: Ledger,
-    /// What was changed or left out while rendering. What parsing lost already is in the request.
-    pub losses: Vec<Loss>,
-}
-
-/// Renders a request for the provider's model `upstream_model`. The answer is always asked for as a stream.
+/// Renders a request for one model of the provider. The answer is always asked for as a stream.
 ///
-/// `accepts_images` says whether the model takes images; the provider must take them too ([`Profile::images`]).
+/// Images go out when both the model and the provider take them ([`Profile::images`]).
 ///
 /// The messages come first in the body and depend on nothing that follows them, so that a longer conversation begins with the
 /// same bytes as a shorter one and the provider's prompt cache holds.
@@ -34,9 +24,8 @@ pub struct Rendered {
 /// cannot be had: a tool that only another provider can carry out.
 pub fn render(
     request: &Request<'_>,
-    upstream_model: &str,
+    model: &ModelFacts<'_>,
     profile: &Profile,
-    accepts_images: bool,
 ) -> Result<Rendered, Fault> {
     let rule = NameRule {
         length_max: profile.name_length_max,
@@ -59,7 +48,7 @@ pub fn render(
 
     let mut body = Vec::with_capacity(body_bytes_guess(request));
     let mut object = Object::open(&mut body);
-    object.string("model", upstream_model);
+    object.string("model", model.name);
     let conversation = messages::Conversation {
         instructions: request.instructions.as_ref(),
         turns: history.turns,
@@ -69,7 +58,7 @@ pub fn render(
         conversation,
         messages::Setting {
             profile,
-            accepts_images: accepts_images && profile.images,
+            accepts_images: model.images && profile.images,
             ledger: &mut ledger,
             losses: &mut losses,
         },

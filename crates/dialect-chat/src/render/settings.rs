@@ -4,9 +4,9 @@ use polywire_conversation::{Json, Loss, OutputFormat, Request, Text};
 
 use super::Losses;
 use super::choice::Chosen;
-use super::object::Object;
-use crate::effort;
 use crate::profile::{OutputLimitField, Profile, ReasoningForm, StructuredOutput};
+use polywire_conversation::effort;
+use polywire_wire::Object;
 
 /// The form of the answer, as it is asked for.
 pub(super) struct Format<'r> {

@@ -5,8 +5,8 @@ use polywire_conversation::{Grammar, Json, Ledger, Loss, Text};
 
 use super::Losses;
 use super::choice::{Choice, Chosen, wire_name_of};
-use super::object::{Object, write_array, write_string};
 use crate::Profile;
+use polywire_wire::{Object, write_array, write_string};
 
 /// What a function without parameters takes. Leaving the schema out is refused or misread by several servers.
 const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::field::quoted;
 use super::items::WireItem;
-use super::wire::{Key, Value, WireObject, read_elements, set, wire_object};
 use crate::limits::UNKNOWN_FIELDS_NAMED_MAX;
+use polywire_wire::quoted;
+use polywire_wire::{Key, Value, WireObject, read_elements, set, wire_object};
 
 wire_object! {
     /// The members of a request that are read one by one.

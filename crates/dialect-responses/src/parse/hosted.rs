@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use polywire_conversation::{Call, CallInput, Fault, Item, Loss, Part, Text, ToolResult};
 use serde_json::value::RawValue;
 
-use super::field::{At, field, first_byte};
 use super::items::{WireItem, call_id, text_or_json};
-use super::wire::wire_object;
+use polywire_wire::wire_object;
+use polywire_wire::{At, field, first_byte};
 
 /// A shell call as a function call whose arguments are the action.
 pub(super) fn shell_call<'a>(
@@ -54,6 +54,7 @@ pub(super) fn shell_output<'a>(wire: &WireItem<'a>, at: &At<'_>) -> Result<Item<
         call_id: id,
         parts,
         tools_loaded: Vec::new(),
+        is_error: false,
     }))
 }
 
@@ -174,7 +175,7 @@ fn all_names<'a>(
         .elements()?
         .into_iter()
         .filter(|raw| first_byte(raw) == b'"')
-        .map(|raw| super::field::name(raw, list.at()))
+        .map(|raw| polywire_wire::name(raw, list.at()))
         .collect::<Result<_, _>>()?;
     Ok((!names.is_empty()).then(|| Cow::Owned(names.join("; "))))
 }

@@ -9,11 +9,11 @@ use polywire_conversation::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::field::{At, Field, field, first_byte, quoted, read};
 use super::hosted;
 use super::parts::{parts, reasoning_texts};
 use super::tools::{namespace, tools_of_item};
-use super::wire::wire_object;
+use polywire_wire::wire_object;
+use polywire_wire::{At, Field, field, first_byte, quoted, read};
 
 wire_object! {
     /// Every member that any kind of item has. One struct for all, so that an item is read in one pass, whatever comes first, its
@@ -99,7 +99,8 @@ fn typed<'a>(
         "tool_search_output" => tool_search_output(wire, at)?,
         "additional_tools" => Item::ToolsAdded(tools_of_item(field(wire.tools, at, "tools"))?),
         "compaction" => Item::Compaction {
-            opaque: field(wire.encrypted_content, at, "encrypted_content").text()?,
+            sealed: field(wire.encrypted_content, at, "encrypted_content").text()?,
+            summary: None,
         },
         "item_reference" => return Err(item_reference(wire, at)),
         "local_shell_call" => hosted::shell_call("local_shell", wire, at)?,
@@ -153,7 +154,8 @@ fn reasoning<'a>(
     };
     Ok(Item::Reasoning(Reasoning {
         visible,
-        opaque: field(wire.encrypted_content, at, "encrypted_content").text()?,
+        sealed: field(wire.encrypted_content, at, "encrypted_content").text()?,
+        state: Vec::new(),
     }))
 }
 
@@ -185,6 +187,7 @@ fn output<'a>(wire: &WireItem<'a>, at: &At<'_>) -> Result<Item<'a>, Fault> {
         call_id: call_id(wire, at)?,
         parts: parts(field(wire.output, at, "output"))?,
         tools_loaded: Vec::new(),
+        is_error: false,
     }))
 }
 
@@ -215,6 +218,7 @@ fn tool_search_output<'a>(wire: &WireItem<'a>, at: &At<'_>) -> Result<Item<'a>, 
         call_id: call_id(wire, at)?,
         parts: Vec::new(),
         tools_loaded: tools,
+        is_error: false,
     }))
 }
 

@@ -5,14 +5,11 @@
 //! place of the mistake.
 
 mod body;
-mod depth;
-mod field;
 mod hosted;
 mod items;
 mod parts;
 mod settings;
 mod tools;
-mod wire;
 
 use polywire_conversation::{
     Fault, FaultClass, Item, Json, Loss, Message, Part, Request, Role, Sampling,
@@ -22,7 +19,7 @@ use serde_json::value::RawValue;
 use crate::echo::Repeated;
 use crate::{Client, Echo};
 use body::{Body, Input, WireSettings};
-use field::{At, Field, field, read};
+use polywire_wire::{At, Field, field, read};
 
 /// A request, and what the answer repeats of it.
 #[derive(Debug)]
@@ -40,7 +37,7 @@ pub struct Parsed<'a> {
 ///
 /// # Errors
 /// A fault of class `invalid_request` that names the field at fault: the body is not a JSON object in UTF-8, has a value of a
-/// wrong type or one that nests deeper than [`NESTING_MAX`](crate::NESTING_MAX), lacks a required one, or asks for something
+/// wrong type or one that nests deeper than [`NESTING_MAX`](polywire_wire::NESTING_MAX), lacks a required one, or asks for something
 /// that would need stored responses.
 pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
@@ -79,7 +76,9 @@ fn read_settings<'a>(
         sampling: Sampling {
             temperature: top(wire.temperature, "temperature").number()?,
             top_p: top(wire.top_p, "top_p").number()?,
+            logprobs: wire.top_logprobs.is_some(),
             top_logprobs: top(wire.top_logprobs, "top_logprobs").count()?,
+            ..Sampling::default()
         },
         reasoning: settings::reasoning(top(wire.reasoning, "reasoning"), losses)?,
         format,

@@ -1,10 +1,12 @@
 //! The parts of messages, tool results and reasoning.
 
-use polywire_conversation::{Fault, Image, Json, Loss, Part, Text};
+use std::borrow::Cow;
+
+use polywire_conversation::{Fault, File, FileContent, Image, Json, Loss, Part, Text};
 use serde_json::value::RawValue;
 
-use super::field::{At, Field, field, first_byte, quoted, read, text, wrong_type};
-use super::wire::{Many, wire_object};
+use polywire_wire::{At, Field, field, first_byte, quoted, read, text, wrong_type};
+use polywire_wire::{Many, wire_object};
 
 wire_object! {
     WirePart {
@@ -14,6 +16,9 @@ wire_object! {
         image_url: "image_url",
         file_id: "file_id",
         detail: "detail",
+        file_data: "file_data",
+        file_url: "file_url",
+        filename: "filename",
     }
 }
 
@@ -64,7 +69,7 @@ fn part<'a>(
         }
         "refusal" => Part::Refusal(field(wire.refusal, at, "refusal").required_text()?),
         "input_image" => Part::Image(image(wire, at)?),
-        "input_file" => Part::File(as_written()?),
+        "input_file" => Part::File(file(wire, at)?),
         "input_audio" => Part::Audio(as_written()?),
         _ => Part::Unknown {
             tag,
@@ -84,6 +89,39 @@ fn image<'a>(wire: &WirePart<'a>, at: &At<'_>) -> Result<Image<'a>, Fault> {
         url: field(wire.image_url, at, "image_url").required_text()?,
         detail: field(wire.detail, at, "detail").name()?,
     })
+}
+
+fn file<'a>(wire: &WirePart<'a>, at: &At<'_>) -> Result<File<'a>, Fault> {
+    let (media_type, content) =
+        if let Some(written) = field(wire.file_data, at, "file_data").text()? {
+            data_url(written)
+        } else if let Some(url) = field(wire.file_url, at, "file_url").text()? {
+            (None, FileContent::Url(url))
+        } else if let Some(id) = field(wire.file_id, at, "file_id").text()? {
+            (None, FileContent::Stored(id))
+        } else {
+            return Err(at.fault("needs `file_data`, `file_url` or `file_id`"));
+        };
+    Ok(File {
+        name: field(wire.filename, at, "filename").text()?,
+        media_type,
+        content,
+    })
+}
+
+/// The media type and the base64 of a `data:` URL. Some clients send the base64 alone.
+fn data_url(written: Text<'_>) -> (Option<Cow<'_, str>>, FileContent<'_>) {
+    let plain = written.to_plain();
+    let parts = plain
+        .strip_prefix("data:")
+        .and_then(|rest| rest.split_once(";base64,"));
+    match parts {
+        Some((media_type, base64)) => (
+            Some(Cow::Owned(media_type.to_owned())),
+            FileContent::Base64(Text::plain(base64.to_owned())),
+        ),
+        None => (None, FileContent::Base64(written)),
+    }
 }
 
 /// The readable texts of a reasoning item; parts of another kind become losses.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use polywire_conversation::{Fault, Loss, OutputFormat, ReasoningRequest, ToolChoice};
 use serde_json::value::RawValue;
 
-use super::field::{Field, field, first_byte, name, object, quoted, wrong_type};
 use super::tools::namespace;
-use super::wire::wire_object;
+use polywire_wire::wire_object;
+use polywire_wire::{Field, field, first_byte, name, object, quoted, wrong_type};
 
 wire_object! {
     WireToolChoice {
@@ -173,6 +173,7 @@ pub(super) fn reasoning<'a>(
     }
     Ok(ReasoningRequest {
         effort: field(wire.effort, at, "effort").name()?,
+        budget_tokens: None,
         summary,
     })
 }

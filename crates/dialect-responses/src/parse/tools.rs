@@ -7,8 +7,8 @@ use polywire_conversation::{
 };
 use serde_json::value::RawValue;
 
-use super::field::{At, Field, field, object};
-use super::wire::wire_object;
+use polywire_wire::wire_object;
+use polywire_wire::{At, Field, field, object};
 
 wire_object! {
     WireTool {

@@ -42,7 +42,7 @@ pub struct WriterOptions {
 /// Events that come in an order that [`Event`] does not promise never make it panic or write an ill-formed stream: an item that
 /// was left open is closed before the next, a call that was left open counts as cut, deltas without a call are ignored.
 ///
-/// Opaque reasoning goes to the client in `encrypted_content` when its kind is [`OpaqueKind::Encrypted`]. Other kinds are
+/// Opaque reasoning goes to the client in `encrypted_content` when its kind is [`OpaqueKind::Sealed`]. Other kinds are
 /// meaningless without the name of their provider, which is not known here; whoever knows it seals them into that form first.
 #[derive(Debug)]
 pub struct ResponsesWriter {
@@ -123,7 +123,12 @@ impl ResponsesWriter {
             | Event::ReasoningStart
             | Event::TextStart
             | Event::RefusalStart
-            | Event::Loss(_) => {}
+            | Event::Loss(_)
+            | Event::Citation(_)
+            | Event::Logprobs(_)
+            | Event::WebSearch(_)
+            | Event::Native(_)
+            | Event::StoppedAt(_) => {}
             Event::TextDelta(text) => self.text(Said::Text, &text, out),
             Event::TextEnd | Event::RefusalEnd => self.text_end(),
             Event::RefusalDelta(text) => self.text(Said::Refusal, &text, out),
@@ -230,12 +235,15 @@ impl ResponsesWriter {
 
     fn reasoning_opaque(&mut self, opaque: &Opaque<'_>, out: &mut Frames<'_>) {
         match opaque.kind {
-            OpaqueKind::Encrypted if self.has_room(&opaque.state, out) => {
+            OpaqueKind::Sealed if self.has_room(&opaque.state, out) => {
                 if let Some(item) = self.reasoning(out) {
                     item.seal(&opaque.state);
                 }
             }
-            OpaqueKind::Encrypted
+            OpaqueKind::Sealed
+            | OpaqueKind::Encrypted
+            | OpaqueKind::Redacted
+            | OpaqueKind::Item
             | OpaqueKind::Detail
             | OpaqueKind::Signature
             | OpaqueKind::CallSignature => {}

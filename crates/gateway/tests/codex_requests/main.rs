@@ -24,7 +24,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use polywire_catalog::preset;
-use polywire_dialect_chat::{Profile, Rendered, render};
+use polywire_conversation::{ModelFacts, Rendered};
+use polywire_dialect_chat::{Profile, render};
 use polywire_dialect_responses::{Client, parse};
 use serde_json::Value;
 
@@ -55,8 +56,15 @@ fn translated(place: &str, request: &str, target: &Target) -> Translated {
     let parsed = parse(request.as_bytes(), Client::Codex)
         .unwrap_or_else(|fault| panic!("{place}: {fault}"))
         .request;
-    let rendered = render(&parsed, &target.model, &target.profile, target.images)
-        .unwrap_or_else(|fault| panic!("{place}: {fault}"));
+    let rendered = render(
+        &parsed,
+        &ModelFacts {
+            images: target.images,
+            ..ModelFacts::named(&target.model)
+        },
+        &target.profile,
+    )
+    .unwrap_or_else(|fault| panic!("{place}: {fault}"));
     let losses = parsed.losses.iter().chain(&rendered.losses);
     let translated = Translated {
         sent: read(&place, request),

@@ -7,28 +7,28 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::depth::is_too_deep;
-use crate::limits::NESTING_MAX;
+use crate::depth::{NESTING_MAX, is_too_deep};
 
 /// An object of the protocol. A member that is null counts as not given.
 ///
 /// A member that is given twice is refused: of two readers in a row one takes the first and one the last, and what was checked
 /// would not be what is run. Inside values that pass as they are written (schemas, metadata) nothing is looked at.
-pub(super) trait WireObject<'a>: Default {
+pub trait WireObject<'a>: Default {
     /// The place for the member `key`, if the protocol has one of this name.
     fn member(&mut self, key: &str) -> Option<&mut Option<&'a RawValue>>;
 }
 
 /// Declares an object by its members: the name in the code, and the name on the wire.
+#[macro_export]
 macro_rules! wire_object {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $key:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
-        pub(super) struct $name<'a> {
-            $(pub(super) $field: Option<&'a ::serde_json::value::RawValue>,)*
+        pub(crate) struct $name<'a> {
+            $(pub(crate) $field: Option<&'a ::serde_json::value::RawValue>,)*
         }
 
-        impl<'a> $crate::parse::wire::WireObject<'a> for $name<'a> {
+        impl<'a> $crate::WireObject<'a> for $name<'a> {
             fn member(
                 &mut self,
                 key: &str,
@@ -42,10 +42,9 @@ macro_rules! wire_object {
     };
 }
 
-pub(super) use wire_object;
-
 /// One object.
-pub(super) struct One<T>(pub(super) T);
+#[derive(Debug)]
+pub struct One<T>(pub T);
 
 impl<'de, T: WireObject<'de>> Deserialize<'de> for One<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -56,7 +55,8 @@ impl<'de, T: WireObject<'de>> Deserialize<'de> for One<T> {
 }
 
 /// An array of objects.
-pub(super) struct Many<T>(pub(super) Vec<T>);
+#[derive(Debug)]
+pub struct Many<T>(pub Vec<T>);
 
 impl<'de, T: WireObject<'de>> Deserialize<'de> for Many<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -79,7 +79,7 @@ impl<'de, T: WireObject<'de>> Visitor<'de> for ManyVisitor<T> {
 }
 
 /// Reads the elements of an array, each where it will stay.
-pub(super) fn read_elements<'de, T: WireObject<'de>, A: SeqAccess<'de>>(
+pub fn read_elements<'de, T: WireObject<'de>, A: SeqAccess<'de>>(
     mut elements: A,
 ) -> Result<Vec<T>, A::Error> {
     let mut objects = Vec::new();
@@ -123,7 +123,8 @@ impl<'de, T: WireObject<'de>> Visitor<'de> for Fill<'_, T> {
 }
 
 /// A value as it is written, which may nest only so deep, whether anybody looks at it later or not.
-pub(super) struct Value<'a>(pub(super) Option<&'a RawValue>);
+#[derive(Debug)]
+pub struct Value<'a>(pub Option<&'a RawValue>);
 
 impl<'de> Deserialize<'de> for Value<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -138,11 +139,7 @@ impl<'de> Deserialize<'de> for Value<'de> {
 }
 
 /// Puts a member in its place, once.
-pub(super) fn set<T, E: Error>(
-    place: &mut Option<T>,
-    key: &str,
-    value: Option<T>,
-) -> Result<(), E> {
+pub fn set<T, E: Error>(place: &mut Option<T>, key: &str, value: Option<T>) -> Result<(), E> {
     if place.is_some() {
         return Err(E::custom(format_args!("duplicate field `{key}`")));
     }
@@ -151,7 +148,8 @@ pub(super) fn set<T, E: Error>(
 }
 
 /// The name of a member, borrowed where it holds no escape.
-pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
+#[derive(Debug)]
+pub struct Key<'a>(pub Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

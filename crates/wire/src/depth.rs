@@ -1,12 +1,14 @@
 //! How deep a value nests.
 
-use crate::limits::NESTING_MAX;
+/// The deepest nesting of arrays and objects that a value in a request may have. Tool schemas and structured outputs stay below 30; a
+/// deeper body is an accident or an attack, and whoever reads it further down may recurse.
+pub const NESTING_MAX: usize = 200;
 
 /// Whether arrays and objects nest deeper than [`NESTING_MAX`].
 ///
 /// Values that are kept or skipped as they are written are not counted by whoever skips them, so they are counted here, without
 /// recursion. Only what stands outside of strings is looked at byte by byte, and a string is crossed from quote to quote.
-pub(super) fn is_too_deep(json: &str) -> bool {
+pub fn is_too_deep(json: &str) -> bool {
     let bytes = json.as_bytes();
     let mut depth = 0usize;
     let mut at = 0;

@@ -7,28 +7,35 @@ use polywire_conversation::{Fault, FaultClass, Json, Text, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::{One, WireObject};
-use crate::limits::QUOTED_CHARS_MAX;
+use crate::members::{One, WireObject};
+
+/// The most characters of anything the client wrote that we repeat in a message: a name, a tag, a piece of a bad value.
+pub const QUOTED_CHARS_MAX: usize = 120;
 
 /// Where in the request something stands. Costs nothing until a fault has to name it.
-#[derive(Clone, Copy)]
-pub(super) enum At<'p> {
+#[derive(Clone, Copy, Debug)]
+pub enum At<'p> {
+    /// The body itself.
     Body,
+    /// A member of an object.
     Key(&'p At<'p>, &'static str),
+    /// An element of an array.
     Index(&'p At<'p>, usize),
 }
 
 impl<'p> At<'p> {
-    pub(super) fn key(&'p self, key: &'static str) -> At<'p> {
+    /// The member `key` of what stands here.
+    pub fn key(&'p self, key: &'static str) -> At<'p> {
         At::Key(self, key)
     }
 
-    pub(super) fn index(&'p self, index: usize) -> At<'p> {
+    /// The element `index` of what stands here.
+    pub fn index(&'p self, index: usize) -> At<'p> {
         At::Index(self, index)
     }
 
     /// A fault that names this place; the message begins with the place.
-    pub(super) fn fault(&self, problem: impl fmt::Display) -> Fault {
+    pub fn fault(&self, problem: impl fmt::Display) -> Fault {
         fault_at(&self.to_string(), problem)
     }
 }
@@ -45,7 +52,7 @@ impl fmt::Display for At<'_> {
 }
 
 /// A fault that names a place given as text; an empty one is the body itself.
-pub(super) fn fault_at(path: &str, problem: impl fmt::Display) -> Fault {
+pub fn fault_at(path: &str, problem: impl fmt::Display) -> Fault {
     if path.is_empty() {
         Fault::new(
             FaultClass::InvalidRequest,
@@ -57,7 +64,7 @@ pub(super) fn fault_at(path: &str, problem: impl fmt::Display) -> Fault {
 }
 
 /// Something of the client's that a message repeats, cut to a bearable length.
-pub(super) fn quoted(text: &str) -> Cow<'_, str> {
+pub fn quoted(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),
@@ -65,14 +72,14 @@ pub(super) fn quoted(text: &str) -> Cow<'_, str> {
 }
 
 /// A member of an object: its value, if it has one other than null, and its place.
-#[derive(Clone, Copy)]
-pub(super) struct Field<'a, 'p> {
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a, 'p> {
     raw: Option<&'a RawValue>,
     at: At<'p>,
 }
 
 /// Names the member `key` of the object at `at`.
-pub(super) fn field<'a, 'p>(
+pub fn field<'a, 'p>(
     raw: Option<&'a RawValue>,
     at: &'p At<'p>,
     key: &'static str,
@@ -84,11 +91,13 @@ pub(super) fn field<'a, 'p>(
 }
 
 impl<'a, 'p> Field<'a, 'p> {
-    pub(super) fn at(&self) -> &At<'p> {
+    /// Its place.
+    pub fn at(&self) -> &At<'p> {
         &self.at
     }
 
-    pub(super) fn is_set(&self) -> bool {
+    /// Whether it is there and not null.
+    pub fn is_set(&self) -> bool {
         self.raw.is_some()
     }
 
@@ -101,24 +110,30 @@ impl<'a, 'p> Field<'a, 'p> {
     }
 
     /// The value, which has to be there.
-    pub(super) fn required(self) -> Result<&'a RawValue, Fault> {
+    ///
+    /// # Errors
+    /// As with all readers of a field: a fault that names the place.
+    pub fn required(self) -> Result<&'a RawValue, Fault> {
         self.raw.ok_or_else(|| self.at.fault("is required"))
     }
 
-    pub(super) fn text(self) -> Result<Option<Text<'a>>, Fault> {
+    /// A string, left as it is written.
+    pub fn text(self) -> Result<Option<Text<'a>>, Fault> {
         self.map(text)
     }
 
-    pub(super) fn required_text(self) -> Result<Text<'a>, Fault> {
+    /// A string that has to be there.
+    pub fn required_text(self) -> Result<Text<'a>, Fault> {
         text(self.required()?, &self.at)
     }
 
-    pub(super) fn name(self) -> Result<Option<Cow<'a, str>>, Fault> {
+    /// A string that somebody looks at.
+    pub fn name(self) -> Result<Option<Cow<'a, str>>, Fault> {
         self.map(name)
     }
 
     /// A name that must not be empty.
-    pub(super) fn required_name(self) -> Result<Cow<'a, str>, Fault> {
+    pub fn required_name(self) -> Result<Cow<'a, str>, Fault> {
         let name = name(self.required()?, &self.at)?;
         if name.is_empty() {
             return Err(self.at.fault("must not be empty"));
@@ -126,7 +141,8 @@ impl<'a, 'p> Field<'a, 'p> {
         Ok(name)
     }
 
-    pub(super) fn flag(self) -> Result<Option<bool>, Fault> {
+    /// `true` or `false`.
+    pub fn flag(self) -> Result<Option<bool>, Fault> {
         self.map(|raw, at| match raw.get() {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -135,7 +151,7 @@ impl<'a, 'p> Field<'a, 'p> {
     }
 
     /// A whole number that is not negative.
-    pub(super) fn count(self) -> Result<Option<u64>, Fault> {
+    pub fn count(self) -> Result<Option<u64>, Fault> {
         self.map(|raw, at| {
             raw.get()
                 .parse()
@@ -144,7 +160,7 @@ impl<'a, 'p> Field<'a, 'p> {
     }
 
     /// A number as it is written. One that no double can hold is refused, since the next reader would make infinity of it.
-    pub(super) fn number(self) -> Result<Option<Json<'a>>, Fault> {
+    pub fn number(self) -> Result<Option<Json<'a>>, Fault> {
         self.map(|raw, at| match raw.get().parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Json::new(raw.get())),
             Ok(_) | Err(_) => Err(wrong_type(raw, at, "a finite number")),
@@ -152,21 +168,22 @@ impl<'a, 'p> Field<'a, 'p> {
     }
 
     /// An object as it is written.
-    pub(super) fn object_as_written(self) -> Result<Option<Json<'a>>, Fault> {
+    pub fn object_as_written(self) -> Result<Option<Json<'a>>, Fault> {
         self.map(object_as_written)
     }
 
-    pub(super) fn required_object_as_written(self) -> Result<Json<'a>, Fault> {
+    /// An object as it is written, which has to be there.
+    pub fn required_object_as_written(self) -> Result<Json<'a>, Fault> {
         object_as_written(self.required()?, &self.at)
     }
 
     /// An object of known members.
-    pub(super) fn object<T: WireObject<'a>>(self) -> Result<Option<T>, Fault> {
+    pub fn object<T: WireObject<'a>>(self) -> Result<Option<T>, Fault> {
         self.map(object)
     }
 
     /// The elements of an array, unread; none when the field is not set.
-    pub(super) fn elements(self) -> Result<Vec<&'a RawValue>, Fault> {
+    pub fn elements(self) -> Result<Vec<&'a RawValue>, Fault> {
         let Some(raw) = self.raw else {
             return Ok(Vec::new());
         };
@@ -177,12 +194,13 @@ impl<'a, 'p> Field<'a, 'p> {
     }
 }
 
-pub(super) fn first_byte(raw: &RawValue) -> u8 {
+/// The first byte of a value, which tells its type.
+pub fn first_byte(raw: &RawValue) -> u8 {
     raw.get().as_bytes().first().copied().unwrap_or_default()
 }
 
 /// The body of a JSON string, left as it is written.
-pub(super) fn text<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Text<'a>, Fault> {
+pub fn text<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Text<'a>, Fault> {
     string_body(raw).map_or_else(
         || Err(wrong_type(raw, at, "a string")),
         |body| Ok(Text::escaped(body)),
@@ -190,7 +208,7 @@ pub(super) fn text<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Text<'a>, Fault
 }
 
 /// A string that somebody looks at: decoded, but borrowed where it holds no escape.
-pub(super) fn name<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Cow<'a, str>, Fault> {
+pub fn name<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Cow<'a, str>, Fault> {
     match string_body(raw) {
         // Names are short: looking at each byte is faster than a search that has to get going.
         Some(body) if body.bytes().any(|byte| byte == b'\\') => {
@@ -213,12 +231,13 @@ fn object_as_written<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Json<'a>, Fau
 }
 
 /// An object of known members.
-pub(super) fn object<'a, T: WireObject<'a>>(raw: &'a RawValue, at: &At<'_>) -> Result<T, Fault> {
+pub fn object<'a, T: WireObject<'a>>(raw: &'a RawValue, at: &At<'_>) -> Result<T, Fault> {
     let One(object) = read(raw.get(), at)?;
     Ok(object)
 }
 
-pub(super) fn wrong_type(raw: &RawValue, at: &At<'_>, expected: &str) -> Fault {
+/// The fault of a value that is not `expected`.
+pub fn wrong_type(raw: &RawValue, at: &At<'_>, expected: &str) -> Fault {
     let found = match first_byte(raw) {
         b'"' => "a string",
         b'{' => "an object",
@@ -236,7 +255,7 @@ pub(super) fn wrong_type(raw: &RawValue, at: &At<'_>, expected: &str) -> Fault {
 }
 
 /// Reads JSON text into wire structs.
-pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str, at: &At<'_>) -> Result<T, Fault> {
+pub fn read<'a, T: Deserialize<'a>>(text: &'a str, at: &At<'_>) -> Result<T, Fault> {
     serde_json::from_str(text).map_err(|error| explain::<T>(text, at, &error))
 }
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use polywire_conversation::{Fault, FaultClass, Retry};
-use polywire_dialect_chat::read_error;
+use polywire_wire::read_error;
 use proptest::prelude::*;
 
 fn check(status: u16, body: &str, class: FaultClass, message: &str) -> Fault {

@@ -4,18 +4,18 @@ use std::borrow::Cow;
 
 /// Whether an id can go anywhere as it is: 1 to 64 letters, digits and a few signs (Kimi's own ids look like
 /// `functions.read:0`).
-pub(crate) fn is_usual(id: &str) -> bool {
+pub fn is_usual(id: &str) -> bool {
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
     (1..=64).contains(&id.len()) && id.bytes().all(usual)
 }
 
 /// An id made from any text. The same text gives the same id, because a changed one would cost the provider's prompt cache.
-pub(crate) fn made_from(text: &str) -> String {
+pub fn made_from(text: &str) -> String {
     format!("call_{:016x}", hash(text))
 }
 
 /// The id as nine letters and digits, which is all that older Mistral models take (providers' documentation, autumn 2026).
-pub(crate) fn alphanumeric_9(id: &str) -> Cow<'_, str> {
+pub fn alphanumeric_9(id: &str) -> Cow<'_, str> {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return id.into();

@@ -46,7 +46,7 @@ pub fn read_error(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fa
 /// Reads an error object that came inside a stream, or in place of a completion, with HTTP status 200.
 ///
 /// `None` when `json` holds nothing that looks like an error.
-pub(crate) fn read_embedded(json: &str) -> Option<Fault> {
+pub fn read_embedded_error(json: &str) -> Option<Fault> {
     let value: Value = serde_json::from_str(json).ok()?;
     let told = Told::read(&value)?;
     Some(
@@ -56,7 +56,7 @@ pub(crate) fn read_embedded(json: &str) -> Option<Fault> {
 }
 
 /// What arrived is a web page: the wrong URL, or something between us and the provider.
-pub(crate) fn html_fault(status: u16, page: &str) -> Fault {
+pub fn html_fault(status: u16, page: &str) -> Fault {
     let title = html_title(page).unwrap_or_else(|| "a page without a title".to_owned());
     let what = format!("a web page came instead of an answer (HTTP {status}): {title}");
     match status {
@@ -442,7 +442,7 @@ fn html_title(page: &str) -> Option<String> {
 }
 
 /// Words of a provider, safe for a terminal and of bearable length: control characters become spaces.
-pub(crate) fn clean(text: &str, chars_max: usize) -> String {
+pub fn clean(text: &str, chars_max: usize) -> String {
     let mut cleaned: String = text
         .chars()
         .take(chars_max)

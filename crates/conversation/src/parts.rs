@@ -1,12 +1,15 @@
 //! Emits the parts of an answer, one open at a time.
 
-use polywire_conversation::{Event, EventSink, Opaque, OpaqueKind, Raised, Text};
+use crate::{Event, EventSink, Opaque, OpaqueKind, Raised, Text};
 
 /// A kind of part that consists of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// Readable reasoning.
     Reasoning,
+    /// Visible text.
     Text,
+    /// A refusal.
     Refusal,
 }
 
@@ -29,7 +32,7 @@ enum Deferred {
 ///
 /// The start of the answer is announced with its first part, so that an answer that fails before it can still be replaced.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+pub struct Parts {
     id: Option<String>,
     model: Option<String>,
     started: bool,
@@ -41,7 +44,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Remembers what the answer calls itself. The first words count.
-    pub(super) fn named(
+    pub fn named(
         &mut self,
         id: impl FnOnce() -> Option<String>,
         model: impl FnOnce() -> Option<String>,
@@ -58,7 +61,7 @@ impl Parts {
     }
 
     /// Announces the answer, unless that has been done.
-    pub(super) fn start(&mut self, sink: &mut dyn EventSink) {
+    pub fn start(&mut self, sink: &mut dyn EventSink) {
         if !std::mem::replace(&mut self.started, true) {
             sink.event(Event::Start {
                 id: self.id.as_deref(),
@@ -68,20 +71,22 @@ impl Parts {
     }
 
     /// Whether any part has begun.
-    pub(super) fn any(&self) -> bool {
+    pub fn any(&self) -> bool {
         self.said
     }
 
-    pub(super) fn call_is_open(&self) -> bool {
+    /// Whether a call is open.
+    pub fn call_is_open(&self) -> bool {
         self.open == Open::Call
     }
 
-    pub(super) fn deferred_bytes(&self) -> usize {
+    /// How many bytes wait for the open call to end.
+    pub fn deferred_bytes(&self) -> usize {
         self.deferred_bytes
     }
 
     /// Emits a piece of text, opening a part for it if need be. While a call is open it waits.
-    pub(super) fn say(&mut self, kind: Kind, piece: Text<'_>, sink: &mut dyn EventSink) {
+    pub fn say(&mut self, kind: Kind, piece: Text<'_>, sink: &mut dyn EventSink) {
         if piece.is_empty() {
             return;
         }
@@ -99,7 +104,7 @@ impl Parts {
     }
 
     /// Emits opaque reasoning state, as a piece of a reasoning part.
-    pub(super) fn opaque(&mut self, kind: OpaqueKind, state: Text<'_>, sink: &mut dyn EventSink) {
+    pub fn opaque(&mut self, kind: OpaqueKind, state: Text<'_>, sink: &mut dyn EventSink) {
         if self.call_is_open() {
             self.deferred_bytes += state.as_written().len();
             self.deferred
@@ -110,7 +115,8 @@ impl Parts {
         sink.event(Event::ReasoningOpaque(Opaque { kind, state }));
     }
 
-    pub(super) fn start_call(&mut self, id: &str, tool: Raised<'_>, sink: &mut dyn EventSink) {
+    /// Opens a call.
+    pub fn start_call(&mut self, id: &str, tool: Raised<'_>, sink: &mut dyn EventSink) {
         self.close(sink);
         self.start(sink);
         self.said = true;
@@ -119,7 +125,7 @@ impl Parts {
     }
 
     /// Ends the open call, and then says what had to wait for that.
-    pub(super) fn end_call(&mut self, cut: bool, sink: &mut dyn EventSink) {
+    pub fn end_call(&mut self, cut: bool, sink: &mut dyn EventSink) {
         self.open = Open::Nothing;
         sink.event(if cut { Event::CallCut } else { Event::CallEnd });
         self.deferred_bytes = 0;
@@ -132,7 +138,7 @@ impl Parts {
     }
 
     /// Ends the open part of text. An open call is ended by [`end_call`](Parts::end_call) only.
-    pub(super) fn close(&mut self, sink: &mut dyn EventSink) {
+    pub fn close(&mut self, sink: &mut dyn EventSink) {
         if let Open::Said(kind) = self.open {
             self.open = Open::Nothing;
             sink.event(match kind {

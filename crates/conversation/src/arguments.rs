@@ -1,10 +1,10 @@
 //! Tells whether the arguments of a call are a whole JSON object, piece by piece and without keeping them.
 
-use polywire_conversation::Text;
+use crate::Text;
 
 /// How far the arguments of a call have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub enum Progress {
     /// Nothing but white space.
     Empty,
     /// The beginning of a JSON object.
@@ -17,7 +17,7 @@ pub(crate) enum Progress {
 
 /// Follows the grammar of one JSON object (RFC 8259) through pieces of text.
 #[derive(Debug, Default)]
-pub(crate) struct ArgumentsCheck {
+pub struct ArgumentsCheck {
     state: State,
     /// The open containers: `true` for an object, `false` for an array. Grows with the nesting only.
     open: Vec<bool>,
@@ -70,14 +70,15 @@ enum Number {
 
 impl ArgumentsCheck {
     /// Reads the next piece.
-    pub(crate) fn push(&mut self, piece: &Text<'_>) {
+    pub fn push(&mut self, piece: &Text<'_>) {
         match piece {
             Text::Plain(text) => text.bytes().for_each(|byte| self.byte(byte)),
             Text::Escaped(body) => self.push_escaped(body.as_bytes()),
         }
     }
 
-    pub(crate) fn progress(&self) -> Progress {
+    /// How far the arguments have come.
+    pub fn progress(&self) -> Progress {
         match self.state {
             State::Start => Progress::Empty,
             State::Whole => Progress::Whole,
@@ -271,7 +272,7 @@ fn unescaped(letter: u8, rest: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polywire_conversation::json;
+    use crate::json;
     use proptest::prelude::*;
 
     fn progress(pieces: &[Text<'_>]) -> Progress {

@@ -7,7 +7,7 @@ const XHIGH: usize = 5;
 const MAX: usize = 6;
 
 /// Whether `effort` asks for no thinking at all.
-pub(crate) fn is_off(effort: &str) -> bool {
+pub fn is_off(effort: &str) -> bool {
     effort == SCALE[0]
 }
 
@@ -16,7 +16,7 @@ pub(crate) fn is_off(effort: &str) -> bool {
 /// The wanted one itself; else the next higher below `max`, because more thinking than asked for is safer than less; else the
 /// next lower. Only who asked for `xhigh` or more gets `max`. `None` for a word that is not on the scale and not allowed as it
 /// stands, or when nothing fits.
-pub(crate) fn nearest<'a>(wanted: &'a str, allowed: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &'a str, allowed: &[&'a str]) -> Option<&'a str> {
     if allowed.contains(&wanted) {
         return Some(wanted);
     }

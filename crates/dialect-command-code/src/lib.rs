@@ -1,0 +1,1 @@
+//! Command Code's private API, towards the provider.

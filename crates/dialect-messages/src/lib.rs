@@ -1,0 +1,1 @@
+//! The Anthropic Messages protocol, towards clients and towards providers.

@@ -1,0 +1,1 @@
+//! JSON Schemas of tools and answers, rewritten for what a provider takes.
