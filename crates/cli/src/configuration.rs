@@ -82,6 +82,8 @@ fn configuration(settings: Settings) -> Configuration {
         catalog: settings.catalog.clone(),
         keys: settings.keys.clone(),
         variables: Arc::new(move |name| settings.variable(name)),
+        strict: false,
+        search: None,
     }
 }
 

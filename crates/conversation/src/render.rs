@@ -31,6 +31,12 @@ pub struct Rendered {
     pub body: Vec<u8>,
     /// The names and forms of the tools, for the reader of the answer.
     pub ledger: Ledger,
+    /// The names under which tools are offered in the body, in order.
+    pub tools: Vec<String>,
+    /// The form of the answer is told to the model in words, because the provider cannot enforce it.
+    pub format_in_words: bool,
+    /// The provider stops at the client's stop texts by itself. Otherwise whoever reads the answer must cut it.
+    pub stops: bool,
     /// What was changed or left out while rendering. What parsing lost already is in the request.
     pub losses: Vec<Loss>,
 }

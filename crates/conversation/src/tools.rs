@@ -66,7 +66,8 @@ impl OfferedKind<'_> {
 /// Flattens every tool of the request and of its items, and gives each a name that `rule` allows.
 ///
 /// Deferred tools are left out as long as a tool search can load them; without one they could never be called, so they are
-/// offered at once. Hosted and unknown tools become losses. A tool that is declared twice is offered once.
+/// offered at once. Hosted and unknown tools become losses. A tool that is declared twice is offered once, and one that the
+/// provider has refused not at all; its name stays in the ledger, for its calls in the history.
 pub fn offer<'r>(request: &'r Request<'r>, rule: NameRule) -> Offer<'r> {
     let searchable = request
         .all_tools()
@@ -97,8 +98,21 @@ pub fn offer<'r>(request: &'r Request<'r>, rule: NameRule) -> Offer<'r> {
             | Item::Unknown { .. } => {}
         }
     }
-    let Collected { tools, losses } = collected;
-    let (ledger, tools) = Ledger::declare_all(tools, rule);
+    let Collected { tools, mut losses } = collected;
+    let (ledger, mut tools) = Ledger::declare_all(tools, rule);
+    tools.retain(|tool| {
+        let name = ledger
+            .declared_wire_name(tool.name, tool.namespace)
+            .unwrap_or_default();
+        let refused = request.tools_refused.iter().any(|refused| refused == name);
+        if refused {
+            losses.push(Loss::severe(
+                format!("tool `{name}`"),
+                "left out: the provider refuses its declaration",
+            ));
+        }
+        !refused
+    });
     Offer {
         tools,
         ledger,

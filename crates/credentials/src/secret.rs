@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 /// A key or a token. Prints as `***` in every form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -10,6 +12,15 @@ impl Secret {
     /// Takes a secret in.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
+    }
+
+    /// A short name for the secret that tells nothing about it: the first 64 bits of its SHA-256 hash, in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        let hash = Sha256::digest(self.0.as_bytes());
+        hash.iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// The secret itself, for the header or the file that it is meant for.
@@ -52,6 +63,8 @@ mod tests {
         let secret = Secret::new("sk-12345");
         assert_eq!(format!("{secret} {secret:?} {secret:#?}"), "*** *** ***");
         assert_eq!(secret.reveal(), "sk-12345");
+        assert_eq!(secret.fingerprint().len(), 16);
+        assert_ne!(secret.fingerprint(), Secret::new("sk-12346").fingerprint());
     }
 
     #[test]

@@ -8,22 +8,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use polywire_conversation::{Event, EventSink, Fault, FaultClass, StreamEnd, WriteStream};
+use polywire_conversation::{Event, EventSink, Fault, FaultClass, StreamEnd};
 use polywire_credentials::Secret;
 use polywire_demo_model::Step;
-use polywire_sse::FrameBuffer;
 use polywire_upstream::{BodyError, HEADERS_TIMEOUT, Incoming, root_cause};
 use tokio::time::{Duration, Instant, Sleep};
 
-use crate::fault::without_key;
+use crate::delivery::Delivery;
+use crate::legs::NextLeg;
 use crate::limits::{HEARTBEAT_INTERVAL, IDLE_TIMEOUT, USAGE_WAIT, WRITE_BYTES_MAX};
 use crate::read::BodyReader;
+use crate::search::Found;
 use crate::settle::Settlement;
 
 /// Where the events of an answer come from.
 pub enum Source {
     /// A request that is being sent.
-    Opening(Pin<Box<dyn Future<Output = Result<Source, Fault>> + Send>>),
+    Opening(Opening),
     /// A provider's HTTP answer.
     Upstream {
         /// The bytes. Dropping them closes the connection and so stops the provider.
@@ -44,6 +45,29 @@ pub enum Source {
     Ended,
 }
 
+/// A request on its way to its answer.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Opened, Fault>> + Send>>;
+
+/// The beginning of an answer, and what was done before it was asked for.
+pub struct Opened {
+    /// Where the events come from.
+    pub source: Source,
+    /// The searches that were carried out for the model.
+    pub(crate) found: Vec<Found>,
+}
+
+impl From<Source> for Opened {
+    fn from(source: Source) -> Self {
+        Self {
+            source,
+            found: Vec::new(),
+        }
+    }
+}
+
+/// Sends what the provider is to be asked next.
+pub(crate) type Continue = Box<dyn Fn(NextLeg) -> Opening + Send>;
+
 /// How often a piece is held back for the next chunk. hyper asks a pending body a second time before it lets others run (seen
 /// in 1.12), so it takes two.
 const STEPS_ASIDE: u8 = 2;
@@ -58,6 +82,7 @@ const FAST_INTERVAL: Duration = Duration::from_millis(12);
 pub struct Pump {
     source: Source,
     delivery: Delivery,
+    go_on: Continue,
     /// When the provider was last heard. Taken when it pauses, not for each chunk: asking the clock costs as much as a small
     /// event.
     read_at: Instant,
@@ -71,57 +96,15 @@ pub struct Pump {
     timer: Pin<Box<Sleep>>,
 }
 
-/// The client's end of an answer: sends each event to the writer, after the settlement has seen it.
-struct Delivery {
-    writer: Box<dyn WriteStream>,
-    out: FrameBuffer,
-    settlement: Settlement,
-    /// Nothing has gone to the client yet, so a fault is kept for `plan` rather than written.
-    held_back: bool,
-    fault: Option<Fault>,
-    key: Option<Secret>,
-}
-
-impl EventSink for Delivery {
-    fn event(&mut self, event: Event<'_>) {
-        if let Event::Fault(fault) = event {
-            self.fault(without_key(fault, self.key.as_ref()));
-            return;
-        }
-        self.settlement.observe(&event);
-        if matches!(event, Event::Finish(_)) {
-            self.writer.tick(unix_seconds());
-        }
-        self.writer.push(event, &mut self.out);
-    }
-}
-
-impl Delivery {
-    fn fault(&mut self, fault: Fault) {
-        self.settlement.fail(&fault);
-        if self.held_back {
-            self.fault = Some(fault);
-        } else {
-            self.writer.tick(unix_seconds());
-            self.writer.push(Event::Fault(fault), &mut self.out);
-        }
-    }
-}
-
 impl Pump {
-    /// An answer from `source`, held back until [`release`](Pump::release).
-    pub fn new(source: Source, writer: Box<dyn WriteStream>, settlement: Settlement) -> Self {
+    /// An answer from `source` that takes the way of `delivery`, held back until [`release`](Pump::release). `go_on` sends the
+    /// further requests that it may need.
+    pub(crate) fn new(source: Source, delivery: Delivery, go_on: Continue) -> Self {
         let now = Instant::now();
         Self {
             source,
-            delivery: Delivery {
-                writer,
-                out: FrameBuffer::new(),
-                settlement,
-                held_back: true,
-                fault: None,
-                key: None,
-            },
+            delivery,
+            go_on,
             read_at: now,
             heard: false,
             written_at: now,
@@ -137,13 +120,13 @@ impl Pump {
     /// The fault that ended it before anything was sent.
     pub async fn until_content(&mut self) -> Result<(), Fault> {
         std::future::poll_fn(|cx| {
-            while !self.delivery.settlement.has_content() && !self.is_over() {
+            while !self.delivery.settlement().has_content() && !self.is_over() {
                 ready!(self.poll_source(cx));
             }
             Poll::Ready(())
         })
         .await;
-        self.delivery.fault.take().map_or(Ok(()), Err)
+        self.delivery.take_fault().map_or(Ok(()), Err)
     }
 
     /// Moves the answer to its end and gives it as one body.
@@ -155,44 +138,44 @@ impl Pump {
             while !self.is_over() {
                 ready!(self.poll_source(cx));
                 // The writer remembers the whole answer; its frames are for streams.
-                self.delivery.out.clear();
+                self.delivery.out().clear();
             }
             Poll::Ready(())
         })
         .await;
-        match self.delivery.fault.take() {
+        match self.delivery.take_fault() {
             Some(fault) => Err(fault),
-            None => Ok(self.delivery.writer.whole()),
+            None => Ok(self.delivery.whole()),
         }
     }
 
     /// From here on the answer goes to the client, faults included. The first piece waits for nothing, so that it leaves together
     /// with the head of the response.
     pub fn release(&mut self) {
-        self.delivery.held_back = false;
+        self.delivery.release();
         self.steps_aside = STEPS_ASIDE;
     }
 
     /// Gives the client a sign of life.
     pub fn beat(&mut self) {
-        self.delivery.writer.heartbeat(&mut self.delivery.out);
+        self.delivery.heartbeat();
         self.written_at = Instant::now();
     }
 
     /// Whether the model ended its answer of its own will without any part in it.
     pub fn has_stopped_empty(&self) -> bool {
-        let settlement = &self.delivery.settlement;
+        let settlement = self.delivery.settlement();
         self.is_over() && settlement.has_stopped() && !settlement.has_content()
     }
 
     /// What is known of the turn.
-    pub fn settlement(&self) -> &Settlement {
-        &self.delivery.settlement
+    pub(crate) fn settlement(&self) -> &Settlement {
+        self.delivery.settlement()
     }
 
     /// Takes back what is known of the turn, to make another attempt.
-    pub fn into_settlement(self) -> Settlement {
-        self.delivery.settlement
+    pub(crate) fn into_settlement(self) -> Settlement {
+        self.delivery.into_settlement()
     }
 
     /// Gives the connection's rest, so that it can be read to its end and the connection used again.
@@ -232,21 +215,39 @@ impl Pump {
                     Poll::Ready(())
                 }
                 // What was heard goes to the client next, and the clocks are looked at after that.
-                Poll::Pending if self.heard && !self.delivery.out.is_empty() => Poll::Pending,
+                Poll::Pending if self.heard && !self.delivery.out_is_empty() => Poll::Pending,
                 Poll::Pending => self.poll_clocks(cx),
             },
             Source::Script { .. } => self.poll_script(cx),
         }
     }
 
-    fn opened(&mut self, opened: Result<Source, Fault>) {
+    fn opened(&mut self, opened: Result<Opened, Fault>) {
         self.heard = true;
-        self.source = opened.unwrap_or_else(|fault| {
-            self.delivery.event(Event::Fault(fault));
-            Source::Ended
-        });
+        self.ending_since = None;
+        self.source = match opened {
+            Ok(Opened { source, found }) => {
+                found
+                    .into_iter()
+                    .for_each(|found| self.delivery.found(found));
+                source
+            }
+            Err(fault) => {
+                self.delivery.event(Event::Fault(fault));
+                Source::Ended
+            }
+        };
         if let Source::Upstream { key, .. } = &mut self.source {
-            self.delivery.key = key.take();
+            self.delivery.guard(key.take());
+        }
+    }
+
+    /// After events were delivered: whether the answer goes on with another request, or has ended for the client.
+    fn turn_page(&mut self) {
+        if let Some(leg) = self.delivery.take_next_leg() {
+            self.source = Source::Opening((self.go_on)(leg));
+        } else if self.delivery.is_cut() || self.delivery.take_writer_failure() {
+            self.source = Source::Ended;
         }
     }
 
@@ -267,17 +268,13 @@ impl Pump {
         if reader.is_ending() && !reader.is_done() && self.ending_since.is_none() {
             self.ending_since = Some(Instant::now());
         }
-        if let Some(fault) = self.delivery.writer.failure() {
-            let fault = fault.clone();
-            self.delivery.settlement.fail(&fault);
-            self.delivery.fault = self.delivery.held_back.then_some(fault);
-            self.source = Source::Ended;
-        }
+        self.turn_page();
     }
 
     fn end(&mut self, end: StreamEnd) {
         if let Source::Upstream { reader, .. } = &mut self.source {
             reader.finish(end, &mut self.delivery);
+            self.turn_page();
         }
     }
 
@@ -296,6 +293,7 @@ impl Pump {
             && let Some(event) = step.event()
         {
             self.delivery.event(event);
+            self.turn_page();
         }
         Poll::Ready(())
     }
@@ -310,7 +308,7 @@ impl Pump {
             }
         };
         let mut due = silence_ends;
-        if !self.delivery.held_back {
+        if !self.delivery.is_held_back() {
             due = due.min(self.written_at + HEARTBEAT_INTERVAL);
         }
         if let Some(since) = self.ending_since {
@@ -338,7 +336,7 @@ impl Pump {
         let usage_late = |since| now >= since + USAGE_WAIT;
         if self.ending_since.is_some_and(usage_late) {
             self.end(StreamEnd::Closed);
-        } else if !self.delivery.held_back && now >= self.written_at + HEARTBEAT_INTERVAL {
+        } else if !self.delivery.is_held_back() && now >= self.written_at + HEARTBEAT_INTERVAL {
             self.beat();
         } else {
             self.read_at = now;
@@ -358,10 +356,10 @@ impl Pump {
     /// So it steps aside once more before it gives a piece away: of a provider that sends faster than pieces are written, many
     /// events go out in one piece, which costs a fraction of as many writes. An event that comes alone goes out at once.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        while self.delivery.out.len() < WRITE_BYTES_MAX && !self.is_over() {
+        while self.delivery.out_len() < WRITE_BYTES_MAX && !self.is_over() {
             match self.poll_source(cx) {
                 Poll::Ready(()) => self.steps_aside = 0,
-                Poll::Pending if self.delivery.out.is_empty() => return Poll::Pending,
+                Poll::Pending if self.delivery.out_is_empty() => return Poll::Pending,
                 Poll::Pending if self.steps_aside < STEPS_ASIDE && self.is_fast() => {
                     self.steps_aside += 1;
                     cx.waker().wake_by_ref();
@@ -371,14 +369,14 @@ impl Pump {
             }
         }
         self.steps_aside = 0;
-        if self.delivery.out.is_empty() {
+        if self.delivery.out_is_empty() {
             return Poll::Ready(None);
         }
         self.written_at = Instant::now();
         if std::mem::take(&mut self.heard) {
             self.read_at = self.written_at;
         }
-        Poll::Ready(Some(self.delivery.out.take().into()))
+        Poll::Ready(Some(self.delivery.out().take().into()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The client's side of a turn: its dialect, and which client it is.
 
+use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, Request, WriteStream};
 use polywire_dialect_responses as responses;
 
@@ -16,10 +17,36 @@ pub enum ClientDialect {
 pub struct Decoded<'a> {
     /// The request.
     pub request: Request<'a>,
-    echo: responses::Echo,
+    setup: Setup,
+}
+
+/// What a dialect's writer needs of the request.
+enum Setup {
+    Responses(responses::Echo),
+}
+
+/// What a writer needs to know besides.
+pub(crate) struct Writing<'w> {
+    /// The id of the turn, from which the answer's own is made.
+    pub(crate) turn_id: &'w str,
+    /// Which client reads.
+    pub(crate) client: Client,
+    /// The time, in seconds since 1970.
+    pub(crate) unix_seconds: u64,
+    /// Who answers; nobody when the turn has failed before anybody was asked.
+    pub(crate) home: Option<&'w Minter>,
+    /// The provider's frames pass as they are.
+    pub(crate) native: bool,
 }
 
 impl ClientDialect {
+    /// The word for it in logs and receipts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ClientDialect::Responses => "responses",
+        }
+    }
+
     /// Reads a request body.
     ///
     /// # Errors
@@ -30,7 +57,7 @@ impl ClientDialect {
                 let parsed = responses::parse(body, client)?;
                 Ok(Decoded {
                     request: parsed.request,
-                    echo: parsed.echo,
+                    setup: Setup::Responses(parsed.echo),
                 })
             }
         }
@@ -63,14 +90,18 @@ impl ClientDialect {
 
 impl Decoded<'_> {
     /// A writer for the answer.
-    pub fn writer(&self, turn_id: &str, client: Client, unix_seconds: u64) -> Box<dyn WriteStream> {
-        Box::new(responses::ResponsesWriter::new(responses::WriterOptions {
-            response_id: format!("resp_{turn_id}"),
-            created_at: unix_seconds,
-            model: self.request.model.clone().into_owned(),
-            client,
-            echo: self.echo.clone(),
-            output_tokens_max: self.request.output_tokens_max,
-        }))
+    pub(crate) fn writer(&self, writing: &Writing<'_>) -> Box<dyn WriteStream> {
+        match &self.setup {
+            Setup::Responses(echo) => {
+                Box::new(responses::ResponsesWriter::new(responses::WriterOptions {
+                    response_id: format!("resp_{}", writing.turn_id),
+                    created_at: writing.unix_seconds,
+                    model: self.request.model.clone().into_owned(),
+                    client: writing.client,
+                    echo: echo.clone(),
+                    output_tokens_max: self.request.output_tokens_max,
+                }))
+            }
+        }
     }
 }

@@ -1,17 +1,14 @@
 //! A provider made ready for use: its address, its key, its wire habits.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use polywire_catalog::{Auth, Kind, Model, Provider};
-use polywire_conversation::{Fault, FaultClass, Ledger, Loss, ModelFacts, Origin, Request, Retry};
+use polywire_catalog::{Auth, Provider};
+use polywire_conversation::envelope::Minter;
+use polywire_conversation::{Fault, FaultClass, Origin, Retry};
 use polywire_credentials::{KeySource, Secret};
-use polywire_demo_model as demo_model;
-use polywire_dialect_chat as chat;
-use polywire_plan::Target;
 use polywire_upstream::{HeaderMap, HeaderName, HeaderValue, Incoming, Response, Upstream, Uri};
 use tokio::sync::Mutex;
 
@@ -19,6 +16,7 @@ use crate::answer::Source;
 use crate::body::outgoing;
 use crate::fault::{not_sent, without_key};
 use crate::limits::{DRAIN_TIMEOUT, ERROR_BODY_TIMEOUT, WHOLE_BYTES_MAX};
+use crate::provider::{Outgoing, ProviderDialect};
 use crate::read::BodyReader;
 use crate::state::Variables;
 
@@ -38,24 +36,12 @@ pub struct ConfigurationError {
 /// A provider made ready for use.
 pub struct Endpoint {
     provider: Arc<Provider>,
-    wire: Wire,
-    key: Key,
-}
-
-/// What is spoken to the provider.
-enum Wire {
-    Chat(Box<ChatWire>),
-    Demo,
-}
-
-/// A provider that speaks Chat Completions.
-struct ChatWire {
+    dialect: ProviderDialect,
+    /// Where requests go; nothing for the demo.
     url: Uri,
     /// What every request carries, but for the key.
     headers: HeaderMap,
-    profile: chat::Profile,
-    /// Profiles of models that differ from their provider's.
-    by_model: HashMap<String, chat::Profile>,
+    key: Key,
 }
 
 /// A key that is looked up when it is first needed and kept until it is refused.
@@ -63,27 +49,6 @@ struct Key {
     source: KeySource,
     variables: Variables,
     known: Mutex<Option<Secret>>,
-}
-
-/// A request as the provider takes it.
-pub struct Encoded {
-    /// What goes to the provider.
-    pub outgoing: Outgoing,
-    /// What could not be carried.
-    pub losses: Vec<Loss>,
-}
-
-/// What goes to a provider, and what is needed to read the answer.
-pub enum Outgoing {
-    /// A Chat Completions body.
-    Chat {
-        /// The body.
-        body: Vec<u8>,
-        /// What was lowered in it.
-        ledger: Ledger,
-    },
-    /// The demo model's whole answer.
-    Demo(Vec<demo_model::Step>),
 }
 
 impl Endpoint {
@@ -96,24 +61,16 @@ impl Endpoint {
         key: KeySource,
         variables: &Variables,
     ) -> Result<Self, ConfigurationError> {
-        let wire = match provider.kind {
-            Kind::Demo => Wire::Demo,
-            Kind::Messages | Kind::Responses | Kind::CommandCode => {
-                return Err(ConfigurationError {
-                    provider: provider.id.clone(),
-                    problem: format!("kind `{}` is not served yet", provider.kind.name()),
-                });
-            }
-            Kind::Chat => chat_wire(provider)
-                .map(|wire| Wire::Chat(Box::new(wire)))
-                .map_err(|problem| ConfigurationError {
-                    provider: provider.id.clone(),
-                    problem,
-                })?,
+        let unusable = |problem| ConfigurationError {
+            provider: provider.id.clone(),
+            problem,
         };
+        let dialect = ProviderDialect::new(provider).map_err(unusable)?;
         Ok(Self {
             provider: Arc::clone(provider),
-            wire,
+            url: url(provider, &dialect).map_err(unusable)?,
+            headers: headers(provider, &dialect).map_err(unusable)?,
+            dialect,
             key: Key {
                 source: key,
                 variables: Arc::clone(variables),
@@ -132,74 +89,57 @@ impl Endpoint {
         &self.provider.id
     }
 
-    /// Puts a request into the provider's form.
-    ///
-    /// # Errors
-    /// A [`Fault`] when the request asks for something that cannot be left out.
-    pub fn encode(&self, request: &Request<'_>, target: &Target) -> Result<Encoded, Fault> {
-        match &self.wire {
-            Wire::Demo => Ok(Encoded {
-                outgoing: Outgoing::Demo(demo_model::answer(request)),
-                losses: Vec::new(),
-            }),
-            Wire::Chat(wire) => {
-                let by_model = wire.by_model.get(&target.upstream_model);
-                let profile = by_model.unwrap_or(&wire.profile);
-                // A model that nobody has described is given the benefit of the doubt.
-                let known = target.model.as_deref();
-                let model = ModelFacts {
-                    name: &target.upstream_model,
-                    images: known.is_none_or(|model| model.images),
-                    output_tokens_max: known.and_then(|model| model.output_tokens_max),
-                };
-                let rendered = chat::render(request, &model, profile)?;
-                Ok(Encoded {
-                    outgoing: Outgoing::Chat {
-                        body: rendered.body,
-                        ledger: rendered.ledger,
-                    },
-                    losses: rendered.losses,
-                })
-            }
-        }
+    /// What is spoken to it.
+    pub(crate) fn dialect(&self) -> &ProviderDialect {
+        &self.dialect
     }
 
-    /// Sends a request and waits for the beginning of the answer. `seed` makes the ids that the answer may lack.
+    /// Who mints the reasoning state of a model's answers.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the provider's key cannot be had: state belongs to the account.
+    pub(crate) async fn minter(&self, upstream_model: &str) -> Result<Minter, Fault> {
+        let key = self.key().await?;
+        Ok(Minter {
+            provider: self.provider.id.clone(),
+            account: key.map_or_else(String::new, |key| key.fingerprint()),
+            model: upstream_model.to_owned(),
+        })
+    }
+
+    /// Sends a request and waits for the beginning of the answer.
     ///
     /// # Errors
     /// The [`Fault`] that the provider, the network or the key is to blame for.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         outgoing: Outgoing,
         upstream: &Upstream,
-        seed: &str,
     ) -> Result<Source, Fault> {
-        match (outgoing, &self.wire) {
-            (Outgoing::Chat { body, ledger }, Wire::Chat(wire)) => {
-                let key = self.key().await?;
-                let request = self.request(wire, body, key.as_ref())?;
-                let response = upstream.send(request).await.map_err(|error| {
-                    not_sent(self.provider_id(), &self.provider.base_url, &error)
-                })?;
-                let response = self
-                    .accepted(response)
-                    .await
-                    .map_err(|fault| without_key(fault, key.as_ref()))?;
-                let reader = chat::ChatReader::new(Arc::new(ledger), seed);
-                Ok(Source::Upstream {
-                    body: response.into_body(),
-                    reader: BodyReader::new(Box::new(reader)),
-                    key,
-                })
+        let (body, reader) = match outgoing {
+            Outgoing::Body { body, reader } => (body, reader),
+            Outgoing::Demo(steps) => {
+                return Ok(Source::Script {
+                    steps: steps.into(),
+                    pausing: false,
+                });
             }
-            (Outgoing::Demo(steps), _) => Ok(Source::Script {
-                steps: steps.into(),
-                pausing: false,
-            }),
-            (Outgoing::Chat { .. }, Wire::Demo) => Err(crate::fault::ours(
-                "a chat body cannot go to the demo model",
-            )),
-        }
+        };
+        let key = self.key().await?;
+        let request = self.request(body, key.as_ref())?;
+        let response = upstream
+            .send(request)
+            .await
+            .map_err(|error| not_sent(self.provider_id(), &self.provider.base_url, &error))?;
+        let response = self
+            .accepted(response)
+            .await
+            .map_err(|fault| without_key(fault, key.as_ref()))?;
+        Ok(Source::Upstream {
+            body: response.into_body(),
+            reader: BodyReader::new(reader, self.dialect.framing()),
+            key,
+        })
     }
 
     /// Whether the provider's key can be had, or none is needed.
@@ -216,14 +156,13 @@ impl Endpoint {
 
     fn request(
         &self,
-        wire: &ChatWire,
         body: Vec<u8>,
         key: Option<&Secret>,
     ) -> Result<http::Request<Full<Bytes>>, Fault> {
         let mut request = http::Request::new(Full::new(outgoing(body)));
         *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = wire.url.clone();
-        *request.headers_mut() = wire.headers.clone();
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = self.headers.clone();
         if let Some(key) = key {
             let (name, value) = self.authorization(key)?;
             request.headers_mut().insert(name, value);
@@ -315,33 +254,15 @@ pub(crate) async fn read_to_end(mut rest: Incoming) {
     }
 }
 
-fn chat_wire(provider: &Provider) -> Result<ChatWire, String> {
-    let url = format!("{}{}", provider.base_url, chat::PATH);
-    let url = Uri::try_from(&url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-    let by_model = provider
-        .models
-        .iter()
-        .filter(|model| !model.profile.is_empty())
-        .map(|model| Ok((model.id.clone(), profile(provider, Some(model))?)))
-        .collect::<Result<_, String>>()?;
-    Ok(ChatWire {
-        url,
-        headers: headers(provider)?,
-        profile: profile(provider, None)?,
-        by_model,
-    })
+fn url(provider: &Provider, dialect: &ProviderDialect) -> Result<Uri, String> {
+    if let ProviderDialect::Demo = dialect {
+        return Ok(Uri::default());
+    }
+    let url = format!("{}{}", provider.base_url, dialect.path());
+    Uri::try_from(&url).map_err(|error| format!("`{url}` is no URL: {error}"))
 }
 
-fn profile(provider: &Provider, model: Option<&Model>) -> Result<chat::Profile, String> {
-    let table = provider.profile_for(model).into_owned();
-    table.try_into().map_err(|error: toml::de::Error| {
-        let of_model = model.map(|model| format!(" of model `{}`", model.id));
-        let of_model = of_model.unwrap_or_default();
-        format!("profile{of_model}: {}", error.message())
-    })
-}
-
-fn headers(provider: &Provider) -> Result<HeaderMap, String> {
+fn headers(provider: &Provider, dialect: &ProviderDialect) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let fixed = [
         (http::header::CONTENT_TYPE, "application/json"),
@@ -351,6 +272,9 @@ fn headers(provider: &Provider) -> Result<HeaderMap, String> {
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in dialect.headers() {
+        headers.insert(*name, HeaderValue::from_static(value));
     }
     for (name, value) in &provider.headers {
         let value = HeaderValue::try_from(value)

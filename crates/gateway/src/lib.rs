@@ -5,15 +5,24 @@
 pub mod answer;
 mod body;
 mod client;
+mod delivery;
 mod endpoint;
+mod exchange;
 mod fault;
+mod form;
+mod legs;
 pub mod limits;
+mod provider;
 mod read;
+mod sealing;
+mod search;
 mod settle;
 mod state;
+mod stop;
 pub mod turn;
 
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};
+pub use search::{SearchKind, SearchService};
 pub use state::{Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Variables};

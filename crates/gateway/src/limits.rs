@@ -41,6 +41,16 @@ pub const REQUEST_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the rest of a finished answer may take. Reading it to its end keeps the connection for the next turn.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The most requests to a provider that one answer may take: a search or two, a pause, a second try at the form. A model that
+/// searches without end is stopped here.
+pub const LEGS_MAX: u32 = 8;
+
+/// How long a web search may take. The services answer within two or three seconds; the client waits meanwhile.
+pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most bytes of a search service's answer. Twenty results with long excerpts are below 200 kB.
+pub const SEARCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// The most translated bytes that are handed to the client in one piece. Bounds the memory of a stream whose provider is
 /// faster than its client; a write of this size costs hardly more than the copy.
 pub const WRITE_BYTES_MAX: usize = 16 * 1024;

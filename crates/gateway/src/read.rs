@@ -14,6 +14,13 @@ pub struct BodyReader {
     reader: Box<dyn ReadStream>,
 }
 
+/// How an answer is cut into frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events, or one JSON body.
+    Events,
+}
+
 enum BodyForm {
     /// Only white space so far.
     Unknown,
@@ -31,9 +38,11 @@ const HEAD_BYTES_MAX: usize = 4 * 1024;
 
 impl BodyReader {
     /// A reader that gives what it finds to `reader`.
-    pub fn new(reader: Box<dyn ReadStream>) -> Self {
+    pub fn new(reader: Box<dyn ReadStream>, framing: Framing) -> Self {
         Self {
-            form: BodyForm::Unknown,
+            form: match framing {
+                Framing::Events => BodyForm::Unknown,
+            },
             reader,
         }
     }
@@ -161,7 +170,7 @@ mod tests {
             _ => {}
         };
         let reader = ChatReader::new(Arc::new(Ledger::default()), "seed");
-        let mut body = BodyReader::new(Box::new(reader));
+        let mut body = BodyReader::new(Box::new(reader), Framing::Events);
         for chunk in chunks {
             body.push(chunk, &mut sink);
         }

@@ -2,20 +2,25 @@
 
 use std::time::Instant;
 
-use polywire_conversation::{Event, Fault, Loss, StopReason, Usage};
+use polywire_conversation::{Event, Fault, Loss, Request, StopReason, Usage};
+
+use crate::client::ClientDialect;
 
 /// What is known of a turn while it runs; written to the log when it is dropped.
 ///
 /// Dropping is how every turn ends: a finished body is dropped by the server, and so is the one of a client that hung up. The
 /// log line is therefore written exactly once.
-pub struct Settlement {
+pub(crate) struct Settlement {
     turn_id: String,
+    dialect: ClientDialect,
     /// The model name as the client wrote it.
     model: String,
     began: Instant,
     attempts: u32,
     /// What the request had that could not be carried, whoever serves it.
     request_losses: Vec<Loss>,
+    /// The size of the request's body.
+    request_bytes: usize,
     attempt: Attempt,
 }
 
@@ -28,6 +33,10 @@ struct Attempt {
     usage: Option<Usage>,
     outcome: Outcome,
     first_content: Option<Instant>,
+    /// How many tools were offered.
+    tools_offered: usize,
+    /// How much was said and thought, in bytes.
+    answer_bytes: usize,
 }
 
 #[derive(Default)]
@@ -41,25 +50,44 @@ enum Outcome {
 
 impl Settlement {
     /// A turn that begins now, with the id that its header and its log line carry.
-    pub fn begin(turn_id: String) -> Self {
+    pub(crate) fn begin(turn_id: String, dialect: ClientDialect) -> Self {
         Self {
             turn_id,
+            dialect,
             model: String::new(),
             began: Instant::now(),
             attempts: 0,
             request_losses: Vec::new(),
+            request_bytes: 0,
             attempt: Attempt::default(),
         }
     }
 
-    /// The request was read: the model that it names, and what of it could not be carried.
-    pub fn decoded(&mut self, model: &str, losses: &[Loss]) {
-        model.clone_into(&mut self.model);
-        self.request_losses.extend_from_slice(losses);
+    /// The request was read from a body of so many bytes.
+    pub(crate) fn decoded(&mut self, request: &Request<'_>, body_bytes: usize) {
+        (*request.model).clone_into(&mut self.model);
+        self.request_losses.extend_from_slice(&request.losses);
+        self.request_bytes = body_bytes;
+    }
+
+    /// How many tools the provider is offered.
+    pub(crate) fn offered(&mut self, tools: usize) {
+        self.attempt.tools_offered = tools;
+    }
+
+    /// What the turn has probably consumed, when the provider has not said.
+    pub(crate) fn estimated_usage(&self) -> Option<Usage> {
+        let tokens = |bytes: usize| Some(u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX));
+        self.attempt.usage.is_none().then(|| Usage {
+            input: tokens(self.request_bytes),
+            output: tokens(self.attempt.answer_bytes),
+            estimated: true,
+            ..Usage::default()
+        })
     }
 
     /// A new attempt begins; what the one before saw does not count any more.
-    pub fn begin_attempt(&mut self, target: String) {
+    pub(crate) fn begin_attempt(&mut self, target: String) {
         self.attempts += 1;
         self.attempt = Attempt {
             target,
@@ -68,22 +96,22 @@ impl Settlement {
     }
 
     /// Nobody works on the turn for now: a client that leaves in a pause has left, whatever failed before.
-    pub fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         self.attempt.outcome = Outcome::ClientLeft;
     }
 
     /// What encoding could not carry.
-    pub fn lost(&mut self, losses: Vec<Loss>) {
+    pub(crate) fn lost(&mut self, losses: Vec<Loss>) {
         self.attempt.losses.extend(losses);
     }
 
     /// How many losses are known so far.
-    pub fn losses(&self) -> usize {
+    pub(crate) fn losses(&self) -> usize {
         self.request_losses.len() + self.attempt.losses.len()
     }
 
     /// Takes note of an event of the answer. Called for every delta, so it does next to nothing.
-    pub fn observe(&mut self, event: &Event<'_>) {
+    pub(crate) fn observe(&mut self, event: &Event<'_>) {
         match event {
             Event::ReasoningStart
             | Event::TextStart
@@ -94,8 +122,11 @@ impl Settlement {
             }
             Event::Usage(usage) => self.attempt.usage = Some(*usage),
             Event::Loss(loss) => self.attempt.losses.push(loss.clone()),
-            Event::ReasoningOpaque(_) => self.opaque_reasoning(),
             Event::Finish(reason) => self.attempt.outcome = Outcome::Finished(*reason),
+            Event::ReasoningDelta(text)
+            | Event::TextDelta(text)
+            | Event::RefusalDelta(text)
+            | Event::CallDelta(text) => self.attempt.answer_bytes += text.as_written().len(),
             // A fault is told by `fail`, after what must not be told was taken out of it.
             Event::Fault(_) => {}
             Event::Start { .. }
@@ -103,41 +134,28 @@ impl Settlement {
             | Event::Logprobs(_)
             | Event::Native(_)
             | Event::StoppedAt(_)
-            | Event::ReasoningDelta(_)
+            | Event::ReasoningOpaque(_)
             | Event::ReasoningEnd
-            | Event::TextDelta(_)
             | Event::TextEnd
-            | Event::RefusalDelta(_)
             | Event::RefusalEnd
-            | Event::CallDelta(_)
             | Event::CallEnd
             | Event::CallCut => {}
         }
     }
 
     /// The turn failed.
-    pub fn fail(&mut self, fault: &Fault) {
+    pub(crate) fn fail(&mut self, fault: &Fault) {
         self.attempt.outcome = Outcome::Failed(fault.clone());
     }
 
     /// Whether the model ended its answer of its own will.
-    pub fn has_stopped(&self) -> bool {
+    pub(crate) fn has_stopped(&self) -> bool {
         matches!(self.attempt.outcome, Outcome::Finished(StopReason::Stop))
     }
 
     /// Whether any part of the answer has begun.
-    pub fn has_content(&self) -> bool {
+    pub(crate) fn has_content(&self) -> bool {
         self.attempt.first_content.is_some()
-    }
-
-    fn opaque_reasoning(&mut self) {
-        const WHAT: &str = "reasoning state";
-        if !self.attempt.losses.iter().any(|loss| loss.what == WHAT) {
-            self.attempt.losses.push(Loss::degraded(
-                WHAT,
-                "the provider's sealed reasoning is not given back to it in the next turn",
-            ));
-        }
     }
 }
 
@@ -163,6 +181,7 @@ impl Drop for Settlement {
             turn = %self.turn_id,
             model = %self.model,
             target = %attempt.target,
+            dialect = self.dialect.name(),
             outcome,
             attempts = self.attempts,
             first_ms,
@@ -171,6 +190,8 @@ impl Drop for Settlement {
             cached = usage.cached,
             output = usage.output,
             reasoning = usage.reasoning,
+            estimated = usage.estimated,
+            tools = self.attempt.tools_offered,
             losses = ?losses,
             "turn"
         );

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::answer::Drain;
 use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
 use crate::limits::TURNS_MAX;
+use crate::search::SearchService;
 
 /// A provider, and where its key comes from.
 pub type Keys = std::collections::BTreeMap<String, KeySource>;
@@ -29,6 +30,10 @@ pub struct Configuration {
     pub keys: Keys,
     /// Where key sources of the kind "variable" look.
     pub variables: Variables,
+    /// Turns with a severe loss are refused.
+    pub strict: bool,
+    /// Who searches the web for models whose provider cannot.
+    pub search: Option<SearchService>,
 }
 
 /// Tells when the configuration has changed. Asked at the beginning of every turn, so it must be quick.
@@ -62,6 +67,9 @@ pub struct Gateway {
 pub struct Live {
     catalog: Catalog,
     endpoints: Vec<Arc<Endpoint>>,
+    variables: Variables,
+    strict: bool,
+    search: Option<SearchService>,
 }
 
 impl Gateway {
@@ -121,6 +129,8 @@ impl Live {
             catalog,
             mut keys,
             variables,
+            strict,
+            search,
         } = configuration;
         let endpoints = catalog
             .providers
@@ -130,12 +140,33 @@ impl Live {
                 Endpoint::new(provider, key, &variables).map(Arc::new)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { catalog, endpoints })
+        Ok(Self {
+            catalog,
+            endpoints,
+            variables,
+            strict,
+            search,
+        })
     }
 
     /// Providers, models, aliases, routes.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Whether turns with a severe loss are refused.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    /// Who searches the web for models whose provider cannot.
+    pub fn search(&self) -> Option<&SearchService> {
+        self.search.as_ref()
+    }
+
+    /// Where key sources of the kind "variable" look.
+    pub(crate) fn variables(&self) -> &Variables {
+        &self.variables
     }
 
     /// Every provider, ready for use.

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use polywire_conversation::{Event, Fault, FaultClass, WriteStream};
+use polywire_conversation::{Event, Fault, FaultClass};
 use polywire_plan::{self as plan, AttemptState, Next, Progress, RetryLimits, Target};
 use polywire_sse::FrameBuffer;
 
-use crate::answer::{AnswerBody, Pump, Source, unix_seconds};
-use crate::client::{Client, ClientDialect, Decoded};
+use crate::answer::{AnswerBody, Pump, unix_seconds};
+use crate::client::{Client, ClientDialect, Decoded, Writing};
+use crate::exchange::{Exchange, Prepared, rejected_tool};
 use crate::fault::empty_answer;
 use crate::limits::COMMIT_HOLD;
 use crate::settle::Settlement;
 use crate::state::{Gateway, Live};
 
 /// What `accept` found out about a request.
+#[derive(Clone)]
 pub struct Accepted {
     /// A fresh id for the turn; it becomes part of the response's id and of the `x-polywire-request-id` header.
     pub turn_id: String,
@@ -67,7 +69,7 @@ pub enum Answer {
 /// Dropping the future ends the attempt that is at work and settles the turn.
 pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
     let live = gateway.live();
-    let mut settlement = Settlement::begin(accepted.turn_id.clone());
+    let mut settlement = Settlement::begin(accepted.turn_id.clone(), accepted.dialect);
     let (dialect, client) = (accepted.dialect, accepted.client);
     let decoded = match dialect.parse(&accepted.body, client) {
         Ok(decoded) => decoded,
@@ -76,7 +78,7 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
             return Answer::Failed { fault, losses: 0 };
         }
     };
-    settlement.decoded(&decoded.request.model, &decoded.request.losses);
+    settlement.decoded(&decoded.request, accepted.body.len());
     let turn = Turn {
         gateway,
         live: &live,
@@ -97,7 +99,7 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
 
 struct Turn<'t> {
     gateway: &'t Arc<Gateway>,
-    live: &'t Live,
+    live: &'t Arc<Live>,
     accepted: &'t Accepted,
     decoded: &'t Decoded<'t>,
 }
@@ -106,6 +108,17 @@ struct Turn<'t> {
 struct Failed {
     fault: Fault,
     settlement: Settlement,
+}
+
+/// What the attempts of a turn have in common.
+#[derive(Default)]
+struct SoFar {
+    /// How often the answer was empty.
+    empty_answers: u32,
+    /// Wire names of tools that the target at hand has refused.
+    tools_refused: Vec<String>,
+    /// The names under which tools were offered last.
+    tools_offered: Vec<String>,
 }
 
 impl Turn<'_> {
@@ -123,14 +136,22 @@ impl Turn<'_> {
         // How often this target has failed, and how long the turn has waited in all.
         let mut failures = 0;
         let mut waited = Duration::ZERO;
-        let mut empty_answers = 0;
+        let mut so_far = SoFar::default();
         loop {
             let name = format!("{}/{}", target.provider.id, target.upstream_model);
             settlement.begin_attempt(name);
-            let failed = match self.attempt(target, settlement, &mut empty_answers).await {
+            let failed = match self.attempt(target, settlement, &mut so_far).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
+            if let Some(tool) = rejected_tool(&failed.fault, &so_far.tools_offered)
+                && so_far.tools_refused.is_empty()
+            {
+                tracing::warn!(turn = %self.accepted.turn_id, tool, "the provider refuses a tool; asked again without it");
+                so_far.tools_refused.push(tool.to_owned());
+                settlement = failed.settlement;
+                continue;
+            }
             failures += 1;
             let state = AttemptState {
                 attempt: failures,
@@ -160,6 +181,7 @@ impl Turn<'_> {
                     settlement = failed.settlement;
                     target = next_target;
                     failures = 0;
+                    so_far.tools_refused.clear();
                 }
             }
         }
@@ -170,13 +192,24 @@ impl Turn<'_> {
         &self,
         target: &Target,
         mut settlement: Settlement,
-        empty_answers: &mut u32,
+        so_far: &mut SoFar,
     ) -> Result<Answer, Box<Failed>> {
-        let source = match self.encode(target, &mut settlement) {
-            Ok(source) => source,
+        let exchange = Exchange {
+            gateway: Arc::clone(self.gateway),
+            live: Arc::clone(self.live),
+            accepted: self.accepted.clone(),
+            target: target.clone(),
+            tools_refused: so_far.tools_refused.clone(),
+        };
+        let prepared = match exchange
+            .prepare(&self.decoded.request, &mut settlement)
+            .await
+        {
+            Ok(prepared) => prepared,
             Err(fault) => return Err(failed(fault, settlement)),
         };
-        let mut pump = Pump::new(source, self.writer(), settlement);
+        so_far.tools_offered.clone_from(&prepared.tools);
+        let mut pump = self.pump(prepared, exchange, settlement);
         let whole = if self.decoded.request.stream {
             // After the hold the answer is begun without content: the client must hear heartbeats from here on.
             match tokio::time::timeout(COMMIT_HOLD, pump.until_content()).await {
@@ -191,8 +224,8 @@ impl Turn<'_> {
                 Err(fault) => return Err(failed(fault, pump.into_settlement())),
             }
         };
-        if pump.has_stopped_empty() && *empty_answers == 0 {
-            *empty_answers += 1;
+        if pump.has_stopped_empty() && so_far.empty_answers == 0 {
+            so_far.empty_answers += 1;
             return Err(failed(empty_answer(), pump.into_settlement()));
         }
         let losses = pump.settlement().losses();
@@ -204,28 +237,28 @@ impl Turn<'_> {
         Ok(Answer::Stream { body, losses })
     }
 
-    /// Puts the request into the target's form; the source sends it when it is first polled.
-    fn encode(&self, target: &Target, settlement: &mut Settlement) -> Result<Source, Fault> {
-        let endpoint = self.live.endpoint(target)?;
-        let encoded = endpoint.encode(&self.decoded.request, target)?;
-        settlement.lost(encoded.losses);
-        let upstream = self.gateway.upstream();
-        let seed = self.accepted.turn_id.clone();
-        Ok(Source::Opening(Box::pin(async move {
-            endpoint.send(encoded.outgoing, &upstream, &seed).await
-        })))
-    }
-
-    fn writer(&self) -> Box<dyn WriteStream> {
-        let Accepted {
-            turn_id, client, ..
-        } = self.accepted;
-        self.decoded.writer(turn_id, *client, unix_seconds())
+    /// The way of an answer to the client.
+    fn pump(&self, prepared: Prepared, exchange: Exchange, settlement: Settlement) -> Pump {
+        let writer = self.decoded.writer(&Writing {
+            turn_id: &self.accepted.turn_id,
+            client: self.accepted.client,
+            unix_seconds: unix_seconds(),
+            home: Some(&prepared.home),
+            native: prepared.native,
+        });
+        prepared.into_pump(exchange, writer, settlement)
     }
 
     fn failed_stream(&self, fault: Fault) -> Vec<u8> {
         let mut out = FrameBuffer::new();
-        self.writer().push(Event::Fault(fault), &mut out);
+        let mut writer = self.decoded.writer(&Writing {
+            turn_id: &self.accepted.turn_id,
+            client: self.accepted.client,
+            unix_seconds: unix_seconds(),
+            home: None,
+            native: false,
+        });
+        writer.push(Event::Fault(fault), &mut out);
         out.take()
     }
 }

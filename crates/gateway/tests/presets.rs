@@ -47,6 +47,8 @@ fn a_gateway_takes_all_presets_together() {
         },
         keys: Keys::new(),
         variables: Arc::new(|_| None),
+        strict: false,
+        search: None,
     };
     assert!(configuration.catalog.providers.len() >= 10);
     let gateway =
@@ -68,6 +70,8 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
         },
         keys: Keys::new(),
         variables: Arc::new(|_| None),
+        strict: false,
+        search: None,
     };
     let Err(error) = Gateway::new(configuration, Box::new(Fixed)) else {
         panic!("a profile with an unknown key was taken");

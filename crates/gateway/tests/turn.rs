@@ -54,6 +54,8 @@ fn configuration(providers: Vec<Provider>) -> Configuration {
             default_provider: None,
         },
         variables: Arc::new(|_| None),
+        strict: false,
+        search: None,
     }
 }
 

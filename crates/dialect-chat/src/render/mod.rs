@@ -67,8 +67,12 @@ pub fn render(
     tools::write(&chosen, &ledger, profile, &mut object, &mut losses);
     settings::write(request, &chosen, &format, profile, &mut object, &mut losses);
     object.close();
+    let tools = tools::wire_names(&chosen, &ledger);
     Ok(Rendered {
         body,
+        tools,
+        format_in_words: format.instruction.is_some(),
+        stops: false,
         ledger,
         losses: losses.0,
     })

@@ -1,0 +1,208 @@
+//! The client's end of an answer: what happens to each event between the provider's reader and the client's writer.
+//!
+//! sealing → legs → stop texts → settlement and writer, in this order. Each stage passes on what it does not keep.
+
+use polywire_conversation::{Event, EventSink, Fault, StopReason, Usage, WriteStream};
+use polywire_credentials::Secret;
+use polywire_sse::FrameBuffer;
+
+use crate::answer::unix_seconds;
+use crate::fault::without_key;
+use crate::legs::{Legs, NextLeg};
+use crate::sealing::Sealer;
+use crate::search::Found;
+use crate::settle::Settlement;
+use crate::stop::StopTexts;
+
+/// What an answer passes through on its way to the client.
+pub(crate) struct Delivery {
+    sealer: Sealer,
+    legs: Legs,
+    stop: StopTexts,
+    outlet: Outlet,
+}
+
+/// The last stage: the settlement sees each event, then the writer writes it.
+struct Outlet {
+    writer: Box<dyn WriteStream>,
+    out: FrameBuffer,
+    settlement: Settlement,
+    /// Nothing has gone to the client yet, so a fault is kept for `plan` rather than written.
+    held_back: bool,
+    fault: Option<Fault>,
+    key: Option<Secret>,
+}
+
+impl EventSink for Delivery {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Fault(fault) = event {
+            self.outlet.fault(fault);
+            return;
+        }
+        let Self {
+            sealer,
+            legs,
+            stop,
+            outlet,
+        } = self;
+        sealer.event(event, |event| {
+            legs.event(event, &mut |event| {
+                stop.event(event, &mut |event| outlet.event(event));
+            });
+        });
+    }
+}
+
+impl Outlet {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Finish(_) = event {
+            if let Some(usage) = self.settlement.estimated_usage() {
+                self.event(Event::Usage(usage));
+            }
+            self.writer.tick(unix_seconds());
+        }
+        self.settlement.observe(&event);
+        self.writer.push(event, &mut self.out);
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        let fault = without_key(fault, self.key.as_ref());
+        self.settlement.fail(&fault);
+        if self.held_back {
+            self.fault = Some(fault);
+        } else {
+            self.writer.tick(unix_seconds());
+            self.writer.push(Event::Fault(fault), &mut self.out);
+        }
+    }
+}
+
+impl Delivery {
+    /// The way of one answer, held back until [`release`](Delivery::release).
+    pub(crate) fn new(
+        sealer: Sealer,
+        legs: Legs,
+        stop: StopTexts,
+        writer: Box<dyn WriteStream>,
+        settlement: Settlement,
+    ) -> Self {
+        Self {
+            sealer,
+            legs,
+            stop,
+            outlet: Outlet {
+                writer,
+                out: FrameBuffer::new(),
+                settlement,
+                held_back: true,
+                fault: None,
+                key: None,
+            },
+        }
+    }
+
+    /// From here on the answer goes to the client, faults included.
+    pub(crate) fn release(&mut self) {
+        self.outlet.held_back = false;
+    }
+
+    /// Whether nothing may go to the client yet.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.outlet.held_back
+    }
+
+    /// The key that was sent, which must not be told.
+    pub(crate) fn guard(&mut self, key: Option<Secret>) {
+        self.outlet.key = key;
+    }
+
+    /// The fault that ended an answer of which nothing was sent.
+    pub(crate) fn take_fault(&mut self) -> Option<Fault> {
+        self.outlet.fault.take()
+    }
+
+    /// What the provider is to be asked next, when its answer has ended and the client's has not.
+    pub(crate) fn take_next_leg(&mut self) -> Option<NextLeg> {
+        self.legs.take_next()
+    }
+
+    /// A search was carried out between two legs.
+    pub(crate) fn found(&mut self, found: Found) {
+        self.outlet.event(Event::WebSearch(found.event()));
+        self.legs.answered(found.item());
+    }
+
+    /// Whether the answer is over for the client, whatever the provider still sends.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.stop.is_cut()
+    }
+
+    /// The failure with which the writer has ended the answer, as a fault of the turn.
+    pub(crate) fn take_writer_failure(&mut self) -> bool {
+        let Some(fault) = self.outlet.writer.failure().cloned() else {
+            return false;
+        };
+        self.outlet.settlement.fail(&fault);
+        self.outlet.fault = self.outlet.held_back.then_some(fault);
+        true
+    }
+
+    /// Gives the client a sign of life.
+    pub(crate) fn heartbeat(&mut self) {
+        self.outlet.writer.heartbeat(&mut self.outlet.out);
+    }
+
+    /// The answer in one body.
+    pub(crate) fn whole(&mut self) -> Vec<u8> {
+        self.outlet.writer.whole()
+    }
+
+    /// What waits to be sent to the client.
+    pub(crate) fn out(&mut self) -> &mut FrameBuffer {
+        &mut self.outlet.out
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(crate) fn out_is_empty(&self) -> bool {
+        self.outlet.out.is_empty()
+    }
+
+    /// How many bytes wait to be sent.
+    pub(crate) fn out_len(&self) -> usize {
+        self.outlet.out.len()
+    }
+
+    /// What is known of the turn.
+    pub(crate) fn settlement(&self) -> &Settlement {
+        &self.outlet.settlement
+    }
+
+    /// Takes back what is known of the turn, to make another attempt.
+    pub(crate) fn into_settlement(self) -> Settlement {
+        self.outlet.settlement
+    }
+}
+
+/// Usage of several legs as one turn's.
+pub(crate) fn together(one: Usage, other: Usage) -> Usage {
+    let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    };
+    Usage {
+        input: sum(one.input, other.input),
+        cached: sum(one.cached, other.cached),
+        cache_write: sum(one.cache_write, other.cache_write),
+        output: sum(one.output, other.output),
+        reasoning: sum(one.reasoning, other.reasoning),
+        estimated: one.estimated || other.estimated,
+    }
+}
+
+/// Whether a reason ends the client's answer for good.
+pub(crate) const fn may_go_on(reason: StopReason) -> bool {
+    match reason {
+        StopReason::Stop | StopReason::Calls | StopReason::Pause => true,
+        StopReason::Length | StopReason::ContentFilter => false,
+    }
+}

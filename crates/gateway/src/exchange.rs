@@ -1,0 +1,359 @@
+//! One exchange with one target: the client's request made ready for it, sent, and sent again with more where an answer takes
+//! several legs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use polywire_conversation::envelope::Minter;
+use polywire_conversation::{
+    Fault, FaultClass, Item, Loss, ModelFacts, Request, Retry, Severity, ToolChoice, WriteStream,
+};
+use polywire_plan::Target;
+
+use crate::answer::{Continue, Opened, Pump, Source};
+use crate::delivery::Delivery;
+use crate::endpoint::Endpoint;
+use crate::form::Form;
+use crate::legs::{Legs, Needs, NextLeg};
+use crate::provider::{Ask, Encoded, Outgoing};
+use crate::sealing::{self, Sealer};
+use crate::search;
+use crate::settle::Settlement;
+use crate::state::{Gateway, Live};
+use crate::stop::StopTexts;
+use crate::turn::Accepted;
+
+/// Everything that a further leg needs when the turn's own borrows are gone.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) accepted: Accepted,
+    pub(crate) target: Target,
+    /// Wire names of tools that the target has refused.
+    pub(crate) tools_refused: Vec<String>,
+}
+
+/// A request made ready for a target.
+pub(crate) struct Prepared {
+    endpoint: Arc<Endpoint>,
+    outgoing: Outgoing,
+    /// Who mints the answer's reasoning state.
+    pub(crate) home: Minter,
+    /// The names under which tools are offered.
+    pub(crate) tools: Vec<String>,
+    /// The client's own protocol passes as it is.
+    pub(crate) native: bool,
+    needs: Needs,
+    stop: StopTexts,
+}
+
+impl Exchange {
+    /// Puts the request into the target's form and looks whether it may go out so.
+    ///
+    /// # Errors
+    /// A [`Fault`] when a key is missing, when the request asks for what cannot be left out, when strict mode refuses what would
+    /// be lost, and always when all of the client's tools would be.
+    pub(crate) async fn prepare(
+        &self,
+        request: &Request<'_>,
+        settlement: &mut Settlement,
+    ) -> Result<Prepared, Fault> {
+        let endpoint = self.live.endpoint(&self.target)?;
+        let home = endpoint.minter(&self.target.upstream_model).await?;
+        let (request, search_tool, opening_losses) = self.ready(request, &endpoint, &home);
+        let encoded = self.encode(&endpoint, &request, &home, 0)?;
+        let mut losses = opening_losses;
+        losses.extend(encoded.losses);
+        let verdict = may_go_out(
+            &request,
+            &losses,
+            encoded.tools.len(),
+            self.live.is_strict(),
+        );
+        settlement.lost(losses);
+        settlement.offered(encoded.tools.len());
+        verdict?;
+        let needs = Needs {
+            search_tool,
+            form: encoded
+                .format_in_words
+                .then(|| Form::new(&request.format))
+                .flatten(),
+            resumes: !encoded.native,
+        };
+        let stop = if encoded.stops {
+            StopTexts::default()
+        } else {
+            let texts = request.stop.iter().map(|text| text.to_plain().into_owned());
+            StopTexts::new(texts.collect())
+        };
+        Ok(Prepared {
+            endpoint,
+            outgoing: encoded.outgoing,
+            home,
+            tools: encoded.tools,
+            native: encoded.native,
+            needs,
+            stop,
+        })
+    }
+
+    /// The request as this target gets it: its envelopes opened, refused tools marked, a hosted search replaced by one of ours.
+    fn ready<'r>(
+        &self,
+        request: &'r Request<'r>,
+        endpoint: &Endpoint,
+        home: &Minter,
+    ) -> (Cow<'r, Request<'r>>, Option<&'static str>, Vec<Loss>) {
+        let mut request = Cow::Borrowed(request);
+        if !self.tools_refused.is_empty() {
+            request
+                .to_mut()
+                .tools_refused
+                .clone_from(&self.tools_refused);
+        }
+        let losses = if request.items.iter().any(has_envelope) {
+            sealing::open(request.to_mut(), home)
+        } else {
+            Vec::new()
+        };
+        let searches = self.live.search().is_some()
+            && request.tools.iter().any(|tool| {
+                search::is_search(tool) && !endpoint.dialect().takes_hosted(home, tool)
+            })
+            && search::offer(request.to_mut());
+        (request, searches.then_some(search::TOOL), losses)
+    }
+
+    fn encode(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request<'_>,
+        home: &Minter,
+        leg: u32,
+    ) -> Result<Encoded, Fault> {
+        let known = self.target.model.as_deref();
+        endpoint.dialect().encode(&Ask {
+            request,
+            model: ModelFacts {
+                name: &self.target.upstream_model,
+                // A model that nobody has described is given the benefit of the doubt.
+                images: known.is_none_or(|model| model.images),
+                output_tokens_max: known.and_then(|model| model.output_tokens_max),
+            },
+            body: (leg == 0).then_some(&*self.accepted.body),
+            client: self.accepted.client,
+            home,
+            seed: &if leg == 0 {
+                self.accepted.turn_id.clone()
+            } else {
+                format!("{}.{leg}", self.accepted.turn_id)
+            },
+        })
+    }
+
+    /// Asks again, with what was said and found since.
+    async fn next_leg(self, mut leg: NextLeg) -> Result<Opened, Fault> {
+        let mut found = Vec::new();
+        if let Some(service) = self.live.search() {
+            for search in leg.searches {
+                let upstream = self.gateway.upstream();
+                let result = service.find(search, &upstream, self.live.variables()).await;
+                leg.items.push(result.item());
+                found.push(result);
+            }
+        }
+        let decoded = self
+            .accepted
+            .dialect
+            .parse(&self.accepted.body, self.accepted.client)?;
+        let mut request = decoded.request;
+        request.items.extend(leg.items);
+        let endpoint = self.live.endpoint(&self.target)?;
+        let home = endpoint.minter(&self.target.upstream_model).await?;
+        let encoded = {
+            let (request, _, _) = self.ready(&request, &endpoint, &home);
+            self.encode(&endpoint, &request, &home, leg.number)?
+        };
+        let upstream = self.gateway.upstream();
+        let source = endpoint.send(encoded.outgoing, &upstream).await?;
+        Ok(Opened { source, found })
+    }
+}
+
+impl Prepared {
+    /// The answer on its way: sent when it is first polled.
+    pub(crate) fn into_pump(
+        self,
+        exchange: Exchange,
+        writer: Box<dyn WriteStream>,
+        settlement: Settlement,
+    ) -> Pump {
+        let upstream = exchange.gateway.upstream();
+        let Self {
+            endpoint,
+            outgoing,
+            home,
+            needs,
+            stop,
+            ..
+        } = self;
+        let source = Source::Opening(Box::pin(async move {
+            endpoint.send(outgoing, &upstream).await.map(Opened::from)
+        }));
+        let delivery = Delivery::new(
+            Sealer::new(home),
+            Legs::new(needs),
+            stop,
+            writer,
+            settlement,
+        );
+        let go_on: Continue = Box::new(move |leg| Box::pin(exchange.clone().next_leg(leg)));
+        Pump::new(source, delivery, go_on)
+    }
+}
+
+fn has_envelope(item: &Item<'_>) -> bool {
+    match item {
+        Item::Reasoning(reasoning) => reasoning.sealed.is_some(),
+        Item::Compaction { .. } => true,
+        Item::Message(_)
+        | Item::Call(_)
+        | Item::Result(_)
+        | Item::ToolsAdded(_)
+        | Item::HostedCall { .. }
+        | Item::Unknown { .. } => false,
+    }
+}
+
+/// Whether a request may go out with these losses.
+///
+/// # Errors
+/// A fault that says what would be lost: the client's tools, all of them; or, in strict mode, anything severe.
+fn may_go_out(
+    request: &Request<'_>,
+    losses: &[Loss],
+    tools_offered: usize,
+    strict: bool,
+) -> Result<(), Fault> {
+    let declared = request.all_tools().count();
+    // A model without its tools answers as if there was nothing to do, which looks like success.
+    if declared > 0 && tools_offered == 0 && request.tool_choice != ToolChoice::None {
+        return Err(refused(
+            "tools",
+            "all tools of the request would be lost on the way to this provider",
+            losses.iter().filter(|loss| loss.what.contains("tool")),
+        ));
+    }
+    let severe = || {
+        let all = request.losses.iter().chain(losses);
+        all.filter(|loss| loss.severity == Severity::Severe)
+    };
+    if strict && severe().next().is_some() {
+        return Err(refused(
+            "strict",
+            "strict mode refuses the turn, because of what would be lost",
+            severe(),
+        ));
+    }
+    Ok(())
+}
+
+fn refused<'l>(code: &str, why: &str, losses: impl Iterator<Item = &'l Loss>) -> Fault {
+    let mut message = why.to_owned();
+    for loss in losses {
+        message.push_str(&format!("\n- {loss}"));
+    }
+    Fault::new(FaultClass::InvalidRequest, message)
+        .with_code(format!("refused_{code}"))
+        .with_retry(Retry::Elsewhere)
+}
+
+/// The tool whose declaration a provider refuses, if its words name one that was offered.
+pub(crate) fn rejected_tool<'o>(fault: &Fault, offered: &'o [String]) -> Option<&'o str> {
+    if fault.class != FaultClass::InvalidRequest
+        || fault
+            .code
+            .as_deref()
+            .is_some_and(|code| code.starts_with("refused_"))
+    {
+        return None;
+    }
+    let speaks_of_tools = ["tool", "function", "schema", "parameters"]
+        .iter()
+        .any(|word| fault.message.contains(word));
+    if !speaks_of_tools {
+        return None;
+    }
+    by_place(fault, offered).or_else(|| by_name(&fault.message, offered))
+}
+
+/// `tools[3].function.parameters`, `tools.3.custom.input_schema`: the place is surer than a name.
+fn by_place<'o>(fault: &Fault, offered: &'o [String]) -> Option<&'o str> {
+    let place = |text: &str| {
+        let (_, rest) = text.split_once("tools")?;
+        let digits = rest.trim_start_matches(['[', '.']);
+        if digits.len() == rest.len() {
+            return None;
+        }
+        let end = digits
+            .find(|letter: char| !letter.is_ascii_digit())
+            .unwrap_or(digits.len());
+        digits[..end].parse::<usize>().ok()
+    };
+    let index = fault
+        .param
+        .as_deref()
+        .and_then(place)
+        .or_else(|| place(&fault.message))?;
+    offered.get(index).map(String::as_str)
+}
+
+/// The longest offered name that stands in the message as a word of its own.
+fn by_name<'o>(message: &str, offered: &'o [String]) -> Option<&'o str> {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    let stands_alone = |name: &str| {
+        message.match_indices(name).any(|(at, _)| {
+            let before = message[..at].chars().next_back();
+            let after = message[at + name.len()..].chars().next();
+            !before.is_some_and(is_part) && !after.is_some_and(is_part)
+        })
+    };
+    offered
+        .iter()
+        .filter(|name| !name.is_empty() && stands_alone(name))
+        .max_by_key(|name| name.len())
+        .map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(message: &str, param: Option<&str>, expected: Option<&str>) {
+        let offered = ["exec", "exec_command", "apply_patch", ""].map(str::to_owned);
+        let mut fault = Fault::new(FaultClass::InvalidRequest, message);
+        fault.param = param.map(str::to_owned);
+        assert_eq!(rejected_tool(&fault, &offered), expected, "{message}");
+    }
+
+    #[test]
+    fn rejections_name_their_tool() {
+        check(
+            "Invalid schema for function 'exec_command': bad",
+            None,
+            Some("exec_command"),
+        );
+        check("tools.0.custom.input_schema: no", None, Some("exec"));
+        check(
+            "bad schema",
+            Some("tools[2].function.parameters"),
+            Some("apply_patch"),
+        );
+        check("tools[7].function: bad", None, None);
+        check("exec_command went wrong", None, None);
+        check("tool xexec_command is bad", None, None);
+        check("the tool is bad", None, None);
+    }
+}

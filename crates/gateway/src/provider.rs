@@ -1,0 +1,195 @@
+//! The provider's side of a turn: which dialect it speaks, with which habits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use polywire_catalog::{Kind, Model, Provider};
+use polywire_conversation::envelope::Minter;
+use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
+use polywire_demo_model as demo_model;
+use polywire_dialect_chat as chat;
+use serde::de::DeserializeOwned;
+
+use crate::client::Client;
+use crate::read::Framing;
+
+/// What is spoken to a provider.
+pub(crate) enum ProviderDialect {
+    /// OpenAI Chat Completions.
+    Chat(Profiles<chat::Profile>),
+    /// The built-in model, which is asked without HTTP.
+    Demo,
+}
+
+/// A provider's habits, and those of its models that differ.
+pub(crate) struct Profiles<P> {
+    usual: P,
+    by_model: HashMap<String, P>,
+}
+
+/// A request on its way to a provider.
+pub(crate) struct Ask<'a> {
+    /// What the client asks for, with its envelopes opened for this provider.
+    pub(crate) request: &'a Request<'a>,
+    /// The model.
+    pub(crate) model: ModelFacts<'a>,
+    /// The body that the client sent, for a provider of the same protocol; none when the conversation has gone on since.
+    pub(crate) body: Option<&'a [u8]>,
+    /// Which client is calling.
+    pub(crate) client: Client,
+    /// Who mints the state of the answer.
+    pub(crate) home: &'a Minter,
+    /// Makes the ids that the answer may lack.
+    pub(crate) seed: &'a str,
+}
+
+/// A request as a provider takes it, and what is needed to read the answer.
+pub(crate) struct Encoded {
+    /// What goes out.
+    pub(crate) outgoing: Outgoing,
+    /// The names under which tools are offered.
+    pub(crate) tools: Vec<String>,
+    /// The form of the answer is told to the model in words only.
+    pub(crate) format_in_words: bool,
+    /// The provider stops at the client's stop texts by itself.
+    pub(crate) stops: bool,
+    /// The client's own protocol passes as it is.
+    pub(crate) native: bool,
+    /// What could not be carried.
+    pub(crate) losses: Vec<Loss>,
+}
+
+/// What goes to a provider.
+pub(crate) enum Outgoing {
+    /// A JSON body.
+    Body {
+        /// The body.
+        body: Vec<u8>,
+        /// What reads the answer.
+        reader: Box<dyn ReadStream>,
+    },
+    /// The demo model's whole answer.
+    Demo(Vec<demo_model::Step>),
+}
+
+impl ProviderDialect {
+    /// The dialect of a provider, with its profiles read.
+    ///
+    /// # Errors
+    /// What is wrong with which profile.
+    pub(crate) fn new(provider: &Provider) -> Result<Self, String> {
+        Ok(match provider.kind {
+            Kind::Chat => ProviderDialect::Chat(Profiles::read(provider)?),
+            Kind::Demo => ProviderDialect::Demo,
+            Kind::Messages | Kind::Responses | Kind::CommandCode => {
+                return Err(format!("kind `{}` is not served yet", provider.kind.name()));
+            }
+        })
+    }
+
+    /// The path of the endpoint below the provider's base URL.
+    pub(crate) fn path(&self) -> &'static str {
+        match self {
+            ProviderDialect::Chat(_) => chat::PATH,
+            ProviderDialect::Demo => "",
+        }
+    }
+
+    /// Headers that every request of the protocol carries. A provider's own come above them.
+    pub(crate) fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            ProviderDialect::Chat(_) | ProviderDialect::Demo => &[],
+        }
+    }
+
+    /// How the answer is cut into frames.
+    pub(crate) fn framing(&self) -> Framing {
+        match self {
+            ProviderDialect::Chat(_) | ProviderDialect::Demo => Framing::Events,
+        }
+    }
+
+    /// Whether the provider carries out this hosted tool itself.
+    pub(crate) fn takes_hosted(&self, _home: &Minter, _tool: &Tool<'_>) -> bool {
+        match self {
+            ProviderDialect::Chat(_) | ProviderDialect::Demo => false,
+        }
+    }
+
+    /// Puts a request into the provider's form.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the request asks for something that cannot be left out.
+    pub(crate) fn encode(&self, ask: &Ask<'_>) -> Result<Encoded, Fault> {
+        match self {
+            ProviderDialect::Demo => Ok(Encoded {
+                outgoing: Outgoing::Demo(demo_model::answer(ask.request)),
+                tools: ask.request.tools.iter().map(|_| String::new()).collect(),
+                format_in_words: false,
+                stops: false,
+                native: false,
+                losses: Vec::new(),
+            }),
+            ProviderDialect::Chat(profiles) => {
+                let profile = profiles.of(ask.model.name);
+                let rendered = chat::render(ask.request, &ask.model, profile)?;
+                Ok(encoded(rendered, |ledger| {
+                    Box::new(chat::ChatReader::new(ledger, ask.seed))
+                }))
+            }
+        }
+    }
+}
+
+fn encoded(
+    rendered: Rendered,
+    reader: impl FnOnce(Arc<polywire_conversation::Ledger>) -> Box<dyn ReadStream>,
+) -> Encoded {
+    let Rendered {
+        body,
+        ledger,
+        tools,
+        format_in_words,
+        stops,
+        losses,
+    } = rendered;
+    Encoded {
+        outgoing: Outgoing::Body {
+            body,
+            reader: reader(Arc::new(ledger)),
+        },
+        tools,
+        format_in_words,
+        stops,
+        native: false,
+        losses,
+    }
+}
+
+impl<P: DeserializeOwned> Profiles<P> {
+    fn read(provider: &Provider) -> Result<Self, String> {
+        let by_model = provider
+            .models
+            .iter()
+            .filter(|model| !model.profile.is_empty())
+            .map(|model| Ok((model.id.clone(), profile(provider, Some(model))?)))
+            .collect::<Result<_, String>>()?;
+        Ok(Self {
+            usual: profile(provider, None)?,
+            by_model,
+        })
+    }
+
+    fn of(&self, model: &str) -> &P {
+        self.by_model.get(model).unwrap_or(&self.usual)
+    }
+}
+
+fn profile<P: DeserializeOwned>(provider: &Provider, model: Option<&Model>) -> Result<P, String> {
+    let table = provider.profile_for(model).into_owned();
+    table.try_into().map_err(|error: toml::de::Error| {
+        let of_model = model.map(|model| format!(" of model `{}`", model.id));
+        let of_model = of_model.unwrap_or_default();
+        format!("profile{of_model}: {}", error.message())
+    })
+}

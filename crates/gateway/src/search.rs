@@ -1,0 +1,324 @@
+//! Web searches that polywire carries out itself, for models whose provider has no search.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use polywire_conversation::{
+    Function, Item, Json, Part, Request, Text, Tool, ToolResult, WebSearch,
+};
+use polywire_credentials::KeySource;
+use polywire_upstream::{Upstream, Uri};
+use serde_json::Value;
+
+use crate::legs::Search;
+use crate::limits::{SEARCH_BYTES_MAX, SEARCH_TIMEOUT};
+use crate::state::Variables;
+
+/// The name under which the model calls the search.
+pub(crate) const TOOL: &str = "web_search";
+
+const DESCRIPTION: &str =
+    "Search the web. Returns titles, addresses and excerpts of the pages that were found.";
+
+const PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string","description":"What to look for."}},"required":["query"]}"#;
+
+/// A service that searches the web, as the settings name it.
+#[derive(Clone, Debug)]
+pub struct SearchService {
+    /// Which service.
+    pub kind: SearchKind,
+    /// Where its key comes from.
+    pub key: KeySource,
+    /// The most results that are shown to the model.
+    pub results_max: usize,
+}
+
+/// The services that can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchKind {
+    /// Brave Search.
+    Brave {
+        /// Where its API is.
+        url: String,
+    },
+    /// Tavily.
+    Tavily {
+        /// Where its API is.
+        url: String,
+    },
+    /// A SearXNG server, which must allow the format `json`.
+    Searxng {
+        /// Where the server is.
+        url: String,
+    },
+}
+
+/// A search that was carried out.
+pub(crate) struct Found {
+    /// The call that asked for it.
+    pub(crate) call_id: String,
+    id: String,
+    query: String,
+    pages: Vec<Page>,
+    failure: Option<String>,
+    /// What the model is told.
+    pub(crate) text: String,
+}
+
+/// A page that was found.
+#[derive(Debug, PartialEq, Eq)]
+struct Page {
+    url: String,
+    title: String,
+    excerpt: String,
+}
+
+/// Whether a tool is one that the search can stand in for.
+pub(crate) fn is_search(tool: &Tool<'_>) -> bool {
+    matches!(tool, Tool::Hosted { tag, .. } if tag.starts_with("web_search"))
+}
+
+/// Puts the search as a function where the request has a hosted one. `false` when it has none, or when the client has a function
+/// of that name itself.
+pub(crate) fn offer(request: &mut Request<'_>) -> bool {
+    let taken = request
+        .all_tools()
+        .any(|tool| matches!(tool, Tool::Function(function) if function.name == TOOL));
+    let Some(place) = request.tools.iter().position(is_search) else {
+        return false;
+    };
+    if taken {
+        return false;
+    }
+    request.tools.retain(|tool| !is_search(tool));
+    request.tools.insert(
+        place.min(request.tools.len()),
+        Tool::Function(Function {
+            name: TOOL.into(),
+            description: Some(Text::plain(DESCRIPTION)),
+            parameters: Some(Json::new(PARAMETERS)),
+            strict: None,
+            deferred: false,
+        }),
+    );
+    true
+}
+
+impl Found {
+    /// The result as the model gets it.
+    pub(crate) fn item(&self) -> Item<'static> {
+        Item::Result(ToolResult {
+            call_id: self.call_id.clone().into(),
+            parts: vec![Part::Text(Text::plain(self.text.clone()))],
+            tools_loaded: Vec::new(),
+            is_error: self.failure.is_some(),
+        })
+    }
+
+    /// The event that tells the client.
+    pub(crate) fn event(&self) -> WebSearch<'_> {
+        WebSearch {
+            id: &self.id,
+            query: Text::plain(self.query.as_str()),
+            sources: self
+                .pages
+                .iter()
+                .map(|page| {
+                    (
+                        Text::plain(page.url.as_str()),
+                        Text::plain(page.title.as_str()),
+                    )
+                })
+                .collect(),
+            failure: self.failure.as_deref().map(Text::plain),
+        }
+    }
+}
+
+impl SearchService {
+    /// Carries out a search. A failure is told to the model, which can go on without.
+    pub(crate) async fn find(
+        &self,
+        search: Search,
+        upstream: &Upstream,
+        variables: &Variables,
+    ) -> Found {
+        let asked =
+            tokio::time::timeout(SEARCH_TIMEOUT, self.ask(&search.query, upstream, variables));
+        let (pages, failure) = match asked.await {
+            Ok(Ok(pages)) => (pages, None),
+            Ok(Err(why)) => (Vec::new(), Some(why)),
+            Err(_) => (
+                Vec::new(),
+                Some(format!("no answer within {} s", SEARCH_TIMEOUT.as_secs())),
+            ),
+        };
+        if let Some(why) = &failure {
+            tracing::warn!("a web search failed: {why}");
+        }
+        Found {
+            id: format!("ws_{}", search.call_id),
+            text: told(&pages, failure.as_deref()),
+            call_id: search.call_id,
+            query: search.query,
+            pages,
+            failure,
+        }
+    }
+
+    /// The pages that the service finds.
+    ///
+    /// # Errors
+    /// Why there are none, for the model and the log; without the key.
+    pub(crate) async fn pages(
+        &self,
+        query: &str,
+        upstream: &Upstream,
+        variables: &Variables,
+    ) -> Result<Value, String> {
+        let pages = self.ask(query, upstream, variables).await?;
+        let pages: Vec<Value> = pages
+            .into_iter()
+            .map(|page| {
+                serde_json::json!({"url": page.url, "title": page.title, "snippet": page.excerpt})
+            })
+            .collect();
+        Ok(Value::Array(pages))
+    }
+
+    async fn ask(
+        &self,
+        query: &str,
+        upstream: &Upstream,
+        variables: &Variables,
+    ) -> Result<Vec<Page>, String> {
+        let key = self
+            .key
+            .resolve(&**variables)
+            .await
+            .map_err(|error| error.to_string())?;
+        let key = key.as_ref().map(polywire_credentials::Secret::reveal);
+        let request = self.request(query, key)?;
+        let response = upstream
+            .send(request)
+            .await
+            .map_err(|error| error.to_string())?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), SEARCH_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| format!("the answer could not be read: {error}"))?
+            .to_bytes();
+        if !status.is_success() {
+            return Err(format!(
+                "the search service answered HTTP {}",
+                status.as_u16()
+            ));
+        }
+        let answer: Value = serde_json::from_slice(&body)
+            .map_err(|error| format!("the search service sent no JSON: {error}"))?;
+        Ok(self.read(&answer))
+    }
+
+    fn request(
+        &self,
+        query: &str,
+        key: Option<&str>,
+    ) -> Result<http::Request<Full<Bytes>>, String> {
+        let count = self.results_max;
+        let request = match &self.kind {
+            SearchKind::Brave { url } => http::Request::get(uri(&format!(
+                "{url}/res/v1/web/search?q={}&count={count}",
+                percent_encoded(query)
+            ))?)
+            .header("accept", "application/json")
+            .header("x-subscription-token", key.unwrap_or_default())
+            .body(Full::default()),
+            SearchKind::Tavily { url } => http::Request::post(uri(&format!("{url}/search"))?)
+                .header("content-type", "application/json")
+                .header(
+                    "authorization",
+                    format!("Bearer {}", key.unwrap_or_default()),
+                )
+                .body(Full::from(
+                    serde_json::json!({"query": query, "max_results": count}).to_string(),
+                )),
+            SearchKind::Searxng { url } => http::Request::get(uri(&format!(
+                "{url}/search?format=json&q={}",
+                percent_encoded(query)
+            ))?)
+            .header("accept", "application/json")
+            .body(Full::default()),
+        };
+        request.map_err(|error| format!("the request cannot be made: {error}"))
+    }
+
+    fn read(&self, answer: &Value) -> Vec<Page> {
+        let (list, excerpt) = match &self.kind {
+            SearchKind::Brave { .. } => (answer.pointer("/web/results"), "description"),
+            SearchKind::Tavily { .. } | SearchKind::Searxng { .. } => {
+                (answer.get("results"), "content")
+            }
+        };
+        let word = |entry: &Value, key: &str| {
+            entry
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        list.and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .take(self.results_max)
+            .map(|entry| Page {
+                url: word(entry, "url"),
+                title: word(entry, "title"),
+                excerpt: word(entry, excerpt),
+            })
+            .filter(|page| !page.url.is_empty())
+            .collect()
+    }
+}
+
+fn uri(url: &str) -> Result<Uri, String> {
+    Uri::try_from(url).map_err(|error| format!("`{url}` is no URL: {error}"))
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// What the model is told of a search.
+fn told(pages: &[Page], failure: Option<&str>) -> String {
+    if let Some(why) = failure {
+        return format!("The search failed: {why}.");
+    }
+    if pages.is_empty() {
+        return "Nothing was found.".to_owned();
+    }
+    let entries: Vec<String> = pages
+        .iter()
+        .enumerate()
+        .map(|(index, page)| {
+            format!(
+                "[{}] {}\n{}\n{}",
+                index + 1,
+                page.title,
+                page.url,
+                page.excerpt
+            )
+        })
+        .collect();
+    format!(
+        "{}\n\nName the addresses of the pages that you use.",
+        entries.join("\n\n")
+    )
+}
