@@ -4,6 +4,9 @@ use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, Request, WriteStream};
 use polywire_dialect_responses as responses;
 
+use crate::answer::unix_seconds;
+use crate::turn::Accepted;
+
 pub use responses::Client;
 
 /// The protocol that a client speaks.
@@ -37,6 +40,25 @@ pub(crate) struct Writing<'w> {
     pub(crate) home: Option<&'w Minter>,
     /// The provider's frames pass as they are.
     pub(crate) native: bool,
+    /// The answer is kept.
+    pub(crate) stored: bool,
+    /// The response that the request goes on from.
+    pub(crate) parent: Option<&'w str>,
+}
+
+impl<'w> Writing<'w> {
+    /// For an answer that no provider gives.
+    pub(crate) fn without_provider(accepted: &'w Accepted) -> Self {
+        Self {
+            turn_id: &accepted.turn_id,
+            client: accepted.client,
+            unix_seconds: unix_seconds(),
+            home: None,
+            native: false,
+            stored: false,
+            parent: None,
+        }
+    }
 }
 
 impl ClientDialect {

@@ -31,7 +31,11 @@ struct Outlet {
     held_back: bool,
     fault: Option<Fault>,
     key: Option<Secret>,
+    keep: Option<Keep>,
 }
+
+/// Takes the whole answer in the client's form when it has ended, or nothing when it has failed.
+pub(crate) type Keep = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
 
 impl EventSink for Delivery {
     fn event(&mut self, event: Event<'_>) {
@@ -62,12 +66,19 @@ impl Outlet {
             self.writer.tick(unix_seconds());
         }
         self.settlement.observe(&event);
+        let is_end = matches!(event, Event::Finish(_));
         self.writer.push(event, &mut self.out);
+        if is_end && let Some(keep) = self.keep.take() {
+            keep(Some(self.writer.whole()));
+        }
     }
 
     fn fault(&mut self, fault: Fault) {
         let fault = without_key(fault, self.key.as_ref());
         self.settlement.fail(&fault);
+        if let Some(keep) = self.keep.take() {
+            keep(None);
+        }
         if self.held_back {
             self.fault = Some(fault);
         } else {
@@ -85,6 +96,7 @@ impl Delivery {
         stop: StopTexts,
         writer: Box<dyn WriteStream>,
         settlement: Settlement,
+        keep: Option<Keep>,
     ) -> Self {
         Self {
             sealer,
@@ -97,6 +109,7 @@ impl Delivery {
                 held_back: true,
                 fault: None,
                 key: None,
+                keep,
             },
         }
     }

@@ -11,7 +11,8 @@ use polywire_conversation::{
 use polywire_plan::Target;
 
 use crate::answer::{Continue, Opened, Pump, Source};
-use crate::delivery::Delivery;
+use crate::compaction;
+use crate::delivery::{Delivery, Keep};
 use crate::endpoint::Endpoint;
 use crate::form::Form;
 use crate::legs::{Legs, Needs, NextLeg};
@@ -21,6 +22,7 @@ use crate::search;
 use crate::settle::Settlement;
 use crate::state::{Gateway, Live};
 use crate::stop::StopTexts;
+use crate::stored::Thread;
 use crate::turn::Accepted;
 
 /// Everything that a further leg needs when the turn's own borrows are gone.
@@ -30,6 +32,8 @@ pub(crate) struct Exchange {
     pub(crate) live: Arc<Live>,
     pub(crate) accepted: Accepted,
     pub(crate) target: Target,
+    /// What the request goes on from, and whether its answer is kept.
+    pub(crate) thread: Thread,
     /// Wire names of tools that the target has refused.
     pub(crate) tools_refused: Vec<String>,
 }
@@ -113,6 +117,9 @@ impl Exchange {
                 .tools_refused
                 .clone_from(&self.tools_refused);
         }
+        if request.compact {
+            compaction::ask(request.to_mut());
+        }
         let losses = if request.items.iter().any(has_envelope) {
             sealing::open(request.to_mut(), home)
         } else {
@@ -151,6 +158,42 @@ impl Exchange {
                 format!("{}.{leg}", self.accepted.turn_id)
             },
         })
+    }
+
+    /// What becomes of the answer beyond the client: it is remembered by its connection, and stored.
+    fn keep(&self) -> Option<Keep> {
+        let store = self
+            .gateway
+            .responses()
+            .filter(|_| self.thread.store)
+            .cloned();
+        let memory = self.accepted.memory.clone();
+        if store.is_none() && memory.is_none() {
+            return None;
+        }
+        let thread = self.thread.clone();
+        let tasks = self.gateway.tasks.clone();
+        Some(Box::new(move |response: Option<Vec<u8>>| {
+            let record = response.and_then(|response| thread.record(&response));
+            let Some(record) = record else {
+                if let (Some(memory), Some(parent)) = (memory, &thread.parent) {
+                    memory.forget(parent);
+                }
+                return;
+            };
+            if let Some(store) = store {
+                let record = record.clone();
+                tasks.spawn(async move {
+                    let id = record.id.clone();
+                    if let Err(error) = store.put(record).await {
+                        tracing::error!("response `{id}` could not be stored: {error}");
+                    }
+                });
+            }
+            if let Some(memory) = memory {
+                memory.remember(record);
+            }
+        }))
     }
 
     /// Asks again, with what was said and found since.
@@ -208,6 +251,7 @@ impl Prepared {
             stop,
             writer,
             settlement,
+            exchange.keep(),
         );
         let go_on: Continue = Box::new(move |leg| Box::pin(exchange.clone().next_leg(leg)));
         Pump::new(source, delivery, go_on)

@@ -5,6 +5,7 @@
 pub mod answer;
 mod body;
 mod client;
+mod compaction;
 mod delivery;
 mod endpoint;
 mod exchange;
@@ -19,10 +20,14 @@ mod search;
 mod settle;
 mod state;
 mod stop;
+mod stored;
 pub mod turn;
 
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};
 pub use search::{SearchKind, SearchService};
-pub use state::{Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Variables};
+pub use stored::{ConnectionMemory, ResponseStore};
+pub use state::{
+    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Stores, Variables,
+};

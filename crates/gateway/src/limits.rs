@@ -51,6 +51,10 @@ pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most bytes of a search service's answer. Twenty results with long excerpts are below 200 kB.
 pub const SEARCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// The most bytes of earlier responses that one WebSocket connection remembers. As much as the largest request; a thread that has
+/// grown beyond it is sent whole by its client.
+pub const CONNECTION_MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// The most translated bytes that are handed to the client in one piece. Bounds the memory of a stream whose provider is
 /// faster than its client; a write of this size costs hardly more than the copy.
 pub const WRITE_BYTES_MAX: usize = 16 * 1024;

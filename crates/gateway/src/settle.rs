@@ -1,10 +1,13 @@
 //! The end of a turn: what it was, what it cost, what was lost. Told exactly once, however the turn ends.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use polywire_conversation::{Event, Fault, Loss, Request, StopReason, Usage};
+use polywire_store::ReceiptSink;
 
 use crate::client::ClientDialect;
+use crate::turn::Accepted;
 
 /// What is known of a turn while it runs; written to the log when it is dropped.
 ///
@@ -13,6 +16,8 @@ use crate::client::ClientDialect;
 pub(crate) struct Settlement {
     turn_id: String,
     dialect: ClientDialect,
+    receipts: Option<Arc<dyn ReceiptSink>>,
+    is_strict: bool,
     /// The model name as the client wrote it.
     model: String,
     began: Instant,
@@ -50,10 +55,16 @@ enum Outcome {
 
 impl Settlement {
     /// A turn that begins now, with the id that its header and its log line carry.
-    pub(crate) fn begin(turn_id: String, dialect: ClientDialect) -> Self {
+    pub(crate) fn begin(
+        accepted: &Accepted,
+        receipts: Option<Arc<dyn ReceiptSink>>,
+        is_strict: bool,
+    ) -> Self {
         Self {
-            turn_id,
-            dialect,
+            turn_id: accepted.turn_id.clone(),
+            dialect: accepted.dialect,
+            receipts,
+            is_strict,
             model: String::new(),
             began: Instant::now(),
             attempts: 0,

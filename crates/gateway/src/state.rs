@@ -6,6 +6,7 @@ use polywire_catalog::Catalog;
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Secret};
 use polywire_plan::Target;
+use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -14,6 +15,7 @@ use crate::answer::Drain;
 use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
 use crate::limits::TURNS_MAX;
 use crate::search::SearchService;
+use crate::stored::ResponseStore;
 
 /// A provider, and where its key comes from.
 pub type Keys = std::collections::BTreeMap<String, KeySource>;
@@ -52,11 +54,21 @@ impl ConfigurationSource for Fixed {
     }
 }
 
+/// What the gateway keeps beyond its own life. Nothing is kept where there is no place for it.
+#[derive(Clone, Default)]
+pub struct Stores {
+    /// Where responses go that clients want stored.
+    pub responses: Option<ResponseStore>,
+    /// Where the receipts of turns go.
+    pub receipts: Option<Arc<dyn ReceiptSink>>,
+}
+
 /// The gateway: everything that outlives a turn.
 pub struct Gateway {
     live: RwLock<Arc<Live>>,
     source: Box<dyn ConfigurationSource>,
     upstream: Arc<Upstream>,
+    stores: Stores,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started; shutdown waits for it.
@@ -80,14 +92,26 @@ impl Gateway {
     pub fn new(
         configuration: Configuration,
         source: Box<dyn ConfigurationSource>,
+        stores: Stores,
     ) -> Result<Arc<Self>, ConfigurationError> {
         Ok(Arc::new(Self {
             live: RwLock::new(Arc::new(Live::new(configuration)?)),
             source,
             upstream: Arc::new(Upstream::new()),
+            stores,
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
         }))
+    }
+
+    /// Where receipts go, if they are kept.
+    pub(crate) fn receipts(&self) -> Option<Arc<dyn ReceiptSink>> {
+        self.stores.receipts.clone()
+    }
+
+    /// Where responses are kept, if they are.
+    pub fn responses(&self) -> Option<&ResponseStore> {
+        self.stores.responses.as_ref()
     }
 
     /// The configuration in force, after a look whether a newer one is there. A newer one that is broken is logged and left

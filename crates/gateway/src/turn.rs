@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use polywire_conversation::{Event, Fault, FaultClass};
+use polywire_conversation::{Event, Fault, FaultClass, StopReason};
 use polywire_plan::{self as plan, AttemptState, Next, Progress, RetryLimits, Target};
 use polywire_sse::FrameBuffer;
 
@@ -18,6 +18,7 @@ use crate::fault::empty_answer;
 use crate::limits::COMMIT_HOLD;
 use crate::settle::Settlement;
 use crate::state::{Gateway, Live};
+use crate::stored::{self, ConnectionMemory, Expanded, Thread};
 
 /// What `accept` found out about a request.
 #[derive(Clone)]
@@ -30,6 +31,10 @@ pub struct Accepted {
     pub client: Client,
     /// The body, whole.
     pub body: Bytes,
+    /// What the connection remembers, when it carries several turns.
+    pub memory: Option<ConnectionMemory>,
+    /// The client asks for a summary of the conversation, by the path that it called.
+    pub compact: bool,
 }
 
 /// What goes back to the client.
@@ -69,21 +74,28 @@ pub enum Answer {
 /// Dropping the future ends the attempt that is at work and settles the turn.
 pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
     let live = gateway.live();
-    let mut settlement = Settlement::begin(accepted.turn_id.clone(), accepted.dialect);
+    let mut settlement = Settlement::begin(&accepted, gateway.receipts(), live.is_strict());
     let (dialect, client) = (accepted.dialect, accepted.client);
-    let decoded = match dialect.parse(&accepted.body, client) {
-        Ok(decoded) => decoded,
-        Err(fault) => {
-            settlement.fail(&fault);
-            return Answer::Failed { fault, losses: 0 };
-        }
+    let refused = |fault: Fault, mut settlement: Settlement| {
+        settlement.fail(&fault);
+        Answer::Failed { fault, losses: 0 }
     };
+    let (accepted, thread) = match with_history(gateway, accepted).await {
+        Ok(expanded) => expanded,
+        Err(fault) => return refused(fault, settlement),
+    };
+    let mut decoded = match dialect.parse(&accepted.body, client) {
+        Ok(decoded) => decoded,
+        Err(fault) => return refused(fault, settlement),
+    };
+    decoded.request.compact |= accepted.compact;
     settlement.decoded(&decoded.request, accepted.body.len());
     let turn = Turn {
         gateway,
         live: &live,
         accepted: &accepted,
         decoded: &decoded,
+        thread: &thread,
     };
     let Failed { fault, settlement } = match turn.serve(settlement).await {
         Ok(answer) => return answer,
@@ -97,11 +109,58 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
     Answer::Failed { fault, losses }
 }
 
+/// The request with the conversation that it goes on from, and what that is.
+async fn with_history(
+    gateway: &Arc<Gateway>,
+    accepted: Accepted,
+) -> Result<(Accepted, Thread), Fault> {
+    if !needs_history(gateway, &accepted) {
+        return Ok((accepted, Thread::default()));
+    }
+    let Expanded { body, thread } = stored::expand(
+        accepted.body.clone(),
+        accepted.memory.as_ref(),
+        gateway.responses(),
+    )
+    .await?;
+    Ok((Accepted { body, ..accepted }, thread))
+}
+
+/// Whether the request may go on from another, or its answer may have to be kept. Codex sends the whole conversation and asks for
+/// nothing to be kept, and its requests are large: they are only searched.
+fn needs_history(gateway: &Gateway, accepted: &Accepted) -> bool {
+    let goes_on = || memchr::memmem::find(&accepted.body, b"\"previous_response_id\"").is_some();
+    match accepted.dialect {
+        ClientDialect::Responses => {
+            accepted.memory.is_some()
+                || (accepted.client != Client::Codex && gateway.responses().is_some())
+                || goes_on()
+        }
+    }
+}
+
+/// Answers a request that only warms the connection: there is nothing to generate, and the next request goes on from it.
+///
+/// # Errors
+/// What is wrong with the request.
+pub async fn prewarm(gateway: &Arc<Gateway>, accepted: Accepted) -> Result<Vec<u8>, Fault> {
+    let (accepted, thread) = with_history(gateway, accepted).await?;
+    let decoded = accepted.dialect.parse(&accepted.body, accepted.client)?;
+    let mut writer = decoded.writer(&Writing::without_provider(&accepted));
+    let mut out = FrameBuffer::new();
+    writer.push(Event::Finish(StopReason::Stop), &mut out);
+    if let (Some(memory), Some(record)) = (&accepted.memory, thread.record(&writer.whole())) {
+        memory.remember(record);
+    }
+    Ok(out.take())
+}
+
 struct Turn<'t> {
     gateway: &'t Arc<Gateway>,
     live: &'t Arc<Live>,
     accepted: &'t Accepted,
     decoded: &'t Decoded<'t>,
+    thread: &'t Thread,
 }
 
 /// An attempt that failed, with what is needed for the next one.
@@ -199,6 +258,7 @@ impl Turn<'_> {
             live: Arc::clone(self.live),
             accepted: self.accepted.clone(),
             target: target.clone(),
+            thread: self.thread.clone(),
             tools_refused: so_far.tools_refused.clone(),
         };
         let prepared = match exchange
@@ -245,19 +305,15 @@ impl Turn<'_> {
             unix_seconds: unix_seconds(),
             home: Some(&prepared.home),
             native: prepared.native,
+            stored: self.thread.store && self.gateway.responses().is_some(),
+            parent: self.thread.parent.as_deref(),
         });
         prepared.into_pump(exchange, writer, settlement)
     }
 
     fn failed_stream(&self, fault: Fault) -> Vec<u8> {
         let mut out = FrameBuffer::new();
-        let mut writer = self.decoded.writer(&Writing {
-            turn_id: &self.accepted.turn_id,
-            client: self.accepted.client,
-            unix_seconds: unix_seconds(),
-            home: None,
-            native: false,
-        });
+        let mut writer = self.decoded.writer(&Writing::without_provider(self.accepted));
         writer.push(Event::Fault(fault), &mut out);
         out.take()
     }
