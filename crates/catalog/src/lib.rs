@@ -12,10 +12,12 @@ mod base_url;
 mod lookup;
 mod models_document;
 mod preset;
+mod price;
 mod provider;
 
 pub use base_url::{BaseUrlError, normalise_base_url};
 pub use lookup::{Catalog, ListedModel, Resolved, UnknownModel};
 pub use models_document::{CONTEXT_WINDOW_FALLBACK, models_document};
 pub use preset::{Preset, demo_provider, parse_preset, preset, presets};
+pub use price::Price;
 pub use provider::{Auth, Kind, Model, Provider, UnknownKind};

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+use crate::Price;
+
 /// How a provider is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -200,6 +202,8 @@ pub struct Model {
     pub freeform_tools: bool,
     /// Whether it can be told how wordy to be.
     pub verbosity: bool,
+    /// What it costs, where known.
+    pub price: Option<Price>,
     /// Wire habits in which it differs from its provider's profile.
     pub profile: toml::Table,
 }
@@ -218,6 +222,7 @@ impl Model {
             default_effort: None,
             freeform_tools: true,
             verbosity: false,
+            price: None,
             profile: toml::Table::new(),
         }
     }
@@ -239,6 +244,7 @@ struct ModelTable {
     freeform_tools: Option<bool>,
     #[serde(default)]
     verbosity: bool,
+    price: Option<Price>,
     #[serde(default)]
     profile: toml::Table,
 }
@@ -255,6 +261,7 @@ impl From<ModelTable> for Model {
             default_effort: table.default_effort,
             freeform_tools: table.freeform_tools.unwrap_or(true),
             verbosity: table.verbosity,
+            price: table.price,
             profile: table.profile,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use polywire_credentials::{Secret, ensure_token};
-use polywire_gateway::{Configuration, ConfigurationSource, Gateway};
+use polywire_gateway::{Configuration, ConfigurationSource, Gateway, Stores};
 use polywire_server::{Access, App};
 use polywire_settings::{
     AuthMode, Environment, Overrides, Paths, ProcessEnvironment, Settings, Watch,
@@ -68,8 +68,12 @@ pub(crate) fn app(
     source: WatchedSettings,
     token: Option<Secret>,
 ) -> anyhow::Result<Arc<App>> {
-    let gateway = Gateway::new(configuration(settings.clone()), Box::new(source))
-        .context("the settings cannot be used")?;
+    let gateway = Gateway::new(
+        configuration(settings.clone()),
+        Box::new(source),
+        Stores::default(),
+    )
+    .context("the settings cannot be used")?;
     Ok(Arc::new(App {
         gateway,
         access: Access::new(address, token),

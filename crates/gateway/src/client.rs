@@ -69,6 +69,11 @@ impl ClientDialect {
         }
     }
 
+    /// The dialect that is spoken at a path, for the errors of paths that lead nowhere.
+    pub fn of_path(_path: &str) -> Self {
+        ClientDialect::Responses
+    }
+
     /// Reads a request body.
     ///
     /// # Errors
@@ -86,7 +91,7 @@ impl ClientDialect {
     }
 
     /// An error body in the shape that the client knows.
-    pub fn render_error(self, fault: &Fault) -> Vec<u8> {
+    pub fn render_error(self, fault: &Fault, _request_id: &str) -> Vec<u8> {
         match self {
             ClientDialect::Responses => responses::render_error(fault),
         }

@@ -76,7 +76,7 @@ impl Exchange {
             self.live.is_strict(),
         );
         settlement.lost(losses);
-        settlement.offered(encoded.tools.len());
+        settlement.offered(encoded.tools.len(), encoded.lowered);
         verdict?;
         let needs = Needs {
             search_tool,

@@ -27,7 +27,7 @@ pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};
 pub use search::{SearchKind, SearchService};
-pub use stored::{ConnectionMemory, ResponseStore};
 pub use state::{
     Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Stores, Variables,
 };
+pub use stored::{ConnectionMemory, ResponseStore};

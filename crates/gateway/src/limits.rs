@@ -51,6 +51,14 @@ pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most bytes of a search service's answer. Twenty results with long excerpts are below 200 kB.
 pub const SEARCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// How often a silent WebSocket is asked whether its client is there. Below the minute after which proxies and NAT tables forget a
+/// connection.
+pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a WebSocket may be silent, answers to pings included. Codex keeps one for a session and opens a new one when it needs
+/// it; a client that does not even answer is gone.
+pub const SOCKET_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// The most bytes of earlier responses that one WebSocket connection remembers. As much as the largest request; a thread that has
 /// grown beyond it is sent whole by its client.
 pub const CONNECTION_MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;

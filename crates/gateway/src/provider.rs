@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::read::Framing;
+use crate::settle::lowered;
 
 /// What is spoken to a provider.
 pub(crate) enum ProviderDialect {
@@ -49,6 +50,8 @@ pub(crate) struct Encoded {
     pub(crate) outgoing: Outgoing,
     /// The names under which tools are offered.
     pub(crate) tools: Vec<String>,
+    /// How many tools go out under another name or in another form.
+    pub(crate) lowered: usize,
     /// The form of the answer is told to the model in words only.
     pub(crate) format_in_words: bool,
     /// The provider stops at the client's stop texts by itself.
@@ -125,6 +128,7 @@ impl ProviderDialect {
             ProviderDialect::Demo => Ok(Encoded {
                 outgoing: Outgoing::Demo(demo_model::answer(ask.request)),
                 tools: ask.request.tools.iter().map(|_| String::new()).collect(),
+                lowered: 0,
                 format_in_words: false,
                 stops: false,
                 native: false,
@@ -154,6 +158,7 @@ fn encoded(
         losses,
     } = rendered;
     Encoded {
+        lowered: lowered(&ledger),
         outgoing: Outgoing::Body {
             body,
             reader: reader(Arc::new(ledger)),

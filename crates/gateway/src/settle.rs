@@ -1,46 +1,55 @@
 //! The end of a turn: what it was, what it cost, what was lost. Told exactly once, however the turn ends.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use polywire_conversation::{Event, Fault, Loss, Request, StopReason, Usage};
-use polywire_store::ReceiptSink;
+use polywire_catalog::Price;
+use polywire_conversation::{Event, Fault, Ledger, Loss, Request, StopReason, Usage};
+use polywire_plan::Target;
+use polywire_store::{Outcome as ReceiptOutcome, Receipt, ReceiptAttempt, ReceiptSink, Timings};
 
-use crate::client::ClientDialect;
+use crate::client::{Client, ClientDialect};
 use crate::turn::Accepted;
 
-/// What is known of a turn while it runs; written to the log when it is dropped.
+/// What is known of a turn while it runs; written to the log and as a receipt when it is dropped.
 ///
-/// Dropping is how every turn ends: a finished body is dropped by the server, and so is the one of a client that hung up. The
-/// log line is therefore written exactly once.
+/// Dropping is how every turn ends: a finished body is dropped by the server, and so is the one of a client that hung up. Log
+/// line and receipt are therefore written exactly once.
 pub(crate) struct Settlement {
     turn_id: String,
     dialect: ClientDialect,
+    client: Client,
     receipts: Option<Arc<dyn ReceiptSink>>,
     is_strict: bool,
     /// The model name as the client wrote it.
     model: String,
     began: Instant,
-    attempts: u32,
+    began_unix_ms: u64,
     /// What the request had that could not be carried, whoever serves it.
     request_losses: Vec<Loss>,
     /// The size of the request's body.
     request_bytes: usize,
+    /// About how many tokens the request has.
+    request_tokens: u64,
+    /// The attempts before the one at work.
+    failed_attempts: Vec<ReceiptAttempt>,
     attempt: Attempt,
 }
 
 /// What is known of the attempt at work, or of the last one.
 #[derive(Default)]
 struct Attempt {
-    /// Who serves it, as `provider/model`.
+    /// Who serves it, as `provider/model`; empty before the first attempt.
     target: String,
+    price: Option<Price>,
     losses: Vec<Loss>,
     usage: Option<Usage>,
     outcome: Outcome,
     first_content: Option<Instant>,
-    /// How many tools were offered.
+    /// How many tools were offered, and how many of them under another name or in another form.
     tools_offered: usize,
-    /// How much was said and thought, in bytes.
+    tools_lowered: usize,
+    /// How much was said, thought and called, in bytes.
     answer_bytes: usize,
 }
 
@@ -54,22 +63,27 @@ enum Outcome {
 }
 
 impl Settlement {
-    /// A turn that begins now, with the id that its header and its log line carry.
+    /// A turn that begins now, with the id that its header, its log line and its receipt carry.
     pub(crate) fn begin(
         accepted: &Accepted,
         receipts: Option<Arc<dyn ReceiptSink>>,
         is_strict: bool,
     ) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let began_unix_ms = since.map_or(0, |since| since.as_millis());
         Self {
             turn_id: accepted.turn_id.clone(),
             dialect: accepted.dialect,
+            client: accepted.client,
             receipts,
             is_strict,
             model: String::new(),
             began: Instant::now(),
-            attempts: 0,
+            began_unix_ms: u64::try_from(began_unix_ms).unwrap_or(u64::MAX),
             request_losses: Vec::new(),
-            request_bytes: 0,
+            request_bytes: accepted.body.len(),
+            request_tokens: 0,
+            failed_attempts: Vec::new(),
             attempt: Attempt::default(),
         }
     }
@@ -79,31 +93,22 @@ impl Settlement {
         (*request.model).clone_into(&mut self.model);
         self.request_losses.extend_from_slice(&request.losses);
         self.request_bytes = body_bytes;
-    }
-
-    /// How many tools the provider is offered.
-    pub(crate) fn offered(&mut self, tools: usize) {
-        self.attempt.tools_offered = tools;
-    }
-
-    /// What the turn has probably consumed, when the provider has not said.
-    pub(crate) fn estimated_usage(&self) -> Option<Usage> {
-        let tokens = |bytes: usize| Some(u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX));
-        self.attempt.usage.is_none().then(|| Usage {
-            input: tokens(self.request_bytes),
-            output: tokens(self.attempt.answer_bytes),
-            estimated: true,
-            ..Usage::default()
-        })
+        self.request_tokens = u64::try_from(body_bytes.div_ceil(4)).unwrap_or(u64::MAX);
     }
 
     /// A new attempt begins; what the one before saw does not count any more.
-    pub(crate) fn begin_attempt(&mut self, target: String) {
-        self.attempts += 1;
-        self.attempt = Attempt {
-            target,
-            ..Attempt::default()
-        };
+    pub(crate) fn begin_attempt(&mut self, target: &Target) {
+        let before = std::mem::replace(
+            &mut self.attempt,
+            Attempt {
+                target: format!("{}/{}", target.provider.id, target.upstream_model),
+                price: target.model.as_ref().and_then(|model| model.price),
+                ..Attempt::default()
+            },
+        );
+        if !before.target.is_empty() {
+            self.failed_attempts.push(before.receipt());
+        }
     }
 
     /// Nobody works on the turn for now: a client that leaves in a pause has left, whatever failed before.
@@ -116,9 +121,26 @@ impl Settlement {
         self.attempt.losses.extend(losses);
     }
 
+    /// How many tools the provider is offered, and how many of them in another form than the client's.
+    pub(crate) fn offered(&mut self, tools: usize, lowered: usize) {
+        self.attempt.tools_offered = tools;
+        self.attempt.tools_lowered = lowered;
+    }
+
     /// How many losses are known so far.
     pub(crate) fn losses(&self) -> usize {
         self.request_losses.len() + self.attempt.losses.len()
+    }
+
+    /// What the turn has probably consumed, when the provider has not said.
+    pub(crate) fn estimated_usage(&self) -> Option<Usage> {
+        let said = u64::try_from(self.attempt.answer_bytes.div_ceil(4)).unwrap_or(u64::MAX);
+        self.attempt.usage.is_none().then_some(Usage {
+            input: Some(self.request_tokens),
+            output: Some(said),
+            estimated: true,
+            ..Usage::default()
+        })
     }
 
     /// Takes note of an event of the answer. Called for every delta, so it does next to nothing.
@@ -131,13 +153,13 @@ impl Settlement {
             | Event::WebSearch(_) => {
                 self.attempt.first_content.get_or_insert_with(Instant::now);
             }
-            Event::Usage(usage) => self.attempt.usage = Some(*usage),
-            Event::Loss(loss) => self.attempt.losses.push(loss.clone()),
-            Event::Finish(reason) => self.attempt.outcome = Outcome::Finished(*reason),
             Event::ReasoningDelta(text)
             | Event::TextDelta(text)
             | Event::RefusalDelta(text)
             | Event::CallDelta(text) => self.attempt.answer_bytes += text.as_written().len(),
+            Event::Usage(usage) => self.attempt.usage = Some(*usage),
+            Event::Loss(loss) => self.attempt.losses.push(loss.clone()),
+            Event::Finish(reason) => self.attempt.outcome = Outcome::Finished(*reason),
             // A fault is told by `fail`, after what must not be told was taken out of it.
             Event::Fault(_) => {}
             Event::Start { .. }
@@ -168,41 +190,86 @@ impl Settlement {
     pub(crate) fn has_content(&self) -> bool {
         self.attempt.first_content.is_some()
     }
-}
 
-impl Drop for Settlement {
-    fn drop(&mut self) {
+    fn all_losses(&self) -> impl Iterator<Item = &Loss> {
+        self.request_losses.iter().chain(&self.attempt.losses)
+    }
+
+    fn milliseconds_until(&self, moment: Instant) -> u64 {
+        u64::try_from((moment - self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn cost_usd(&self) -> Option<f64> {
+        let usage = self.attempt.usage.as_ref()?;
+        Some(self.attempt.price?.cost_usd(usage))
+    }
+
+    fn receipt(&mut self) -> Receipt {
+        let mut attempts = std::mem::take(&mut self.failed_attempts);
+        if !self.attempt.target.is_empty() {
+            attempts.push(self.attempt.receipt());
+        }
+        let (finish, fault) = match &self.attempt.outcome {
+            Outcome::ClientLeft => (None, None),
+            Outcome::Finished(reason) => (Some(reason.name().to_owned()), None),
+            Outcome::Failed(fault) => (None, Some(fault)),
+        };
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Receipt {
+            id: self.turn_id.clone(),
+            began_unix_ms: self.began_unix_ms,
+            dialect: self.dialect.name().to_owned(),
+            client: (self.client == Client::Codex).then(|| "codex".to_owned()),
+            model_asked: self.model.clone(),
+            target: self.attempt.target.clone(),
+            outcome: self.attempt.outcome.of_receipt(),
+            finish,
+            status: fault.map(|fault| self.dialect.http_status(fault)),
+            fault: fault.map(Into::into),
+            attempts,
+            losses: self.all_losses().map(Into::into).collect(),
+            losses_left_out: 0,
+            lowered_tools: count(self.attempt.tools_lowered),
+            usage: self.attempt.usage.map(Into::into),
+            cost_usd: self.cost_usd(),
+            timings: Timings {
+                first_ms: self
+                    .attempt
+                    .first_content
+                    .map(|at| self.milliseconds_until(at)),
+                total_ms: self.milliseconds_until(Instant::now()),
+            },
+            request_bytes: count(self.request_bytes),
+            answer_bytes: count(self.attempt.answer_bytes),
+            strict: self.is_strict,
+        }
+    }
+
+    fn log(&self) {
         let attempt = &self.attempt;
-        let first_ms = attempt
-            .first_content
-            .map(|at| (at - self.began).as_millis());
         let usage = attempt.usage.unwrap_or_default();
         let (outcome, fault) = match &attempt.outcome {
             Outcome::ClientLeft => ("client left", None),
             Outcome::Finished(reason) => (reason.name(), None),
             Outcome::Failed(fault) => (fault.class.name(), Some(fault)),
         };
-        let losses: Vec<String> = self
-            .request_losses
-            .iter()
-            .chain(&attempt.losses)
-            .map(ToString::to_string)
-            .collect();
+        let losses: Vec<String> = self.all_losses().map(ToString::to_string).collect();
         tracing::info!(
             turn = %self.turn_id,
+            dialect = self.dialect.name(),
             model = %self.model,
             target = %attempt.target,
-            dialect = self.dialect.name(),
             outcome,
-            attempts = self.attempts,
-            first_ms,
+            attempts = self.failed_attempts.len() + usize::from(!attempt.target.is_empty()),
+            first_ms = attempt.first_content.map(|at| self.milliseconds_until(at)),
             total_ms = self.began.elapsed().as_millis(),
             input = usage.input,
             cached = usage.cached,
             output = usage.output,
             reasoning = usage.reasoning,
             estimated = usage.estimated,
-            tools = self.attempt.tools_offered,
+            cost_usd = self.cost_usd(),
+            tools = attempt.tools_offered,
             losses = ?losses,
             "turn"
         );
@@ -216,4 +283,46 @@ impl Drop for Settlement {
             );
         }
     }
+}
+
+impl Attempt {
+    fn receipt(&self) -> ReceiptAttempt {
+        ReceiptAttempt {
+            target: self.target.clone(),
+            outcome: self.outcome.of_receipt(),
+            fault: match &self.outcome {
+                Outcome::Failed(fault) => Some(fault.into()),
+                Outcome::ClientLeft | Outcome::Finished(_) => None,
+            },
+        }
+    }
+}
+
+impl Outcome {
+    fn of_receipt(&self) -> ReceiptOutcome {
+        match self {
+            Outcome::ClientLeft => ReceiptOutcome::ClientLeft,
+            Outcome::Finished(_) => ReceiptOutcome::Finished,
+            Outcome::Failed(_) => ReceiptOutcome::Failed,
+        }
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        self.log();
+        if let Some(receipts) = self.receipts.take() {
+            receipts.put_receipt(self.receipt());
+        }
+    }
+}
+
+/// How many of the offered tools go to the provider under another name or in another form.
+pub(crate) fn lowered(ledger: &Ledger) -> usize {
+    let entries = ledger.entries().iter();
+    entries
+        .filter(|entry| {
+            entry.wire_name != entry.name || entry.form != polywire_conversation::Form::Function
+        })
+        .count()
 }

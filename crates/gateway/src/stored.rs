@@ -138,9 +138,7 @@ fn read(body: &[u8], is_message: bool) -> Option<(Thread, String)> {
     let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else {
         return None;
     };
-    let word = |key: &str| -> Option<String> {
-        serde_json::from_str(members.get(key)?.get()).ok()
-    };
+    let word = |key: &str| -> Option<String> { serde_json::from_str(members.get(key)?.get()).ok() };
     let parent = match members.get("previous_response_id") {
         Some(raw) => Some(serde_json::from_str(raw.get()).ok()?),
         None => None,
@@ -282,7 +280,9 @@ mod tests {
     async fn expanded(body: &str, earlier: &[StoredResponse]) -> Result<(String, Thread), Fault> {
         let memory = (!earlier.is_empty()).then(ConnectionMemory::default);
         for known in earlier {
-            memory.iter().for_each(|memory| memory.remember(known.clone()));
+            memory
+                .iter()
+                .for_each(|memory| memory.remember(known.clone()));
         }
         let body = Bytes::copy_from_slice(body.as_bytes());
         let expanded = expand(body, memory.as_ref(), None).await?;

@@ -197,8 +197,7 @@ impl Turn<'_> {
         let mut waited = Duration::ZERO;
         let mut so_far = SoFar::default();
         loop {
-            let name = format!("{}/{}", target.provider.id, target.upstream_model);
-            settlement.begin_attempt(name);
+            settlement.begin_attempt(target);
             let failed = match self.attempt(target, settlement, &mut so_far).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
@@ -313,7 +312,9 @@ impl Turn<'_> {
 
     fn failed_stream(&self, fault: Fault) -> Vec<u8> {
         let mut out = FrameBuffer::new();
-        let mut writer = self.decoded.writer(&Writing::without_provider(self.accepted));
+        let mut writer = self
+            .decoded
+            .writer(&Writing::without_provider(self.accepted));
         writer.push(Event::Fault(fault), &mut out);
         out.take()
     }

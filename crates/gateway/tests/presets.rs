@@ -51,8 +51,8 @@ fn a_gateway_takes_all_presets_together() {
         search: None,
     };
     assert!(configuration.catalog.providers.len() >= 10);
-    let gateway =
-        Gateway::new(configuration, Box::new(Fixed)).unwrap_or_else(|error| panic!("{error}"));
+    let gateway = Gateway::new(configuration, Box::new(Fixed), Stores::default())
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(gateway.live().catalog().providers.len(), presets().len());
 }
 
@@ -73,7 +73,7 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
         strict: false,
         search: None,
     };
-    let Err(error) = Gateway::new(configuration, Box::new(Fixed)) else {
+    let Err(error) = Gateway::new(configuration, Box::new(Fixed), Stores::default()) else {
         panic!("a profile with an unknown key was taken");
     };
     let text = error.to_string();

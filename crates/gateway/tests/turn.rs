@@ -16,7 +16,7 @@ use polywire_conversation::FaultClass;
 use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
-    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, Keys,
+    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, Keys, Stores,
 };
 use polywire_testkit::{ChatStream, Gate, Reply, ScriptedUpstream, answer, within};
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ fn gateway_following(
     configuration: Configuration,
     source: Box<dyn ConfigurationSource>,
 ) -> Arc<Gateway> {
-    Gateway::new(configuration, source).unwrap_or_else(|error| panic!("{error}"))
+    Gateway::new(configuration, source, Stores::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 async fn begun(gateway: &Arc<Gateway>, model: &str) -> Answer {
@@ -77,6 +77,8 @@ async fn begun(gateway: &Arc<Gateway>, model: &str) -> Answer {
         dialect: ClientDialect::Responses,
         client: Client::Sdk,
         body: body.to_string().into(),
+        memory: None,
+        compact: false,
     };
     within("a turn to begin", run(gateway, accepted)).await
 }

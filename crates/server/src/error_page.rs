@@ -43,13 +43,13 @@ impl Refusal {
     }
 
     /// The refusal as an answer in the shape of the dialect that was called.
-    pub(crate) fn page(self, dialect: ClientDialect) -> Response<Body> {
+    pub(crate) fn page(self, dialect: ClientDialect, turn_id: &str) -> Response<Body> {
         let fault = Fault {
             origin: Origin::Client,
             retry: Retry::Never,
             ..Fault::new(self.class, self.message)
         };
-        page(self.status, dialect.render_error(&fault))
+        page(self.status, dialect.render_error(&fault, turn_id))
     }
 }
 
@@ -75,19 +75,19 @@ impl From<Fault> for Failure {
 
 impl Failure {
     /// The failure as an answer in the shape of the dialect that was called.
-    pub(crate) fn page(self, dialect: ClientDialect) -> Response<Body> {
+    pub(crate) fn page(self, dialect: ClientDialect, turn_id: &str) -> Response<Body> {
         match self {
-            Failure::Refused(refusal) => refusal.page(dialect),
-            Failure::Failed(fault) => error_page(dialect, &fault),
+            Failure::Refused(refusal) => refusal.page(dialect, turn_id),
+            Failure::Failed(fault) => error_page(dialect, &fault, turn_id),
         }
     }
 }
 
 /// A fault of a turn as an answer in the shape of the dialect that was called.
-fn error_page(dialect: ClientDialect, fault: &Fault) -> Response<Body> {
+fn error_page(dialect: ClientDialect, fault: &Fault, turn_id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(dialect.http_status(fault))
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = page(status, dialect.render_error(fault));
+    let mut response = page(status, dialect.render_error(fault, turn_id));
     // Codex stops at a 429 that names no time, and waits as long as one names: always a time, never a long one.
     if matches!(
         status,

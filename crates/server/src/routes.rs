@@ -1,30 +1,20 @@
 //! What is served under which path.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use polywire_gateway::limits::{OVERLOAD_RETRY_AFTER, REQUEST_BYTES_MAX, REQUEST_IDLE_TIMEOUT};
-use polywire_gateway::turn::{self, Accepted, Answer};
-use polywire_gateway::{BodyBuffer, Client, ClientDialect, Gateway};
-use tokio::sync::OwnedSemaphorePermit;
+use polywire_gateway::{ClientDialect, Gateway};
 
 use crate::access::Access;
-use crate::error_page::{Failure, Refusal, overloaded};
-
-/// Names the turn in logs, receipts and error reports.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-polywire-request-id");
-
-/// How many losses a turn had when its answer began.
-const LOSSES: HeaderName = HeaderName::from_static("x-polywire-losses");
+use crate::error_page::Refusal;
+use crate::turns::{self, Asked, client_of};
+use crate::{kept, websocket};
 
 /// What the routes work with.
 pub struct App {
@@ -34,12 +24,17 @@ pub struct App {
     pub access: Access,
 }
 
-type Shared = State<Arc<App>>;
+pub(crate) type Shared = State<Arc<App>>;
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/v1/responses", post(responses).get(upgrade))
         .route("/responses", post(responses).get(upgrade))
+        .route("/v1/responses/compact", post(compact))
+        .route("/responses/compact", post(compact))
+        .route("/v1/responses/{id}", get(retrieve).delete(delete))
+        .route("/v1/responses/{id}/input_items", get(input_items))
+        .route("/v1/responses/{id}/cancel", post(cancel))
         .route("/v1/models", get(models))
         .route("/models", get(models))
         .route("/api/providers/{id}", get(provider))
@@ -61,160 +56,87 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// A fresh id for a turn.
+pub(crate) fn fresh_turn_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// The dialect whose error shape the client of a path knows.
+fn dialect_of(uri: &Uri) -> ClientDialect {
+    ClientDialect::of_path(uri.path())
+}
+
 async fn source_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_source(request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.page(ClientDialect::Responses),
+        Err(refusal) => refusal.page(dialect_of(request.uri()), ""),
     }
 }
 
 async fn token_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_token(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.page(ClientDialect::Responses),
+        Err(refusal) => refusal.page(dialect_of(request.uri()), ""),
     }
 }
 
 async fn responses(State(app): Shared, request: Request) -> Response<Body> {
-    let turn_id = format!("{:032x}", rand::random::<u128>());
-    let mut response = match turn(&app, request, turn_id.clone()).await {
-        Ok(response) => response,
-        Err(failure) => failure.page(ClientDialect::Responses),
-    };
-    if let Ok(id) = HeaderValue::try_from(turn_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
-}
-
-async fn turn(
-    app: &Arc<App>,
-    request: Request,
-    turn_id: String,
-) -> Result<Response<Body>, Failure> {
-    let Ok(permit) = Arc::clone(&app.gateway.turns).try_acquire_owned() else {
-        return Err(overloaded(OVERLOAD_RETRY_AFTER).into());
-    };
-    let client = client_of(request.headers());
-    let body = whole_body(request)
-        .await
-        .map_err(|refusal| refusal.for_client(client))?;
-    let accepted = Accepted {
-        turn_id,
+    let asked = Asked {
         dialect: ClientDialect::Responses,
-        client,
-        body,
+        compact: false,
     };
-    let answer = turn::run(&app.gateway, accepted).await;
-    let (body, content_type, losses) = match answer {
-        Answer::Stream { body, losses } => {
-            let body = Body::new(WithPermit {
-                body,
-                _permit: permit,
-            });
-            (body, "text/event-stream", losses)
-        }
-        Answer::FailedStream { body, losses } => (Body::from(body), "text/event-stream", losses),
-        Answer::Whole { body, losses } => (Body::from(body), "application/json", losses),
-        Answer::Failed { fault, losses } => {
-            let mut response = Failure::from(fault).page(ClientDialect::Responses);
-            tell_losses(&mut response, losses);
-            return Ok(response);
-        }
-    };
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    tell_losses(&mut response, losses);
-    Ok(response)
+    turns::serve(app, asked, request).await
 }
 
-fn tell_losses(response: &mut Response<Body>, losses: usize) {
-    if losses > 0 {
-        response
-            .headers_mut()
-            .insert(LOSSES, HeaderValue::from(losses));
-    }
-}
-
-/// Codex names itself in `originator` or the user agent; behind an app-server client's name, the metadata header still tells.
-fn client_of(headers: &HeaderMap) -> Client {
-    let begins_with_codex = |name: HeaderName| {
-        headers
-            .get(name)
-            .is_some_and(|value| value.as_bytes().starts_with(b"codex"))
+async fn compact(State(app): Shared, request: Request) -> Response<Body> {
+    let asked = Asked {
+        dialect: ClientDialect::Responses,
+        compact: true,
     };
-    let is_codex = begins_with_codex(HeaderName::from_static("originator"))
-        || begins_with_codex(header::USER_AGENT)
-        || headers.contains_key("x-codex-turn-metadata");
-    if is_codex { Client::Codex } else { Client::Sdk }
+    turns::serve(app, asked, request).await
 }
 
-async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
-    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
-        && encoding != "identity"
-    {
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("a body in {encoding:?} is not read. hint: send it uncompressed"),
-        ));
-    }
-    let mut incoming = request.into_body();
-    let expected_bytes = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
-    if expected_bytes > REQUEST_BYTES_MAX {
-        return Err(too_large());
-    }
-    let mut body = BodyBuffer::new(expected_bytes).map_err(no_memory)?;
-    while let Some(frame) = tokio::time::timeout(REQUEST_IDLE_TIMEOUT, incoming.frame())
-        .await
-        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming"))?
-    {
-        let frame = frame.map_err(|error| {
+/// A WebSocket. Codex turns to HTTP at once and in silence when a request without an upgrade is answered 426.
+async fn upgrade(State(app): Shared, request: Request) -> Response<Body> {
+    let client = client_of(request.headers());
+    let (mut parts, _) = request.into_parts();
+    match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => upgrade
+            .max_message_size(websocket::MESSAGE_BYTES_MAX)
+            .max_frame_size(websocket::MESSAGE_BYTES_MAX)
+            .on_upgrade(move |socket| websocket::serve(app, client, socket)),
+        Err(rejection) => {
+            tracing::debug!("no WebSocket: {rejection}");
             Refusal::new(
-                StatusCode::BAD_REQUEST,
-                format!("the body could not be read: {error}"),
+                StatusCode::UPGRADE_REQUIRED,
+                "a GET here opens a WebSocket. hint: POST to this path, or ask for the upgrade",
             )
-        })?;
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        if body.len() + piece.len() > REQUEST_BYTES_MAX {
-            return Err(too_large());
+            .page(ClientDialect::Responses, "")
         }
-        body.extend(&piece).map_err(no_memory)?;
     }
-    Ok(body.into_bytes())
 }
 
-fn too_large() -> Refusal {
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body is longer than {REQUEST_BYTES_MAX} bytes"),
-    )
+async fn retrieve(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
+    kept::retrieve(&app.gateway, &id).await
 }
 
-fn no_memory(error: impl std::fmt::Display) -> Refusal {
-    Refusal::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        format!("the gateway has no memory for the body: {error}"),
-    )
+async fn delete(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
+    kept::delete(&app.gateway, &id).await
 }
 
-/// Codex tries a WebSocket first where it is told to; 426 is the answer at which it turns to HTTP at once and in silence.
-async fn upgrade() -> Response<Body> {
-    Refusal::new(
-        StatusCode::UPGRADE_REQUIRED,
-        "WebSocket is not served here. hint: POST to this path",
-    )
-    .page(ClientDialect::Responses)
+async fn input_items(State(app): Shared, Path(id): Path<String>, uri: Uri) -> Response<Body> {
+    kept::input_items(&app.gateway, &id, &uri).await
+}
+
+async fn cancel(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
+    kept::cancel(&app.gateway, &id).await
 }
 
 async fn models(State(app): Shared, uri: Uri) -> Response<Body> {
     let extra_model = uri.query().and_then(wanted_model);
     let live = app.gateway.live();
     let document = polywire_catalog::models_document(live.catalog(), extra_model.as_deref());
-    json(document)
+    json_page(document)
 }
 
 /// The `model` parameter: a name that the list shall hold even if no provider lists it, so that the client finds it.
@@ -237,14 +159,14 @@ fn wanted_model(query: &str) -> Option<String> {
 
 async fn health() -> Response<Body> {
     let version = env!("CARGO_PKG_VERSION");
-    json(format!(
+    json_page(format!(
         r#"{{"status":"ok","service":"polywire","version":"{version}"}}"#
     ))
 }
 
 /// A gateway that is stopping accepts no connection, so whoever gets an answer gets this one.
 async fn ready() -> Response<Body> {
-    json(r#"{"status":"ready"}"#.to_owned())
+    json_page(r#"{"status":"ready"}"#.to_owned())
 }
 
 /// A provider, with what tells whether this gateway can serve it: where it is, and whether its key can be had.
@@ -256,7 +178,7 @@ async fn provider(State(app): Shared, Path(id): Path<String>) -> Response<Body> 
             StatusCode::NOT_FOUND,
             format!("there is no provider `{id}`"),
         )
-        .page(ClientDialect::Responses);
+        .page(ClientDialect::Responses, "");
     };
     let provider = endpoint.provider();
     let description = serde_json::json!({
@@ -265,7 +187,7 @@ async fn provider(State(app): Shared, Path(id): Path<String>) -> Response<Body> 
         "base_url": provider.base_url,
         "has_key": endpoint.has_key().await,
     });
-    json(description.to_string())
+    json_page(description.to_string())
 }
 
 async fn not_found(uri: Uri) -> Response<Body> {
@@ -273,7 +195,7 @@ async fn not_found(uri: Uri) -> Response<Body> {
         StatusCode::NOT_FOUND,
         format!("nothing is served at `{}`", uri.path()),
     )
-    .page(ClientDialect::Responses)
+    .page(dialect_of(&uri), "")
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Response<Body> {
@@ -281,34 +203,17 @@ async fn wrong_method(method: Method, uri: Uri) -> Response<Body> {
         StatusCode::METHOD_NOT_ALLOWED,
         format!("`{}` does not take {method}", uri.path()),
     )
-    .page(ClientDialect::Responses)
+    .page(dialect_of(&uri), "")
 }
 
-fn json(body: String) -> Response<Body> {
+/// A page of JSON.
+pub(crate) fn json_page(body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
     response
-}
-
-/// A body that counts as a turn at work until it is dropped.
-struct WithPermit<B> {
-    body: B,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl<B: http_body::Body + Unpin> http_body::Body for WithPermit<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
 }
 
 #[cfg(test)]
