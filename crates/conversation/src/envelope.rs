@@ -43,7 +43,7 @@ pub struct Envelope {
 }
 
 /// How an envelope begins. The digit is the version of the format.
-const PREFIX: &str = "pw1.";
+pub const PREFIX: &str = "pw1.";
 
 /// The most bytes of an envelope that is opened. Providers' states are some kB; the largest seen, encrypted reasoning of a long
 /// answer, was below 100 kB.

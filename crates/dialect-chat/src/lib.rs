@@ -7,16 +7,24 @@
 //! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
 //! reads the events. Start with [`render()`], then [`ChatReader`].
 
+mod failure;
+mod limits;
+mod parse;
 mod profile;
 mod read;
 mod render;
+mod write;
 
+pub use failure::{http_status, render_error};
+pub use limits::OUTPUT_BYTES_MAX;
+pub use parse::{Parsed, parse};
 pub use profile::{
     CallIds, ChoiceForm, EmptyContent, LateInstructions, OutputLimitField, Profile, ReasoningBack,
     ReasoningForm, StructuredOutput, SystemRole,
 };
 pub use read::ChatReader;
 pub use render::render;
+pub use write::{ChatWriter, WriterOptions};
 
 /// The path of the endpoint below a provider's base URL.
 pub const PATH: &str = "/chat/completions";

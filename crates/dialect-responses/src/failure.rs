@@ -2,10 +2,13 @@
 //!
 //! One row per class of failure: the status and body before a stream begins, the code inside `response.failed` after.
 
-use polywire_conversation::{Fault, FaultClass, Origin, Retry, Text};
+use polywire_conversation::{Fault, FaultClass, Retry};
+use polywire_wire::openai_error::{self, Words};
 
 use crate::Client;
 use crate::limits::RETRY_WAIT_MAX;
+
+pub(crate) use polywire_wire::openai_error::write_optional;
 
 /// The body of an error answer: `{"error":{"message","type","param","code"}}`, with all four keys, null where nothing is known.
 pub fn render_error(fault: &Fault) -> Vec<u8> {
@@ -17,24 +20,7 @@ pub fn render_error(fault: &Fault) -> Vec<u8> {
 
 /// Writes the error object that error bodies and `error` events share.
 pub(crate) fn write_error_members(fault: &Fault, out: &mut Vec<u8>) {
-    let (kind, code) = type_and_code(fault);
-    out.extend_from_slice(b"{\"message\":");
-    Text::from(fault.message.as_str()).write_string(out);
-    out.extend_from_slice(b",\"type\":\"");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"param\":");
-    write_optional(fault.param.as_deref(), out);
-    out.extend_from_slice(b",\"code\":");
-    write_optional(code, out);
-    out.push(b'}');
-}
-
-/// Writes a JSON string, or null.
-pub(crate) fn write_optional(text: Option<&str>, out: &mut Vec<u8>) {
-    match text {
-        Some(text) => Text::from(text).write_string(out),
-        None => out.extend_from_slice(b"null"),
-    }
+    openai_error::write_error(fault, words(fault), out);
 }
 
 /// The HTTP status of an error answer.
@@ -43,46 +29,12 @@ pub(crate) fn write_optional(text: Option<&str>, out: &mut Vec<u8>) {
 /// up at once on 400 only and repeats the turn after any other status but 429, so a permanent failure is better sent to it as
 /// `response.failed` in a stream with status 200.
 pub fn http_status(fault: &Fault) -> u16 {
-    match fault.class {
-        FaultClass::RateLimit => 429,
-        FaultClass::Overloaded => 503,
-        FaultClass::Quota if fault.status == 402 => 402,
-        FaultClass::Quota => 429,
-        FaultClass::ContextLength | FaultClass::InvalidRequest | FaultClass::ContentFilter => 400,
-        FaultClass::TooLarge => 413,
-        FaultClass::Auth if fault.origin == Origin::Client => match fault.status {
-            403 => 403,
-            _ => 401,
-        },
-        FaultClass::Auth => 502,
-        FaultClass::NotFound => 404,
-        FaultClass::Timeout => 504,
-        FaultClass::Server if fault.origin == Origin::Ours => 500,
-        FaultClass::Server
-        | FaultClass::BadToolCall
-        | FaultClass::NetworkCut
-        | FaultClass::Protocol => 502,
-    }
+    openai_error::http_status(fault)
 }
 
-/// `error.type` and `error.code` of an error body. A class without a code of its own passes the provider's.
-fn type_and_code(fault: &Fault) -> (&'static str, Option<&str>) {
-    let own = fault.code.as_deref();
-    match fault.class {
-        FaultClass::RateLimit => ("rate_limit_error", Some("rate_limit_exceeded")),
-        FaultClass::Overloaded => ("server_error", Some("server_is_overloaded")),
-        FaultClass::Quota => ("insufficient_quota", Some("insufficient_quota")),
-        FaultClass::ContextLength => ("invalid_request_error", Some("context_length_exceeded")),
-        FaultClass::TooLarge | FaultClass::InvalidRequest => ("invalid_request_error", own),
-        FaultClass::ContentFilter => ("invalid_request_error", own.or(Some("content_filter"))),
-        FaultClass::Auth => ("authentication_error", own),
-        FaultClass::NotFound => ("invalid_request_error", own.or(Some("model_not_found"))),
-        FaultClass::BadToolCall
-        | FaultClass::Server
-        | FaultClass::NetworkCut
-        | FaultClass::Timeout
-        | FaultClass::Protocol => ("server_error", own),
-    }
+/// `error.type` and `error.code` of an error body.
+fn words(fault: &Fault) -> Words<'_> {
+    Words::of(fault, "server_is_overloaded")
 }
 
 /// The code inside `response.failed` for a class of failure.
@@ -162,6 +114,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use polywire_conversation::Origin;
 
     const CLASSES: [FaultClass; 14] = [
         FaultClass::RateLimit,
@@ -186,7 +139,7 @@ mod tests {
             .iter()
             .map(|&class| {
                 let fault = Fault::new(class, "m");
-                let (kind, code) = type_and_code(&fault);
+                let Words { kind, code } = words(&fault);
                 format!(
                     "{:16} {} {kind} / {} | codex {} | sdk {}",
                     class.name(),

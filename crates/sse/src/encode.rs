@@ -50,6 +50,14 @@ impl FrameBuffer {
         self.bytes.extend_from_slice(b"\n\n");
     }
 
+    /// Writes a comment, which every reader of server-sent events skips: a sign of life that is no event. `text` must hold no line
+    /// break.
+    pub fn comment(&mut self, text: &str) {
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.extend_from_slice(b"\n\n");
+    }
+
     /// Whether nothing is waiting to be sent.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -76,6 +84,22 @@ impl FrameBuffer {
 mod tests {
     use super::*;
     use crate::Decoder;
+
+    #[test]
+    fn comments_are_no_frames() {
+        let mut frames = FrameBuffer::new();
+        frames.comment("waiting");
+        frames.open_unnamed().extend_from_slice(b"1");
+        frames.close();
+        frames.comment("waiting");
+        let bytes = frames.take();
+        assert_eq!(bytes, b": waiting\n\ndata: 1\n\n: waiting\n\n");
+        let mut read = Vec::new();
+        Decoder::new(1024)
+            .push(&bytes, |frame| read.push(frame.data.to_vec()))
+            .unwrap();
+        assert_eq!(read, [b"1"]);
+    }
 
     #[test]
     fn what_is_written_is_read_back() {

@@ -25,11 +25,13 @@ pub enum At<'p> {
 
 impl<'p> At<'p> {
     /// The member `key` of what stands here.
+    #[must_use]
     pub fn key(&'p self, key: &'static str) -> At<'p> {
         At::Key(self, key)
     }
 
     /// The element `index` of what stands here.
+    #[must_use]
     pub fn index(&'p self, index: usize) -> At<'p> {
         At::Index(self, index)
     }

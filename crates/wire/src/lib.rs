@@ -4,13 +4,14 @@
 //! This crate holds no I/O, clock or randomness and knows no dialect: what the members mean is said where they are declared.
 //!
 //! Reading order: `field` (single values, and the faults that name them), `members` (objects of known members), `depth`,
-//! `object` (writing), `error`.
+//! `object` (writing), `error` (reading), [`openai_error`] (writing).
 
 mod depth;
 mod error;
 mod field;
 mod members;
 mod object;
+pub mod openai_error;
 
 pub use depth::{NESTING_MAX, is_too_deep};
 pub use error::{clean, html_fault, read_embedded_error, read_error};

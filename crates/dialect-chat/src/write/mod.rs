@@ -1,0 +1,505 @@
+//! Neutral events to the chunks of a stream, or to one answer.
+//!
+//! The writer here keeps the order: what is open, what ends it, how the answer ends. What chunks look like is in `chunks`, what
+//! the answer in one piece looks like in `message`.
+
+mod chunks;
+mod message;
+mod usage;
+
+use std::borrow::Cow;
+
+use polywire_conversation::{
+    Citation, Event, Fault, FaultClass, Form, Json, Loss, Opaque, OpaqueKind, Raised, Retry,
+    StopReason, Text, Usage, WriteStream,
+};
+use polywire_sse::FrameBuffer;
+use polywire_wire::{Object, write_array};
+
+use crate::failure::render_error;
+use crate::limits::{LOGPROBS_BYTES_MAX, OUTPUT_BYTES_MAX};
+use chunks::{Chunks, write_done, write_failure, write_identity};
+use message::{Call, Characters, Kind, Message, annotation, string, write_sealed};
+
+/// What a [`ChatWriter`] needs to know.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent wish of the client, as it was parsed"
+)]
+pub struct WriterOptions {
+    /// The id of the answer, `chatcmpl-…`.
+    pub completion_id: String,
+    /// When the answer began, in seconds since 1970.
+    pub created: u64,
+    /// The model as the client named it.
+    pub model: String,
+    /// Whether a stream ends with a chunk that holds the usage.
+    pub include_usage: bool,
+    /// Whether a call goes to the client as `function_call`.
+    pub legacy_functions: bool,
+    /// Whether reasoning state goes to the client in `reasoning_details`.
+    pub reasoning_details: bool,
+    /// Whether reasoning is kept from the client. Its state goes out all the same, since the next turn is better for it.
+    pub hide_reasoning: bool,
+}
+
+/// Writes one answer as a stream of chunks.
+///
+/// Events that come in an order that [`Event`] does not promise never make it panic or write an ill-formed stream: a call that was
+/// left open counts as cut, deltas without a call are ignored.
+///
+/// A message has one text, one refusal and one stretch of reasoning: parts of the same kind follow each other without anything between
+/// them. Opaque reasoning goes to the client when its kind is [`OpaqueKind::Sealed`]. Other kinds are meaningless without the
+/// name of their provider, which is not known here; whoever knows it seals them into that form first.
+///
+/// A call that was cut has been sent as far as it came. It is never completed: the answer ends with `length`, whatever the provider
+/// says, and the answer in one piece is without it.
+#[derive(Debug)]
+pub struct ChatWriter {
+    options: WriterOptions,
+    chunks: Chunks,
+    stage: Stage,
+    message: Message,
+    open_call: Option<OpenCall>,
+    calls_begun: usize,
+    call_was_cut: bool,
+    /// The envelope of the stretch of reasoning that is open. The last one counts: a provider that sends several sends it growing.
+    sealed: Option<Vec<u8>>,
+    characters: Characters,
+    /// The characters of the content before the text part that is open.
+    part_start: u64,
+    usage: Option<Usage>,
+    /// All text so far, to keep the limit.
+    text_bytes: usize,
+    /// The failure that passing a limit made of the answer.
+    overflow: Option<Fault>,
+    losses: Vec<Loss>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Stage {
+    Before,
+    Streaming,
+    Finished(&'static str),
+    Failed(Fault),
+}
+
+#[derive(Debug)]
+struct OpenCall {
+    call: Call,
+    index: usize,
+    /// Whether nobody hears of it: a second call in the form that has room for one.
+    silent: bool,
+}
+
+impl ChatWriter {
+    /// A writer that has written nothing yet.
+    pub fn new(options: WriterOptions) -> Self {
+        Self {
+            chunks: Chunks::new(&options),
+            options,
+            stage: Stage::Before,
+            message: Message::default(),
+            open_call: None,
+            calls_begun: 0,
+            call_was_cut: false,
+            sealed: None,
+            characters: Characters::default(),
+            part_start: 0,
+            usage: None,
+            text_bytes: 0,
+            overflow: None,
+            losses: Vec::new(),
+        }
+    }
+
+    /// What of the answer the protocol has no room for, so far. For the log and the receipt.
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
+    }
+
+    fn begin(&mut self, out: &mut FrameBuffer) {
+        if self.stage != Stage::Before {
+            return;
+        }
+        self.stage = Stage::Streaming;
+        // Clients tell by the role that an answer has begun, also when nothing follows.
+        self.chunks.delta(out, |delta| {
+            delta.string("role", "assistant");
+            delta.string("content", "");
+        });
+    }
+
+    /// Counts text against the limit. `false` when there is no room for more, and the answer failed.
+    fn has_room(&mut self, text: &Text<'_>, out: &mut FrameBuffer) -> bool {
+        self.text_bytes = self.text_bytes.saturating_add(text.as_written().len());
+        if self.text_bytes <= OUTPUT_BYTES_MAX {
+            return true;
+        }
+        let limit = OUTPUT_BYTES_MAX >> 20;
+        self.overflow(format!("the answer is longer than {limit} MiB"), out);
+        false
+    }
+
+    fn overflow(&mut self, message: String, out: &mut FrameBuffer) {
+        // An answer without end would be as long the next time.
+        let fault = Fault::new(FaultClass::Protocol, message).with_retry(Retry::Never);
+        self.overflow = Some(fault.clone());
+        self.fail(fault, out);
+    }
+
+    fn text(&mut self, piece: &Text<'_>, out: &mut FrameBuffer) {
+        if piece.is_empty() || !self.has_room(piece, out) {
+            return;
+        }
+        piece.write_escaped(&mut self.message.content);
+        self.chunks.text("content", piece, out);
+    }
+
+    fn refusal(&mut self, piece: &Text<'_>, out: &mut FrameBuffer) {
+        if piece.is_empty() || !self.has_room(piece, out) {
+            return;
+        }
+        piece.write_escaped(&mut self.message.refusal);
+        self.chunks.text("refusal", piece, out);
+    }
+
+    fn reasoning(&mut self, piece: &Text<'_>, out: &mut FrameBuffer) {
+        if self.options.hide_reasoning || piece.is_empty() || !self.has_room(piece, out) {
+            return;
+        }
+        piece.write_escaped(&mut self.message.reasoning);
+        self.chunks.text("reasoning_content", piece, out);
+    }
+
+    fn opaque(&mut self, opaque: &Opaque<'_>, out: &mut FrameBuffer) {
+        match opaque.kind {
+            OpaqueKind::Sealed => {
+                if self.options.reasoning_details && self.has_room(&opaque.state, out) {
+                    self.sealed = Some(escaped(&opaque.state));
+                }
+            }
+            OpaqueKind::Encrypted
+            | OpaqueKind::Redacted
+            | OpaqueKind::Item
+            | OpaqueKind::Detail
+            | OpaqueKind::Signature
+            | OpaqueKind::CallSignature => {}
+        }
+    }
+
+    /// Hands out the envelope of the reasoning that is over.
+    fn end_reasoning(&mut self, out: &mut FrameBuffer) {
+        let Some(sealed) = self.sealed.take() else {
+            return;
+        };
+        let index = self.message.sealed.len();
+        self.chunks.delta(out, |delta| {
+            write_array(
+                [&sealed],
+                delta.member("reasoning_details"),
+                |sealed, out| {
+                    write_sealed(index, sealed, out);
+                },
+            );
+        });
+        self.message.sealed.push(sealed);
+    }
+
+    fn citation(&mut self, citation: &Citation<'_>, out: &mut FrameBuffer) {
+        let room = [&citation.url, &citation.title]
+            .iter()
+            .all(|text| self.has_room(text, out));
+        if !room {
+            return;
+        }
+        // A source of which nobody says what rests on it stands where it came, behind the text so far.
+        let here = self.characters.of(&self.message.content);
+        let (start, end) = citation.span.map_or((here, here), |(start, end)| {
+            let in_content = |place: u64| self.part_start.saturating_add(place).min(here);
+            (in_content(start), in_content(end))
+        });
+        let annotation = annotation(citation, start, end);
+        self.chunks.delta(out, |delta| {
+            write_array([&annotation], delta.member("annotations"), |json, out| {
+                out.extend_from_slice(json);
+            });
+        });
+        self.message.annotations.push(annotation);
+    }
+
+    fn logprobs(&mut self, array: &Json<'_>, out: &mut FrameBuffer) {
+        let array = array.as_str();
+        if self.message.logprobs.len() + array.len() > LOGPROBS_BYTES_MAX {
+            let limit = LOGPROBS_BYTES_MAX >> 20;
+            self.overflow(
+                format!("the token probabilities of the answer are longer than {limit} MiB"),
+                out,
+            );
+            return;
+        }
+        self.message.add_logprobs(array);
+        self.chunks.logprobs(array, out);
+    }
+
+    fn call_start(&mut self, id: &str, tool: &Raised<'_>, out: &mut FrameBuffer) {
+        self.call_cut();
+        let kind = match tool.form {
+            _ if self.options.legacy_functions => Kind::Legacy,
+            Form::Function | Form::Search => Kind::Function,
+            Form::Freeform => Kind::Custom,
+        };
+        // No tool of this protocol lives in a namespace. One that does all the same keeps a name that tells it from others.
+        let name: Cow<'_, str> = match tool.namespace {
+            Some(namespace) => format!("{namespace}__{}", tool.name).into(),
+            None => tool.name.into(),
+        };
+        let open = OpenCall {
+            call: Call {
+                id: escaped(&id.into()),
+                name: escaped(&Text::plain(name)),
+                kind,
+                input: Vec::new(),
+            },
+            index: self.calls_begun,
+            silent: kind == Kind::Legacy && self.calls_begun > 0,
+        };
+        self.calls_begun += 1;
+        if open.silent {
+            self.losses.push(Loss::degraded(
+                format!("call `{}`", tool.name),
+                "left out: `function_call` has room for one call, and there was one already",
+            ));
+        } else {
+            self.announce(&open, out);
+        }
+        self.open_call = Some(open);
+    }
+
+    fn announce(&self, open: &OpenCall, out: &mut FrameBuffer) {
+        let call = &open.call;
+        let called = |out: &mut Vec<u8>| {
+            let mut called = Object::open(out);
+            string(&mut called, "name", &call.name);
+            called.string(call.kind.input_key(), "");
+            called.close();
+        };
+        self.chunks.delta(out, |delta| match call.kind {
+            Kind::Legacy => called(delta.member("function_call")),
+            Kind::Function | Kind::Custom => {
+                write_array([open.index], delta.member("tool_calls"), |index, out| {
+                    let mut entry = Object::open(out);
+                    entry.raw("index", &index.to_string());
+                    string(&mut entry, "id", &call.id);
+                    entry.string("type", call.kind.tag());
+                    called(entry.member(call.kind.tag()));
+                    entry.close();
+                });
+            }
+        });
+    }
+
+    fn call_delta(&mut self, piece: &Text<'_>, out: &mut FrameBuffer) {
+        if self.open_call.is_none() || piece.is_empty() || !self.has_room(piece, out) {
+            return;
+        }
+        let Some(open) = &mut self.open_call else {
+            return;
+        };
+        piece.write_escaped(&mut open.call.input);
+        if open.silent {
+            return;
+        }
+        let kind = open.call.kind;
+        let called = |out: &mut Vec<u8>| {
+            let mut called = Object::open(out);
+            called.text(kind.input_key(), piece);
+            called.close();
+        };
+        let index = open.index;
+        self.chunks.delta(out, |delta| match kind {
+            Kind::Legacy => called(delta.member("function_call")),
+            Kind::Function | Kind::Custom => {
+                write_array([index], delta.member("tool_calls"), |index, out| {
+                    let mut entry = Object::open(out);
+                    entry.raw("index", &index.to_string());
+                    called(entry.member(kind.tag()));
+                    entry.close();
+                });
+            }
+        });
+    }
+
+    fn call_end(&mut self, out: &mut FrameBuffer) {
+        let needs_object = self
+            .open_call
+            .as_ref()
+            .is_some_and(|open| open.call.kind != Kind::Custom && open.call.input.is_empty());
+        if needs_object {
+            // No arguments at all is how some providers spell an empty object; clients parse what they are given.
+            self.call_delta(&Text::plain("{}"), out);
+        }
+        if let Some(open) = self.open_call.take()
+            && !open.silent
+        {
+            self.message.calls.push(open.call);
+        }
+    }
+
+    fn call_cut(&mut self) {
+        if self.open_call.take().is_some() {
+            self.call_was_cut = true;
+        }
+    }
+
+    fn finish(&mut self, reason: StopReason, out: &mut FrameBuffer) {
+        self.end_reasoning(out);
+        self.call_cut();
+        let reason = self.finish_reason(reason);
+        self.chunks.finish(reason, out);
+        if self.options.include_usage
+            && let Some(usage) = usage::render(self.usage.as_ref())
+        {
+            self.chunks.usage(&usage, out);
+        }
+        write_done(out);
+        self.stage = Stage::Finished(reason);
+    }
+
+    /// The word for how the answer ended. Clients carry out calls by it and wait for calls by it, so what was really sent counts
+    /// for more than what the provider says.
+    fn finish_reason(&self, reason: StopReason) -> &'static str {
+        match reason {
+            StopReason::ContentFilter => "content_filter",
+            StopReason::Length => "length",
+            StopReason::Stop | StopReason::Calls | StopReason::Pause if self.call_was_cut => {
+                "length"
+            }
+            StopReason::Stop | StopReason::Calls | StopReason::Pause => {
+                match self.message.calls.first().map(|call| call.kind) {
+                    Some(Kind::Legacy) => "function_call",
+                    Some(Kind::Function | Kind::Custom) => "tool_calls",
+                    None => "stop",
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: Fault, out: &mut FrameBuffer) {
+        write_failure(&fault, out);
+        self.stage = Stage::Failed(fault);
+    }
+
+    /// What one event means to the client.
+    fn event(&mut self, event: Event<'_>, out: &mut FrameBuffer) {
+        if begins_answer(&event) {
+            self.begin(out);
+        }
+        match event {
+            // Parts begin with their first piece, so that nothing empty is sent.
+            Event::Start { .. }
+            | Event::ReasoningStart
+            | Event::TextEnd
+            | Event::RefusalStart
+            | Event::RefusalEnd
+            | Event::Native(_)
+            | Event::StoppedAt(_)
+            | Event::Loss(_) => {}
+            Event::ReasoningDelta(piece) => self.reasoning(&piece, out),
+            Event::ReasoningOpaque(opaque) => self.opaque(&opaque, out),
+            Event::ReasoningEnd => self.end_reasoning(out),
+            Event::TextStart => self.part_start = self.characters.of(&self.message.content),
+            Event::TextDelta(piece) => self.text(&piece, out),
+            Event::Citation(citation) => self.citation(&citation, out),
+            Event::Logprobs(array) => self.logprobs(&array, out),
+            Event::RefusalDelta(piece) => self.refusal(&piece, out),
+            Event::CallStart { id, tool } => self.call_start(id, &tool, out),
+            Event::CallDelta(piece) => self.call_delta(&piece, out),
+            Event::CallEnd => self.call_end(out),
+            Event::CallCut => self.call_cut(),
+            Event::WebSearch(search) => self.losses.push(Loss::note(
+                format!("web search `{}`", search.id),
+                "left out: only the sources that the text cites can be told",
+            )),
+            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Finish(reason) => self.finish(reason, out),
+            Event::Fault(fault) => self.fail(fault, out),
+        }
+    }
+
+    fn completion(&self, finish_reason: &str) -> Vec<u8> {
+        let mut body = Vec::with_capacity(512 + self.message.content.len());
+        write_identity(&self.options, "chat.completion", &mut body);
+        body.extend_from_slice(b",\"choices\":[");
+        let mut choice = Object::open(&mut body);
+        choice.raw("index", "0");
+        self.message
+            .write(self.options.reasoning_details, choice.member("message"));
+        self.message.write_logprobs(choice.member("logprobs"));
+        choice.string("finish_reason", finish_reason);
+        choice.close();
+        body.push(b']');
+        if let Some(usage) = usage::render(self.usage.as_ref()) {
+            body.extend_from_slice(b",\"usage\":");
+            body.extend_from_slice(&usage);
+        }
+        body.push(b'}');
+        body
+    }
+}
+
+impl WriteStream for ChatWriter {
+    /// Every chunk has the time at which the answer began.
+    fn tick(&mut self, _unix_seconds: u64) {}
+
+    fn push(&mut self, event: Event<'_>, out: &mut FrameBuffer) {
+        match self.stage {
+            Stage::Before | Stage::Streaming => self.event(event, out),
+            Stage::Finished(_) | Stage::Failed(_) => {}
+        }
+    }
+
+    /// A comment: any data would be taken for a chunk.
+    fn heartbeat(&mut self, out: &mut FrameBuffer) {
+        match self.stage {
+            Stage::Before | Stage::Streaming => out.comment("keep-alive"),
+            Stage::Finished(_) | Stage::Failed(_) => {}
+        }
+    }
+
+    fn failure(&self) -> Option<&Fault> {
+        self.overflow.as_ref()
+    }
+
+    /// The completion; the error body when the answer failed, or when it is not over, since half an answer must not look like one.
+    fn whole(&mut self) -> Vec<u8> {
+        match &self.stage {
+            Stage::Finished(reason) => self.completion(reason),
+            Stage::Failed(fault) => render_error(fault),
+            Stage::Before | Stage::Streaming => render_error(&Fault::new(
+                FaultClass::Server,
+                "the answer is not complete",
+            )),
+        }
+    }
+}
+
+/// Whether an event is part of an answer. A failure is not: one that comes first leaves nothing but itself.
+fn begins_answer(event: &Event<'_>) -> bool {
+    !matches!(
+        event,
+        Event::Usage(_)
+            | Event::Loss(_)
+            | Event::Native(_)
+            | Event::StoppedAt(_)
+            | Event::WebSearch(_)
+            | Event::Fault(_)
+    )
+}
+
+fn escaped(text: &Text<'_>) -> Vec<u8> {
+    let mut body = Vec::with_capacity(text.as_written().len());
+    text.write_escaped(&mut body);
+    body
+}
