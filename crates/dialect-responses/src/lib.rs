@@ -43,6 +43,9 @@ mod echo;
 mod failure;
 mod limits;
 mod parse;
+mod profile;
+mod read;
+mod render;
 mod write;
 
 pub use client::Client;
@@ -50,4 +53,10 @@ pub use echo::Echo;
 pub use failure::{failed_code, http_status, render_error};
 pub use limits::{OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
 pub use parse::{Parsed, parse};
+pub use profile::{ChoiceForm, Profile, StructuredOutput, SystemRole};
+pub use read::ResponsesReader;
+pub use render::render;
 pub use write::{ResponsesWriter, WriterOptions};
+
+/// The path of the endpoint below a provider's base URL.
+pub const PATH: &str = "/responses";

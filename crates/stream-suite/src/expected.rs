@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use polywire_conversation::Fault;
+use polywire_conversation::{Fault, Form};
 use polywire_wire::read_error;
 use serde_json::Value;
 
@@ -36,6 +36,8 @@ pub struct ReadCall {
     pub arguments: String,
     pub cut: bool,
     pub invalid: bool,
+    /// A search for tools, which the client carries out. The expected readings have it beside the calls, in `server_tools`.
+    pub search: bool,
 }
 
 /// What the events of an answer come to.
@@ -49,9 +51,10 @@ pub fn reading(seen: &[Seen]) -> Reading {
             Seen::Delta("refusal", text) => reading.refusal.push_str(text),
             Seen::Delta(_, text) => reading.calls.last_mut().unwrap().arguments.push_str(text),
             Seen::Opaque(_) => reading.opaque = true,
-            Seen::Call { id, name, .. } => reading.calls.push(ReadCall {
+            Seen::Call { id, name, form, .. } => reading.calls.push(ReadCall {
                 id: id.clone(),
                 name: name.clone(),
+                search: *form == Form::Search,
                 ..ReadCall::default()
             }),
             Seen::CallEnd => {
@@ -94,14 +97,19 @@ pub fn check_reading(name: &str, read: &Reading, expected: &Value) {
             assert_eq!(found, wanted, "{name}: {key}");
         }
     }
+    let searches = told_beside_calls(expected);
+    let (searched, calls): (Vec<&ReadCall>, Vec<&ReadCall>) =
+        read.calls.iter().partition(|call| searches && call.search);
     check_calls(
         name,
-        &read.calls,
+        &calls,
         &expected["tool_calls"],
         !name.contains("arguments_as_object"),
     );
     let finish = if read.fault.is_some() {
         "error"
+    } else if !searched.is_empty() && calls.is_empty() && read.finish == Some("tool_calls") {
+        "stop"
     } else {
         read.finish.unwrap_or_default()
     };
@@ -140,8 +148,14 @@ pub fn check_reading(name: &str, read: &Reading, expected: &Value) {
     }
 }
 
+/// Whether the expected reading has searches for tools beside the calls rather than among them.
+fn told_beside_calls(expected: &Value) -> bool {
+    let tools = expected["server_tools"].as_array();
+    tools.is_some_and(|tools| tools.iter().any(|tool| tool == "tool_search_call"))
+}
+
 /// `verbatim` says that arguments must be the provider's to the letter, which they cannot be when it sent an object.
-fn check_calls(name: &str, found: &[ReadCall], expected: &Value, verbatim: bool) {
+fn check_calls(name: &str, found: &[&ReadCall], expected: &Value, verbatim: bool) {
     let expected = expected.as_array().unwrap();
     assert_eq!(
         found.len(),

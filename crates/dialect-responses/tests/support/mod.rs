@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod bench;
 pub(crate) mod schemas;
 pub(crate) mod structure;
 
