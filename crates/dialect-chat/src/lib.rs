@@ -7,13 +7,14 @@
 //! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
 //! reads the events. Start with [`render()`], then [`ChatReader`].
 
+mod details;
 mod profile;
 mod read;
 mod render;
 
 pub use profile::{
-    CallIds, ChoiceForm, EmptyContent, LateInstructions, OutputLimitField, Profile, ReasoningBack,
-    ReasoningForm, StructuredOutput, SystemRole,
+    CallIds, CallSignature, ChoiceForm, EmptyContent, LateInstructions, Leak, OutputLimitField,
+    Profile, ReasoningBack, ReasoningForm, StructuredOutput, SystemRole,
 };
 pub use read::ChatReader;
 pub use render::render;
