@@ -66,13 +66,13 @@ impl Details {
         self.bytes
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// How many entries there are.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
     }
 
-    /// Whether anything waits to be taken out.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.entries.iter().any(|entry| entry.fresh)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Takes out what came since the last time, entry by entry, each as JSON.
@@ -309,7 +309,7 @@ mod tests {
             })
             .collect();
         let entries = details.take();
-        assert!(!details.is_fresh());
+        assert!(details.take().is_empty());
         (texts, entries)
     }
 

@@ -16,7 +16,7 @@ pub use profile::{
     CallIds, CallSignature, ChoiceForm, EmptyContent, LateInstructions, Leak, OutputLimitField,
     Profile, ReasoningBack, ReasoningForm, StructuredOutput, SystemRole,
 };
-pub use read::ChatReader;
+pub use read::{ChatReader, LOOK_AHEAD_BYTES_MAX};
 pub use render::render;
 
 /// The path of the endpoint below a provider's base URL.
