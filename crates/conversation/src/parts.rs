@@ -75,6 +75,11 @@ impl Parts {
         self.said
     }
 
+    /// Whether a part of this kind is open.
+    pub fn is_open(&self, kind: Kind) -> bool {
+        self.open == Open::Said(kind)
+    }
+
     /// Whether a call is open.
     pub fn call_is_open(&self) -> bool {
         self.open == Open::Call

@@ -7,6 +7,7 @@
 //! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
 //! reads the events. Start with [`render()`], then [`ChatReader`].
 
+mod details;
 mod failure;
 mod limits;
 mod parse;
@@ -19,10 +20,10 @@ pub use failure::{http_status, render_error};
 pub use limits::OUTPUT_BYTES_MAX;
 pub use parse::{Parsed, parse};
 pub use profile::{
-    CallIds, ChoiceForm, EmptyContent, LateInstructions, OutputLimitField, Profile, ReasoningBack,
-    ReasoningForm, StructuredOutput, SystemRole,
+    CallIds, CallSignature, ChoiceForm, EmptyContent, LateInstructions, Leak, OutputLimitField,
+    Profile, ReasoningBack, ReasoningForm, StructuredOutput, SystemRole,
 };
-pub use read::ChatReader;
+pub use read::{ChatReader, LOOK_AHEAD_BYTES_MAX};
 pub use render::render;
 pub use write::{ChatWriter, WriterOptions};
 

@@ -26,13 +26,26 @@ pub struct Profile {
     pub assistant_content_with_calls: EmptyContent,
     /// Whether the provider takes images at all. The model must take them too.
     pub images: bool,
+    /// Whether the provider takes files as `file` parts. Files of plain text go as text to everybody.
+    pub files: bool,
+    /// Whether the provider takes sound as `input_audio` parts.
+    pub audio: bool,
 
     /// The field that holds the most output tokens.
     pub output_limit_field: OutputLimitField,
     /// Whether `temperature` and `top_p` are passed on when the client set them.
     pub sampling: bool,
-    /// Whether `top_logprobs` is passed on.
+    /// Whether `top_k` is passed on when the client set it.
+    pub top_k: bool,
+    /// Whether `frequency_penalty` and `presence_penalty` are passed on.
+    pub penalties: bool,
+    /// Whether `seed` is passed on.
+    pub seed: bool,
+    /// Whether `logprobs` and `top_logprobs` are passed on.
     pub logprobs: bool,
+    /// How many texts `stop` may hold; 0 when the provider does not know the field. Those that find no place are the
+    /// gateway's to look for.
+    pub stop_max: usize,
     /// Whether `stream_options.include_usage` is sent.
     pub usage_in_stream: bool,
     /// The field for the key of the prompt cache, such as `prompt_cache_key`; none is sent without it.
@@ -41,6 +54,10 @@ pub struct Profile {
     pub service_tier: bool,
     /// Whether `verbosity` is passed on.
     pub verbosity: bool,
+    /// Whether `user` is passed on. It names a person, so it goes only where that is wanted.
+    pub user: bool,
+    /// Whether `metadata` is passed on.
+    pub metadata: bool,
 
     /// How thinking is asked for.
     pub reasoning_request: ReasoningForm,
@@ -54,6 +71,10 @@ pub struct Profile {
     pub reasoning_back: ReasoningBack,
     /// Whether every assistant message with calls must have that field, empty if need be.
     pub reasoning_back_required: bool,
+    /// What stands in for the signature of a call that another provider made.
+    pub call_signature: CallSignature,
+    /// Markup of the model that the provider is known to leave in the text, and that is to be read for what it means.
+    pub leaks: Vec<Leak>,
 
     /// Whether `parallel_tool_calls` is passed on.
     pub parallel_tool_calls: bool,
@@ -63,6 +84,11 @@ pub struct Profile {
     pub forced_choice_with_thinking: bool,
     /// Whether `strict` is passed on with functions.
     pub strict_tools: bool,
+    /// Whether freeform tools are offered as what they are (`type: "custom"`), grammar and all.
+    pub freeform_tools: bool,
+    /// The JSON Schema that the provider understands, by the name of a target of the schema compiler. Without it schemas pass
+    /// as they are.
+    pub schema: Option<String>,
     /// The most characters of a tool name.
     pub name_length_max: usize,
     /// The form of call ids.
@@ -85,18 +111,28 @@ impl Default for Profile {
             text_parts_as_string: true,
             assistant_content_with_calls: EmptyContent::Null,
             images: true,
+            files: false,
+            audio: false,
             output_limit_field: OutputLimitField::MaxTokens,
             sampling: true,
+            top_k: false,
+            penalties: false,
+            seed: false,
             logprobs: false,
+            stop_max: 4,
             usage_in_stream: true,
             cache_key_field: None,
             service_tier: false,
             verbosity: false,
+            user: false,
+            metadata: false,
             reasoning_request: ReasoningForm::None,
             efforts: Vec::new(),
             thinking_extra: Map::new(),
             reasoning_back: ReasoningBack::None,
             reasoning_back_required: false,
+            call_signature: CallSignature::None,
+            leaks: Vec::new(),
             parallel_tool_calls: true,
             tool_choice: vec![
                 ChoiceForm::Auto,
@@ -106,6 +142,8 @@ impl Default for Profile {
             ],
             forced_choice_with_thinking: true,
             strict_tools: false,
+            freeform_tools: false,
+            schema: None,
             name_length_max: 64,
             call_ids: CallIds::AsGiven,
             structured_output: StructuredOutput::JsonSchema,
@@ -167,36 +205,104 @@ pub enum ReasoningForm {
     ReasoningEffort,
     /// `thinking: {"type": "enabled"}`, and `reasoning_effort` beside it when efforts are listed.
     ThinkingToggle,
-    /// `reasoning: {"effort": "high"}`.
+    /// `thinking: {"type": "adaptive"}`, and `reasoning_effort` beside it when efforts are listed.
+    ThinkingAdaptive,
+    /// `reasoning: {"effort": "high"}`, or `{"max_tokens": …}` when the client counted instead of naming an effort.
     ReasoningObject,
-    /// `enable_thinking: true`, and `reasoning_effort` beside it when efforts are listed.
+    /// `enable_thinking: true`, and `reasoning_effort` beside it when efforts are listed, or `thinking_budget` when the client
+    /// counted.
     EnableThinking,
     /// `chat_template_kwargs` with both names that templates look for, `thinking` and `enable_thinking`; `reasoning_effort`
     /// beside it when efforts are listed.
     ChatTemplate,
 }
 
-/// The field of an assistant message in which earlier reasoning goes back.
+/// The form in which earlier reasoning goes back with an assistant message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasoningBack {
     /// It does not go back.
     None,
-    /// `reasoning_content`.
+    /// `reasoning_content`, as text.
     ReasoningContent,
-    /// `reasoning`.
+    /// `reasoning`, as text.
     Reasoning,
+    /// `reasoning_details`: the provider's own entries, in order. Reasoning that came from elsewhere is left out.
+    Details,
+    /// Parts of type `thinking` in the content, signatures and all.
+    ContentParts,
+    /// `reasoning_text`, and what the provider encrypted in `reasoning_opaque` beside it.
+    TextAndOpaque,
+    /// Between `<think>` tags at the start of the content.
+    ThinkTags,
 }
 
 impl ReasoningBack {
-    /// The name of the field.
-    pub(crate) const fn field(self) -> Option<&'static str> {
+    /// The name of the field, for the forms that are one field with text.
+    pub(crate) const fn text_field(self) -> Option<&'static str> {
         match self {
-            ReasoningBack::None => None,
             ReasoningBack::ReasoningContent => Some("reasoning_content"),
             ReasoningBack::Reasoning => Some("reasoning"),
+            ReasoningBack::None
+            | ReasoningBack::Details
+            | ReasoningBack::ContentParts
+            | ReasoningBack::TextAndOpaque
+            | ReasoningBack::ThinkTags => None,
         }
     }
+
+    /// Whether state of the provider has a place in this form, beside or instead of readable text.
+    pub(crate) const fn takes_state(self) -> bool {
+        match self {
+            ReasoningBack::Details | ReasoningBack::ContentParts | ReasoningBack::TextAndOpaque => {
+                true
+            }
+            ReasoningBack::None
+            | ReasoningBack::ReasoningContent
+            | ReasoningBack::Reasoning
+            | ReasoningBack::ThinkTags => false,
+        }
+    }
+}
+
+/// What stands in for the signature of a call that another provider made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallSignature {
+    /// Nothing: the provider asks for no signatures.
+    None,
+    /// The dummy value that Google documents for a foreign history. Its models refuse a call without any signature (400
+    /// "Function call is missing a `thought_signature`").
+    Placeholder,
+}
+
+/// Markup of a model that a server without the right parser leaves in the text.
+///
+/// Read only where it is switched on, because text may hold such markup for its own sake. `<think>` at the very start of an
+/// answer is read without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leak {
+    /// `<think>…</think>` further on in the text, too.
+    ThinkTags,
+    /// `<thought>…</thought>` at the start (Gemini's compatible endpoint).
+    ThoughtTags,
+    /// `◁think▷…◁/think▷` at the start (Kimi).
+    KimiThink,
+    /// `</think>` without an opening tag: the chat template has written that one (DeepSeek-R1 behind older servers). The text
+    /// up to it waits until the tag is seen or [looked for far enough](crate::LOOK_AHEAD_BYTES_MAX).
+    OrphanClose,
+    /// `<|channel|>analysis<|message|>…` (gpt-oss): the channels of thoughts, calls and answers.
+    Harmony,
+    /// `<tool_call>{"name": …, "arguments": {…}}</tool_call>` (Qwen, Hermes).
+    ToolCallJson,
+    /// `<tool_call>name<arg_key>…</arg_key><arg_value>…</arg_value></tool_call>` (GLM), and
+    /// `<tool_call><function=name><parameter=key>…` (Qwen's coders).
+    ToolCallXml,
+    /// `<|tool_calls_section_begin|>…<|tool_calls_section_end|>` (Kimi).
+    ToolCallSection,
+    /// `<invoke name="…"><parameter name="…">…`, alone or in `<minimax:tool_call>` or `<function_calls>`.
+    Invoke,
 }
 
 /// A form of `tool_choice`.

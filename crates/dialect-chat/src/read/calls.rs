@@ -7,7 +7,7 @@ use polywire_conversation::{
     Event, EventSink, Form, FreeformReader, Ledger, Loss, OpaqueKind, Raised, Text,
 };
 
-use super::chunk::{ExtraContent, Raw, ToolCall, WrappedCall, WrappedCalls};
+use super::chunk::{CalledCustom, ExtraContent, Raw, ToolCall, WrappedCall, WrappedCalls};
 use polywire_conversation::arguments::{ArgumentsCheck, Progress};
 use polywire_conversation::ids;
 use polywire_conversation::parts::Parts;
@@ -52,6 +52,8 @@ struct Slot {
     /// The provider's id, empty if it gave none.
     provider_id: String,
     name: String,
+    /// Whether what comes is the free text itself. Nothing in it tells where it ends.
+    raw: bool,
     signature: Option<String>,
     check: ArgumentsCheck,
     /// Arguments that were not handed out yet, as the body of a JSON string.
@@ -73,6 +75,7 @@ enum Phase {
 enum Input {
     Json,
     Freeform(FreeformReader),
+    Raw,
 }
 
 impl Calls {
@@ -120,8 +123,19 @@ impl Calls {
     ) {
         let index = piece.index.integer();
         let id = piece.id.string().unwrap_or_default();
-        let name = piece.function.name.string().unwrap_or_default();
-        let arguments = arguments_of(piece.function.arguments);
+        let is_custom = piece.custom.has_members();
+        let custom: CalledCustom<'_> = piece.custom.parse();
+        let name = if is_custom {
+            custom.name.string()
+        } else {
+            piece.function.name.string()
+        };
+        let name = name.unwrap_or_default();
+        let arguments = if is_custom {
+            custom.input.text()
+        } else {
+            arguments_of(piece.function.arguments)
+        };
         let at = match self.find(index, &id, &name, position) {
             Some(at) if self.continues(at, &id, &name, arguments.as_ref()) => at,
             Some(at) if name.is_empty() || (!id.is_empty() && self.slots[at].provider_id == id) => {
@@ -137,10 +151,34 @@ impl Calls {
         if slot.name != name {
             slot.name.push_str(&name);
         }
+        if is_custom {
+            let raw = self.raise(&self.slots[at].name).form == Form::Freeform;
+            let slot = &mut self.slots[at];
+            slot.raw = slot.raw || (raw && matches!(slot.phase, Phase::Waiting));
+        }
         self.read_signature(at, piece.extra_content, sink);
         if let Some(arguments) = arguments {
             self.read_arguments(at, arguments, sink);
         }
+        self.advance(parts, sink);
+    }
+
+    /// Whether a tool of this name was offered.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.raise(name).declared
+    }
+
+    /// Takes a whole call that stood in the text. `arguments` is a JSON object.
+    pub(super) fn read_leaked(
+        &mut self,
+        name: String,
+        arguments: &str,
+        parts: &mut Parts,
+        sink: &mut dyn EventSink,
+    ) {
+        let at = self.begin(None);
+        self.slots[at].name = name;
+        self.read_arguments(at, Text::plain(arguments), sink);
         self.advance(parts, sink);
     }
 
@@ -368,7 +406,11 @@ impl Calls {
         let tool = raise(&ledger, &slot.name);
         note_undeclared(&tool, sink);
         parts.start_call(&id, tool, sink);
-        slot.phase = Phase::Open(Input::of(tool.form));
+        slot.phase = Phase::Open(if slot.raw {
+            Input::Raw
+        } else {
+            Input::of(tool.form)
+        });
         let held = std::mem::take(&mut slot.held);
         if !held.is_empty() {
             slot.hand_out(Text::escaped(String::from_utf8_lossy(&held)), sink);
@@ -424,26 +466,28 @@ impl Calls {
 impl Slot {
     /// Whether the arguments are complete, so that nothing more can belong to them.
     fn is_whole(&self) -> bool {
-        self.check.progress() == Progress::Whole || self.held == b"null"
+        !self.raw && (self.check.progress() == Progress::Whole || self.held == b"null")
     }
 
     /// Whether the arguments so far could still mean that there are none.
     fn may_be_null(&self) -> bool {
-        self.check.progress() == Progress::Empty || b"null".starts_with(&self.held)
+        !self.raw && (self.check.progress() == Progress::Empty || b"null".starts_with(&self.held))
     }
 
     /// Whether the arguments mean that there are none.
     fn is_null(&self) -> bool {
         let says_nothing = self.check.progress() == Progress::Empty || self.held == b"null";
-        matches!(self.phase, Phase::Waiting) && says_nothing
+        matches!(self.phase, Phase::Waiting) && !self.raw && says_nothing
     }
 
     /// Whether the arguments of a named call lack their end, as far as can be told when the answer is over.
     ///
     /// The beginning of an object is half a call whatever the provider says: completed, it would be one that the model never
     /// made. Anything else that is no object is what the model wrote if the answer is complete, and may be half of it if not.
+    /// Free text may be half of itself wherever it ends: only the provider's word that all is complete makes it whole.
     fn is_half(&self, ending: Ending) -> bool {
         let is_half = match self.check.progress() {
+            _ if self.raw => ending != Ending::Complete,
             Progress::Partial => true,
             Progress::Broken => ending != Ending::Complete && !self.is_whole(),
             Progress::Empty | Progress::Whole => false,
@@ -480,8 +524,8 @@ impl Input {
 
     fn hand_out(&mut self, piece: Text<'_>, sink: &mut dyn EventSink) {
         match self {
-            Input::Json if piece.is_empty() => {}
-            Input::Json => sink.event(Event::CallDelta(piece)),
+            Input::Json | Input::Raw if piece.is_empty() => {}
+            Input::Json | Input::Raw => sink.event(Event::CallDelta(piece)),
             Input::Freeform(reader) => {
                 reader.push(&piece, |text| sink.event(Event::CallDelta(text)));
             }
@@ -490,7 +534,7 @@ impl Input {
 
     fn finish(&mut self, sink: &mut dyn EventSink) {
         match self {
-            Input::Json => {}
+            Input::Json | Input::Raw => {}
             Input::Freeform(reader) => reader.finish(|text| sink.event(Event::CallDelta(text))),
         }
     }

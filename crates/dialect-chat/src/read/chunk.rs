@@ -296,6 +296,7 @@ object! {
         /// The whole message: in a completion that is not streamed, and in some streams at the end.
         "message" => message: Raw<'a>,
         "finish_reason" => finish_reason: Raw<'a>,
+        "logprobs" => logprobs: Raw<'a>,
         /// Moonshot puts the usage here.
         "usage" => usage: Raw<'a>,
     }
@@ -330,6 +331,8 @@ object! {
         "index" => index: Raw<'a>,
         "id" => id: Raw<'a>,
         "function" => function: CalledFunction<'a>,
+        /// A freeform tool that was offered as one, in the place of a function.
+        "custom" => custom: Raw<'a>,
         /// Holds Gemini's signature over the call.
         "extra_content" => extra_content: Raw<'a>,
     }
@@ -341,6 +344,34 @@ object! {
         "name" => name: Raw<'a>,
         /// A string, or the object itself.
         "arguments" => arguments: Raw<'a>,
+    }
+}
+
+object! {
+    /// A piece of a call of a freeform tool.
+    CalledCustom {
+        "name" => name: Raw<'a>,
+        "input" => input: Raw<'a>,
+    }
+}
+
+object! {
+    /// Probabilities of tokens, by what they are tokens of.
+    Logprobs {
+        "content" => content: Raw<'a>,
+    }
+}
+
+object! {
+    /// A source of the text.
+    Source {
+        /// The source itself, when what is around it only says its kind.
+        "url_citation" => url_citation: Raw<'a>,
+        "url" => url: Raw<'a>,
+        "title" => title: Raw<'a>,
+        "content" => content: Raw<'a>,
+        "start_index" => start_index: Raw<'a>,
+        "end_index" => end_index: Raw<'a>,
     }
 }
 

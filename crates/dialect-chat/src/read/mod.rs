@@ -3,6 +3,9 @@
 mod calls;
 mod chunk;
 mod finish;
+mod leaked_calls;
+mod leaks;
+mod sources;
 mod think;
 mod usage;
 
@@ -11,26 +14,32 @@ use std::sync::Arc;
 
 use polywire_conversation::json::PairMender;
 use polywire_conversation::{
-    Event, EventSink, Fault, FaultClass, Ledger, Loss, OpaqueKind, ReadStream, StopReason,
+    Event, EventSink, Fault, FaultClass, Json, Ledger, Loss, OpaqueKind, ReadStream, StopReason,
     StreamEnd, Text, Usage,
 };
 use polywire_sse::Frame;
 
 use calls::{Calls, Ending};
 use chunk::{
-    BaseResp, CalledFunction, Choice, Chunk, ContentPart, Delta, ExtraContent, List, Raw,
+    BaseResp, CalledFunction, Choice, Chunk, ContentPart, Delta, ExtraContent, List, Logprobs, Raw,
     ReasoningDetail, ToolCall, read_chunk,
 };
 use finish::Finish;
+pub use leaks::LOOK_AHEAD_BYTES_MAX;
+use leaks::{Found, LeakScanner};
 use polywire_conversation::parts::{Kind, Parts};
 use polywire_wire::{clean, html_fault, read_embedded_error};
+use sources::Sources;
 use think::{Divided, ThinkSplitter};
+
+use crate::details::Details;
+use crate::profile::{Leak, Profile, ReasoningBack};
 
 /// The most bytes of call arguments, and of text that waits for a call to end, that one answer may have. No model writes as
 /// much; the limit keeps a provider that has gone mad from filling the memory.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
-/// The most calls that one answer may have, for the same reason.
+/// The most calls that one answer may have, for the same reason; and the most entries of reasoning details.
 const CALLS_MAX: usize = 1_024;
 
 /// Reads the stream of any Chat Completions provider, or its answer in one piece.
@@ -45,6 +54,11 @@ pub struct ChatReader {
     parts: Parts,
     calls: Calls,
     think: ThinkSplitter,
+    /// Looks for markup in the text, where a profile says that there may be some.
+    leaks: Option<LeakScanner>,
+    /// The entries of `reasoning_details`, where a profile says that they go back whole.
+    details: Option<Details>,
+    sources: Sources,
     text_mender: PairMender,
     reasoning_mender: PairMender,
     refusal_mender: PairMender,
@@ -65,6 +79,9 @@ impl ChatReader {
             parts: Parts::default(),
             calls: Calls::new(ledger, seed),
             think: ThinkSplitter::default(),
+            leaks: None,
+            details: None,
+            sources: Sources::default(),
             text_mender: PairMender::default(),
             reasoning_mender: PairMender::default(),
             refusal_mender: PairMender::default(),
@@ -73,6 +90,27 @@ impl ChatReader {
             heard: false,
             noted: Vec::new(),
             done: false,
+        }
+    }
+
+    /// The same reader for a provider of these habits: it reads the markup that leaks there ([`Profile::leaks`]), and keeps every
+    /// entry of `reasoning_details` if they go back ([`ReasoningBack::Details`]), text and all.
+    #[must_use]
+    pub fn with_profile(self, profile: &Profile) -> Self {
+        let details = profile.reasoning_back == ReasoningBack::Details;
+        Self {
+            details: details.then(Details::default),
+            ..self.with_leaks(&profile.leaks)
+        }
+    }
+
+    /// The same reader, which also reads this markup.
+    #[must_use]
+    pub fn with_leaks(self, leaks: &[Leak]) -> Self {
+        Self {
+            think: ThinkSplitter::new(leaks),
+            leaks: LeakScanner::new(leaks),
+            ..self
         }
     }
 }
@@ -186,11 +224,7 @@ impl ChatReader {
             self.read_finish(choice.finish_reason, sink);
         }
         if chunk.citations.has_members() {
-            self.note(
-                "citations",
-                Loss::note("citations", "left out: sources cannot be carried"),
-                sink,
-            );
+            self.read_sources("citations", chunk.citations, sink);
         }
     }
 
@@ -200,11 +234,18 @@ impl ChatReader {
         if choice.message.has_members() && !self.heard {
             self.read_delta(&choice.message.parse(), sink);
         }
+        if choice.logprobs.has_members() {
+            self.read_logprobs(choice.logprobs, sink);
+        }
+        self.sources.emit(&self.parts, sink);
+        let details = self.details.as_ref();
         let held_bytes = self
             .calls
             .bytes()
-            .saturating_add(self.parts.deferred_bytes());
-        if held_bytes > HELD_BYTES_MAX || self.calls.count() > CALLS_MAX {
+            .saturating_add(self.parts.deferred_bytes())
+            .saturating_add(details.map_or(0, Details::bytes));
+        let too_many = self.calls.count().max(details.map_or(0, Details::count)) > CALLS_MAX;
+        if held_bytes > HELD_BYTES_MAX || too_many {
             let message = "the answer has more tool calls, or longer ones, than can be believed";
             self.fail(Fault::new(FaultClass::Protocol, message), sink);
         }
@@ -219,6 +260,10 @@ impl ChatReader {
         }
         if let Some(refusal) = delta.refusal.text() {
             self.refusal(refusal, sink);
+        }
+        if !delta.tool_calls.is_empty() || !delta.function_call.is_empty() {
+            self.flush_details(sink);
+            self.release_text(sink);
         }
         for (position, piece) in delta.tool_calls.iter().enumerate() {
             self.calls.read(piece, position, &mut self.parts, sink);
@@ -240,11 +285,7 @@ impl ChatReader {
             }
         }
         if delta.annotations.has_members() {
-            self.note(
-                "annotations",
-                Loss::note("annotations", "left out: sources cannot be carried"),
-                sink,
-            );
+            self.read_sources("annotations", delta.annotations, sink);
         }
         if delta.images.has_members() {
             self.note(
@@ -283,6 +324,13 @@ impl ChatReader {
         }
         let details: List<Raw<'_>> = delta.reasoning_details.parse();
         for raw in details.iter() {
+            if let (Some(details), Some(json)) = (&mut self.details, raw.get()) {
+                let new = details.stream(json).filter(|_| in_details);
+                if let Some(text) = new {
+                    self.reasoning(text, sink);
+                }
+                continue;
+            }
             let detail: ReasoningDetail<'_> = raw.parse();
             if in_details && let Some(text) = detail.text.text().or_else(|| detail.summary.text()) {
                 self.reasoning(text, sink);
@@ -291,6 +339,46 @@ impl ChatReader {
             if is_opaque && let Some(json) = raw.get() {
                 self.opaque(OpaqueKind::Detail, Text::plain(json), sink);
             }
+        }
+    }
+
+    /// Hands out the entries of reasoning details that came so far, because the reasoning is over.
+    fn flush_details(&mut self, sink: &mut dyn EventSink) {
+        let entries = self.details.as_mut().map(Details::take);
+        for entry in entries.unwrap_or_default() {
+            self.opaque(OpaqueKind::Detail, Text::plain(entry), sink);
+        }
+    }
+
+    fn read_sources(&mut self, field: &'static str, list: Raw<'_>, sink: &mut dyn EventSink) {
+        if !self.sources.read(list) {
+            self.note(
+                field,
+                Loss::note(field, "left out: sources cannot be carried"),
+                sink,
+            );
+        }
+        self.sources.emit(&self.parts, sink);
+    }
+
+    /// Passes on the probabilities of the tokens of the text that came with them.
+    fn read_logprobs(&mut self, logprobs: Raw<'_>, sink: &mut dyn EventSink) {
+        let logprobs: Logprobs<'_> = logprobs.parse();
+        let Some(json) = logprobs
+            .content
+            .get()
+            .filter(|_| logprobs.content.has_members())
+        else {
+            return;
+        };
+        if self.parts.is_open(Kind::Text) {
+            sink.event(Event::Logprobs(Json::new(json)));
+        } else {
+            self.note(
+                "logprobs",
+                Loss::note("logprobs", "left out where they belong to no text"),
+                sink,
+            );
         }
     }
 
@@ -344,25 +432,84 @@ impl ChatReader {
     }
 
     fn text(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
+        self.flush_details(sink);
         self.settle_calls(sink);
         let text = self.text_mender.mend(text);
         if self.think.is_over() {
-            self.parts.say(Kind::Text, text, sink);
+            self.text_behind_reasoning(text, sink);
         } else {
-            let parts = &mut self.parts;
-            self.think
-                .push(text, |divided| say_divided(parts, divided, sink));
+            self.divide(sink, |think, emit| think.push(text, emit));
         }
     }
 
+    /// Lets the splitter do something, and says what it divides.
+    fn divide(
+        &mut self,
+        sink: &mut dyn EventSink,
+        act: impl FnOnce(&mut ThinkSplitter, &mut dyn FnMut(Divided<'_>)),
+    ) {
+        let mut think = std::mem::take(&mut self.think);
+        act(&mut think, &mut |divided| match divided {
+            Divided::Reasoning(text) => self.parts.say(Kind::Reasoning, text, sink),
+            Divided::Text(text) => self.text_behind_reasoning(text, sink),
+        });
+        self.think = think;
+    }
+
+    /// Says text, or what the markup in it means.
+    fn text_behind_reasoning(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
+        let Some(scanner) = &mut self.leaks else {
+            self.parts.say(Kind::Text, text, sink);
+            return;
+        };
+        let mut found = Vec::new();
+        let calls = &self.calls;
+        scanner.push(
+            &text.to_plain(),
+            &|name| calls.is_declared(name),
+            &mut found,
+        );
+        self.say_found(found, sink);
+    }
+
+    fn say_found(&mut self, found: Vec<Found>, sink: &mut dyn EventSink) {
+        for found in found {
+            self.settle_calls(sink);
+            match found {
+                Found::Text(text) => self.parts.say(Kind::Text, text.into(), sink),
+                Found::Reasoning(text) => self.parts.say(Kind::Reasoning, text.into(), sink),
+                Found::Call { name, arguments } => {
+                    sink.event(Event::Loss(Loss::note(
+                        format!("call of `{name}`"),
+                        "read from the text of the answer, where the provider has left it",
+                    )));
+                    self.calls
+                        .read_leaked(name, &arguments, &mut self.parts, sink);
+                }
+                Found::Loss(loss) => self.note("leaked markup", loss, sink),
+            }
+        }
+    }
+
+    /// Says text that waits to be understood, because something else follows it.
+    fn release_text(&mut self, sink: &mut dyn EventSink) {
+        self.divide(sink, |think, emit| think.release(emit));
+        let mut found = Vec::new();
+        if let Some(scanner) = &mut self.leaks {
+            scanner.release(&mut found);
+        }
+        self.say_found(found, sink);
+    }
+
     fn reasoning(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
-        self.think.reasoning_comes_separately();
+        self.divide(sink, |think, emit| think.reasoning_comes_separately(emit));
         self.settle_calls(sink);
         let text = self.reasoning_mender.mend(text);
         self.parts.say(Kind::Reasoning, text, sink);
     }
 
     fn refusal(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
+        self.flush_details(sink);
         self.settle_calls(sink);
         let text = self.refusal_mender.mend(text);
         self.parts.say(Kind::Refusal, text, sink);
@@ -483,16 +630,24 @@ impl ChatReader {
 
     /// Hands out what was held back and closes every part.
     fn close_parts(&mut self, ending: Ending, sink: &mut dyn EventSink) {
-        let parts = &mut self.parts;
         if let Some(rest) = self.reasoning_mender.finish() {
-            parts.say(Kind::Reasoning, rest, sink);
+            self.parts.say(Kind::Reasoning, rest, sink);
         }
+        self.flush_details(sink);
         if let Some(rest) = self.text_mender.finish() {
-            self.think
-                .push(rest, |divided| say_divided(parts, divided, sink));
+            self.divide(sink, |think, emit| think.push(rest, emit));
         }
-        self.think
-            .finish(|divided| say_divided(parts, divided, sink));
+        self.divide(sink, |think, emit| think.finish(emit));
+        self.release_text(sink);
+        self.sources.emit(&self.parts, sink);
+        if self.sources.are_waiting() {
+            self.note(
+                "sources",
+                Loss::note("sources", "left out: there is no text that they belong to"),
+                sink,
+            );
+        }
+        let parts = &mut self.parts;
         if let Some(rest) = self.refusal_mender.finish() {
             parts.say(Kind::Refusal, rest, sink);
         }
@@ -506,13 +661,6 @@ impl ChatReader {
             self.noted.push(kind);
             sink.event(Event::Loss(loss));
         }
-    }
-}
-
-fn say_divided(parts: &mut Parts, divided: Divided<'_>, sink: &mut dyn EventSink) {
-    match divided {
-        Divided::Reasoning(text) => parts.say(Kind::Reasoning, text, sink),
-        Divided::Text(text) => parts.say(Kind::Text, text, sink),
     }
 }
 

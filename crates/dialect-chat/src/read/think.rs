@@ -1,14 +1,34 @@
-//! Reasoning between `<think>` tags at the start of the text.
+//! Reasoning between tags at the start of the text.
 //!
-//! Servers without a reasoning parser leave the tags of the model in the content. Only at the very start are they safe to
-//! take for reasoning; a tag further on is text like any other.
+//! Servers without a reasoning parser leave the tags of the model in the content. Only `<think>` at the very start is safe to
+//! take for reasoning unasked; other tags are read where a profile says so, and a tag further on is text like any other here.
 
 use std::borrow::Cow;
 
 use polywire_conversation::Text;
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+use super::leaks::LOOK_AHEAD_BYTES_MAX;
+use crate::profile::Leak;
+
+const THINK: Tags = Tags {
+    open: "<think>",
+    close: "</think>",
+};
+const THOUGHT: Tags = Tags {
+    open: "<thought>",
+    close: "</thought>",
+};
+const KIMI_THINK: Tags = Tags {
+    open: "◁think▷",
+    close: "◁/think▷",
+};
+
+/// What stands around reasoning.
+#[derive(Clone, Copy, Debug)]
+struct Tags {
+    open: &'static str,
+    close: &'static str,
+}
 
 /// The most white space, in bytes, that may come before the tag. It has to be held back until the tag is seen or not.
 const BLANK_BYTES_MAX: usize = 256;
@@ -17,8 +37,13 @@ const BLANK_BYTES_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct ThinkSplitter {
     state: State,
-    /// What waits to be recognised, decoded. Shorter than a tag but for white space before it.
+    /// What waits to be recognised, decoded. Shorter than a tag but for white space before it, and for what may turn out to be
+    /// reasoning that nobody opened.
     held: String,
+    /// Tags beside `<think>`.
+    further: Vec<Tags>,
+    /// Whether the closing tag alone may come.
+    orphan_close: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +55,13 @@ enum State {
     Inside {
         /// Whether nothing but white space has come so far.
         blank: bool,
+        /// The tag that ends it.
+        close: &'static str,
+    },
+    /// No tag came, but the closing one still may.
+    Unopened {
+        /// How many bytes of what waits were searched for it.
+        searched: usize,
     },
     /// Behind the closing tag, with nothing but white space so far.
     Behind,
@@ -50,10 +82,42 @@ impl ThinkSplitter {
         self.state == State::Text
     }
 
+    /// A splitter that also reads the given markup.
+    pub(super) fn new(leaks: &[Leak]) -> Self {
+        let tags = |leak: &Leak| match leak {
+            Leak::ThoughtTags => Some(THOUGHT),
+            Leak::KimiThink => Some(KIMI_THINK),
+            Leak::ThinkTags
+            | Leak::OrphanClose
+            | Leak::Harmony
+            | Leak::ToolCallJson
+            | Leak::ToolCallXml
+            | Leak::ToolCallSection
+            | Leak::Invoke => None,
+        };
+        Self {
+            further: leaks.iter().filter_map(tags).collect(),
+            orphan_close: leaks.contains(&Leak::OrphanClose),
+            ..Self::default()
+        }
+    }
+
     /// Takes all that comes for text, because the provider sends reasoning separately. Does nothing once a tag was seen.
-    pub(super) fn reasoning_comes_separately(&mut self) {
+    pub(super) fn reasoning_comes_separately(&mut self, emit: impl FnMut(Divided<'_>)) {
         if self.state == State::Opening && self.held.is_empty() {
             self.state = State::Text;
+        }
+        self.release(emit);
+    }
+
+    /// Hands out text that waits for a closing tag, because something else follows it.
+    pub(super) fn release(&mut self, mut emit: impl FnMut(Divided<'_>)) {
+        if let State::Unopened { .. } = self.state {
+            self.state = State::Text;
+            let held = std::mem::take(&mut self.held);
+            if !held.is_empty() {
+                emit(Divided::Text(Text::plain(held)));
+            }
         }
     }
 
@@ -62,7 +126,8 @@ impl ThinkSplitter {
         if piece.is_empty() {
             return;
         }
-        if self.state == State::Opening && self.held.is_empty() && !may_open(piece.as_written()) {
+        let may_begin = self.orphan_close || may_open(piece.as_written());
+        if self.state == State::Opening && self.held.is_empty() && !may_begin {
             self.state = State::Text;
         }
         if self.state == State::Text {
@@ -82,7 +147,7 @@ impl ThinkSplitter {
         }
         let held = Text::plain(held);
         match self.state {
-            State::Opening | State::Text => emit(Divided::Text(held)),
+            State::Opening | State::Unopened { .. } | State::Text => emit(Divided::Text(held)),
             State::Inside { .. } => emit(Divided::Reasoning(held)),
             State::Behind => {}
         }
@@ -92,18 +157,30 @@ impl ThinkSplitter {
         let mut rest = text;
         if self.state == State::Opening {
             let trimmed = rest.trim_start();
-            if let Some(inside) = trimmed.strip_prefix(OPEN) {
-                self.state = State::Inside { blank: true };
+            let tags = || std::iter::once(&THINK).chain(&self.further);
+            let opened = tags().find_map(|tags| Some((tags, trimmed.strip_prefix(tags.open)?)));
+            if let Some((tags, inside)) = opened {
+                self.state = State::Inside {
+                    blank: true,
+                    close: tags.close,
+                };
                 rest = inside;
-            } else if OPEN.starts_with(trimmed) && rest.len() <= BLANK_BYTES_MAX {
+            } else if tags().any(|tags| tags.open.starts_with(trimmed))
+                && rest.len() <= BLANK_BYTES_MAX
+            {
                 rest.clone_into(&mut self.held);
                 return;
+            } else if self.orphan_close {
+                self.state = State::Unopened { searched: 0 };
             } else {
                 self.state = State::Text;
             }
         }
-        if let State::Inside { blank } = self.state {
-            rest = self.read_inside(rest, blank, emit);
+        if let State::Unopened { searched } = self.state {
+            rest = self.read_unopened(rest, searched, emit);
+        }
+        if let State::Inside { blank, close } = self.state {
+            rest = self.read_inside(rest, blank, close, emit);
         }
         if self.state == State::Behind {
             rest = rest.trim_start();
@@ -121,17 +198,15 @@ impl ThinkSplitter {
         &mut self,
         text: &'t str,
         mut blank: bool,
+        close: &'static str,
         emit: &mut impl FnMut(Divided<'_>),
     ) -> &'t str {
-        let (mut thought, behind) = match text.split_once(CLOSE) {
+        let (mut thought, behind) = match text.split_once(close) {
             Some((thought, behind)) => (thought, Some(behind)),
             None => (text, None),
         };
         if behind.is_none() {
-            let waiting = (1..CLOSE.len())
-                .rev()
-                .find(|&length| thought.ends_with(&CLOSE[..length]));
-            let (read, held) = thought.split_at(thought.len() - waiting.unwrap_or(0));
+            let (read, held) = thought.split_at(thought.len() - begun(thought, close));
             thought = read;
             held.clone_into(&mut self.held);
         }
@@ -144,15 +219,55 @@ impl ThinkSplitter {
         }
         self.state = match behind {
             Some(_) => State::Behind,
-            None => State::Inside { blank },
+            None => State::Inside { blank, close },
         };
         behind.unwrap_or_default()
     }
+
+    /// Looks for the closing tag of what nobody opened, as far as is allowed, and gives what comes behind it, or all when it is
+    /// text.
+    fn read_unopened<'t>(
+        &mut self,
+        text: &'t str,
+        searched: usize,
+        emit: &mut impl FnMut(Divided<'_>),
+    ) -> &'t str {
+        let close = THINK.close;
+        match text[searched..].find(close).map(|at| searched + at) {
+            Some(at) if at <= LOOK_AHEAD_BYTES_MAX => {
+                let thought = text[..at].trim_start();
+                if !thought.is_empty() {
+                    emit(Divided::Reasoning(Text::plain(thought)));
+                }
+                self.state = State::Behind;
+                &text[at + close.len()..]
+            }
+            None if text.len() < LOOK_AHEAD_BYTES_MAX + close.len() => {
+                text.clone_into(&mut self.held);
+                let searched = text.len() - begun(text, close);
+                self.state = State::Unopened { searched };
+                ""
+            }
+            Some(_) | None => {
+                self.state = State::Text;
+                text
+            }
+        }
+    }
+}
+
+/// How many bytes at the end of a text may be the beginning of the tag.
+pub(super) fn begun(text: &str, tag: &str) -> usize {
+    (1..tag.len())
+        .rev()
+        .filter(|&length| tag.is_char_boundary(length))
+        .find(|&length| text.ends_with(&tag[..length]))
+        .unwrap_or(0)
 }
 
 /// Whether text that begins so, escaped or not, may be white space or the tag.
 fn may_open(text: &str) -> bool {
-    text.starts_with(|first: char| first == '<' || first == '\\' || first.is_whitespace())
+    text.starts_with(|first: char| matches!(first, '<' | '◁' | '\\') || first.is_whitespace())
 }
 
 #[cfg(test)]

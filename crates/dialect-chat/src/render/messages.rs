@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
-use polywire_conversation::history::{Assistant, Turn};
+use polywire_conversation::history::{self, Assistant, Turn};
 use polywire_conversation::{
-    Call, CallInput, Form, Function, Image, Ledger, Loss, Part, Reasoning, Text, Tool, ToolResult,
-    json, tools::SEARCH_NAME, write_freeform_arguments,
+    Call, Form, Function, Ledger, Loss, Part, Text, Tool, ToolResult, tools::SEARCH_NAME,
 };
 
 use super::Losses;
-use crate::profile::{CallIds, EmptyContent, LateInstructions, Profile, SystemRole};
-use polywire_conversation::arguments::{ArgumentsCheck, Progress};
-use polywire_conversation::ids;
+use super::calls::{CallForm, wire_call_id, write_call};
+use super::files;
+use super::parts::{
+    Piece, write_content, write_lines, write_paragraphs, write_paragraphs_body, write_text_part,
+};
+use super::reasoning::{self, Back};
+use crate::profile::{EmptyContent, LateInstructions, Profile, ReasoningBack, SystemRole};
 use polywire_wire::{Object, write_array};
 
 /// What is to be written.
@@ -165,84 +168,90 @@ impl<'a> Writer<'a, '_> {
             return;
         }
         self.flush_user();
-        let reasoning = self.reasoning_back(assistant, !calls.is_empty());
-        let empty_content = self.setting.profile.assistant_content_with_calls;
+        let Setting {
+            profile, losses, ..
+        } = &mut self.setting;
+        let profile = *profile;
+        let back = reasoning::back(assistant, profile, losses);
         let mut message = self.open("assistant");
         let content = message.member("content");
-        match (texts.is_empty(), empty_content) {
-            (false, _) => write_lines(texts.iter(), content),
-            (true, EmptyContent::Null) => content.extend_from_slice(b"null"),
-            (true, EmptyContent::Empty) => content.extend_from_slice(b"\"\""),
+        if profile.reasoning_back == ReasoningBack::ContentParts && back.has_text() {
+            write_thinking_content(assistant, &texts, content);
+        } else if !back.think.is_empty() {
+            write_tagged_content(&back.think, &texts, content);
+        } else {
+            match (texts.is_empty(), profile.assistant_content_with_calls) {
+                (false, _) => write_lines(texts.iter(), content),
+                (true, EmptyContent::Null) => content.extend_from_slice(b"null"),
+                (true, EmptyContent::Empty) => content.extend_from_slice(b"\"\""),
+            }
         }
-        if let Some((field, texts)) = reasoning {
-            write_paragraphs(texts.into_iter(), message.member(field));
-        }
+        write_back(&back, &mut message);
         if calls.is_empty() {
             message.close();
             return;
         }
-        let Setting {
-            profile,
-            ledger,
-            losses,
-            ..
-        } = &mut self.setting;
+        let form = CallForm {
+            ids: profile.call_ids,
+            freeform: profile.freeform_tools,
+        };
+        let Setting { ledger, losses, .. } = &mut self.setting;
         let out = &mut *self.out;
         out.extend_from_slice(br#","tool_calls":"#);
-        write_array(calls.into_iter().enumerate(), out, |(index, call), out| {
-            let place = format!("turn {place}, call {index}");
-            write_call(call, profile.call_ids, ledger, losses, &place, out);
-        });
+        let signed = calls.into_iter().zip(&back.call_signatures);
+        write_array(
+            signed.enumerate(),
+            out,
+            |(index, (call, signature)), out| {
+                let place = format!("turn {place}, call {index}");
+                write_call(call, signature.as_ref(), form, ledger, losses, &place, out);
+            },
+        );
         out.push(b'}');
     }
 
-    /// The reasoning that goes back with an assistant message, and its field.
-    fn reasoning_back<'r>(
-        &mut self,
-        assistant: &'r Assistant<'r>,
-        calls: bool,
-    ) -> Option<(&'static str, Vec<&'r Text<'r>>)> {
-        let sealed = |item: &Reasoning<'_>| item.sealed.is_some() || !item.state.is_empty();
-        if assistant.reasoning().any(sealed) {
-            self.setting.losses.add(Loss::note(
-                "input",
-                "sealed reasoning of earlier turns was left out: there is no field for it",
-            ));
-        }
-        let texts: Vec<&Text<'_>> = assistant
-            .reasoning()
-            .flat_map(|item| item.visible.parts())
-            .filter(|text| !text.is_empty())
-            .collect();
-        let Some(field) = self.setting.profile.reasoning_back.field() else {
-            if !texts.is_empty() {
-                self.setting.losses.add(Loss::note(
-                    "input",
-                    "reasoning of earlier turns was left out: the provider does not take it back",
-                ));
-            }
-            return None;
-        };
-        let required = calls && self.setting.profile.reasoning_back_required;
-        (required || !texts.is_empty()).then_some((field, texts))
-    }
-
     /// The answers of a batch of calls: one tool message each, in order. Tool messages hold text only at nearly every provider,
-    /// and nothing may come between them; so images follow in one user message behind the whole batch, as something that
-    /// the user says.
+    /// and nothing may come between them; so images, files and sound follow in one user message behind the whole batch, as
+    /// something that the user says.
     fn results(&mut self, results: Vec<ToolResult<'a>>) {
-        let mut images: Vec<Part<'a>> = Vec::new();
+        let mut attached: Vec<Part<'a>> = Vec::new();
         for result in results {
             let id = wire_call_id(&result.call_id, self.setting.profile.call_ids);
             self.result(&result, &id);
-            let is_image = |part: &Part<'_>| matches!(part, Part::Image(_));
-            for image in result.parts.into_iter().filter(is_image) {
-                let label = format!("Image from the result of the call `{id}`:");
-                images.extend([Part::Text(Text::plain(label)), image]);
+            for part in result.parts {
+                let Some(kind) = self.attachment(&part) else {
+                    continue;
+                };
+                let label = format!("{kind} from the result of the call `{id}`:");
+                attached.extend([Part::Text(Text::plain(label)), part]);
             }
         }
-        if self.setting.accepts_images && !images.is_empty() {
-            self.user_turn(images);
+        if !attached.is_empty() {
+            self.user_turn(attached);
+        }
+    }
+
+    /// What a part of a result is called that has to follow in a message of its own.
+    fn attachment(&self, part: &Part<'_>) -> Option<&'static str> {
+        let accepts = self.accepts();
+        match part {
+            Part::Image(_) if accepts.images => Some("Image"),
+            Part::File(file) if accepts.files && files::goes_as_part(file) => Some("File"),
+            Part::Audio(_) if accepts.audio => Some("Sound"),
+            Part::Image(_)
+            | Part::File(_)
+            | Part::Audio(_)
+            | Part::Text(_)
+            | Part::Refusal(_)
+            | Part::Unknown { .. } => None,
+        }
+    }
+
+    fn accepts(&self) -> Accepts {
+        Accepts {
+            images: self.setting.accepts_images,
+            files: self.setting.profile.files,
+            audio: self.setting.profile.audio,
         }
     }
 
@@ -252,6 +261,8 @@ impl<'a> Writer<'a, '_> {
             texts.push(match self.piece(part) {
                 Piece::Text(text) => text,
                 Piece::Image(_) => Text::plain("(image follows in the next message)"),
+                Piece::File(_) => Text::plain("(file follows in the next message)"),
+                Piece::Audio(_) => Text::plain("(sound follows in the next message)"),
             });
         }
         if !result.tools_loaded.is_empty() {
@@ -283,10 +294,13 @@ impl<'a> Writer<'a, '_> {
         Text::plain(list)
     }
 
-    /// A part as text or image. What can be neither is told in words and noted.
+    /// A part in the form that the provider takes. What has none is told in words and noted.
     fn piece<'p>(&mut self, part: &'p Part<'p>) -> Piece<'p> {
+        let accepts = self.accepts();
         match part {
-            Part::Image(image) if self.setting.accepts_images => Piece::Image(image),
+            Part::Image(image) if accepts.images => Piece::Image(image),
+            Part::File(file) if accepts.files && files::goes_as_part(file) => Piece::File(file),
+            Part::Audio(audio) if accepts.audio => Piece::Audio(audio),
             Part::Image(_)
             | Part::Text(_)
             | Part::Refusal(_)
@@ -300,8 +314,11 @@ impl<'a> Writer<'a, '_> {
     fn part_text<'p>(&mut self, part: &'p Part<'p>) -> Text<'p> {
         let kind: Cow<'_, str> = match part {
             Part::Text(text) | Part::Refusal(text) => return text.borrow(),
+            Part::File(file) => match files::as_text(file) {
+                Some(text) => return text,
+                None => "file".into(),
+            },
             Part::Image(_) => "image".into(),
-            Part::File(_) => "file".into(),
             Part::Audio(_) => "audio".into(),
             Part::Unknown { tag, .. } => format!("part of type `{tag}`").into(),
         };
@@ -332,142 +349,65 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-/// A part as it can be written.
-enum Piece<'p> {
-    Text(Text<'p>),
-    Image(&'p Image<'p>),
+/// What the provider and the model take beside text.
+#[derive(Clone, Copy)]
+struct Accepts {
+    images: bool,
+    files: bool,
+    audio: bool,
 }
 
-/// Writes `content`: a string as long as there are only texts, unless they are to stay apart.
-fn write_content(pieces: &[Piece<'_>], as_parts: bool, out: &mut Vec<u8>) {
-    let texts: Option<Vec<&Text<'_>>> = pieces
-        .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) => Some(text),
-            Piece::Image(_) => None,
-        })
-        .collect();
-    if let Some(texts) = texts
-        && !as_parts
-    {
-        write_paragraphs(texts.into_iter(), out);
-        return;
+/// Writes what goes back beside the content.
+fn write_back(back: &Back<'_>, message: &mut Object<'_>) {
+    if let Some((field, texts)) = &back.text {
+        write_paragraphs(texts.iter().copied(), message.member(field));
     }
-    write_array(pieces, out, |piece, out| {
-        let mut part = Object::open(out);
-        match piece {
-            Piece::Text(text) => {
-                part.string("type", "text");
-                part.text("text", text);
-            }
-            Piece::Image(image) => {
-                part.string("type", "image_url");
-                let mut url = Object::open(part.member("image_url"));
-                url.text("url", &image.url);
-                match image.detail.as_deref() {
-                    // Chat knows no more than `high`.
-                    Some("original") => url.string("detail", "high"),
-                    Some(detail) => url.string("detail", detail),
-                    None => {}
-                }
-                url.close();
-            }
+    if let Some(opaque) = back.opaque {
+        message.text("reasoning_opaque", opaque);
+    }
+    if !back.details.is_empty() {
+        write_array(
+            &back.details,
+            message.member("reasoning_details"),
+            |entry, out| {
+                out.extend_from_slice(entry.as_bytes());
+            },
+        );
+    }
+    if let Some(signature) = back.signature {
+        reasoning::write_extra_content(signature, message);
+    }
+}
+
+/// Writes reasoning and texts as content parts in their order.
+fn write_thinking_content(assistant: &Assistant<'_>, texts: &[Text<'_>], out: &mut Vec<u8>) {
+    let mut texts = texts.iter();
+    let pieces = assistant.pieces.iter().filter(|piece| match piece {
+        history::Piece::Reasoning(thought) => reasoning::is_readable(thought),
+        history::Piece::Part(_) => true,
+        history::Piece::Call(_) => false,
+    });
+    write_array(pieces, out, |piece, out| match piece {
+        history::Piece::Reasoning(thought) => reasoning::write_thinking_part(thought, out),
+        history::Piece::Part(_) | history::Piece::Call(_) => {
+            write_text_part(texts.next().unwrap_or(&Text::EMPTY), out);
         }
-        part.close();
     });
 }
 
-/// Writes texts as one string with a blank line between them: they were apart for a reason.
-fn write_paragraphs<'t>(texts: impl Iterator<Item = &'t Text<'t>>, out: &mut Vec<u8>) {
-    out.push(b'"');
-    write_paragraphs_body(texts, out);
-    out.push(b'"');
-}
-
-fn write_paragraphs_body<'t>(texts: impl Iterator<Item = &'t Text<'t>>, out: &mut Vec<u8>) {
-    for (index, text) in texts.enumerate() {
-        if index > 0 {
-            out.extend_from_slice(br"\n\n");
-        }
-        text.write_escaped(out);
+/// Writes reasoning between tags, and the texts behind it: as the models write it themselves.
+fn write_tagged_content(thoughts: &[&Text<'_>], texts: &[Text<'_>], out: &mut Vec<u8>) {
+    let mut body = br"<think>\n".to_vec();
+    write_paragraphs_body(thoughts.iter().copied(), &mut body);
+    if !body.ends_with(br"\n") {
+        body.extend_from_slice(br"\n");
     }
-}
-
-/// Writes texts as one string with each on a line of its own: they are pieces of one output.
-fn write_lines<'t>(texts: impl Iterator<Item = &'t Text<'t>>, out: &mut Vec<u8>) {
+    body.extend_from_slice(br"</think>\n\n");
     out.push(b'"');
-    let start = out.len();
-    for text in texts {
-        if out.len() > start && !out.ends_with(br"\n") {
-            out.extend_from_slice(br"\n");
-        }
-        text.write_escaped(out);
-    }
-    out.push(b'"');
-}
-
-fn write_call(
-    call: &Call<'_>,
-    ids: CallIds,
-    ledger: &mut Ledger,
-    losses: &mut Losses,
-    place: &str,
-    out: &mut Vec<u8>,
-) {
-    let form = match &call.input {
-        CallInput::Arguments(_) => Form::Function,
-        CallInput::Freeform(_) => Form::Freeform,
-        CallInput::Search(_) => Form::Search,
-    };
-    let wire_name = ledger.wire_name(&call.name, call.namespace.as_deref(), form);
-    let mut entry = Object::open(out);
-    entry.string("id", &wire_call_id(&call.id, ids));
-    entry.string("type", "function");
-    let mut function = Object::open(entry.member("function"));
-    function.string("name", wire_name);
-    let out = function.member("arguments");
-    out.push(b'"');
-    match &call.input {
-        CallInput::Arguments(arguments) => write_arguments(arguments, losses, place, out),
-        CallInput::Freeform(input) => write_freeform_arguments(input, out),
-        CallInput::Search(arguments) => json::escape(arguments.as_str(), out),
-    }
-    out.push(b'"');
-    function.close();
-    entry.close();
-}
-
-/// Writes arguments as the model wrote them. Several providers refuse the whole request over one old call whose arguments are no
-/// JSON object, so such arguments are wrapped in one; the model still sees what it wrote.
-fn write_arguments(arguments: &Text<'_>, losses: &mut Losses, place: &str, out: &mut Vec<u8>) {
-    let mut check = ArgumentsCheck::default();
-    check.push(arguments);
-    let nothing = matches!(arguments.as_written().trim(), "" | "null");
-    match check.progress() {
-        Progress::Whole => arguments.write_escaped(out),
-        Progress::Empty => out.extend_from_slice(b"{}"),
-        Progress::Partial | Progress::Broken if nothing => out.extend_from_slice(b"{}"),
-        Progress::Partial | Progress::Broken => {
-            losses.add(Loss::note(
-                place.to_owned(),
-                "its arguments are not a JSON object; they are sent inside one",
-            ));
-            let mut body = Vec::with_capacity(arguments.as_written().len() + 32);
-            arguments.write_escaped(&mut body);
-            out.extend_from_slice(br#"{\"_invalid_arguments\":\""#);
-            json::escape(&String::from_utf8_lossy(&body), out);
-            out.extend_from_slice(br#"\"}"#);
-        }
-    }
-}
-
-/// A call id in the form that the provider takes. The same id always becomes the same id, for a call and its result alike.
-fn wire_call_id(id: &str, form: CallIds) -> Cow<'_, str> {
-    match form {
-        CallIds::AsGiven if ids::is_usual(id) => id.into(),
-        CallIds::AsGiven => ids::made_from(id).into(),
-        CallIds::Alphanumeric9 => ids::alphanumeric_9(id),
-    }
+    out.append(&mut body);
+    let mut said = Vec::new();
+    write_lines(texts.iter(), &mut said);
+    out.extend_from_slice(said.strip_prefix(b"\"").unwrap_or(&said));
 }
 
 /// Calls `visit` with name, namespace, form and description of every tool that can be called.

@@ -1,8 +1,15 @@
 //! A request as the body of a Chat Completions call.
 
+mod calls;
 mod choice;
+mod extra;
+mod files;
 mod messages;
+mod parts;
+mod reasoning;
+mod schema;
 mod settings;
+mod thinking;
 mod tools;
 
 use polywire_conversation::{
@@ -91,7 +98,7 @@ impl Losses {
 
 /// A capacity that most bodies fit into: growing a large body in steps copies it several times.
 fn body_bytes_guess(request: &Request<'_>) -> usize {
-    use polywire_conversation::{CallInput, Item, Part, Text, Tool};
+    use polywire_conversation::{CallInput, FileContent, Item, Part, Text, Tool};
     fn text(text: &Text<'_>) -> usize {
         text.as_written().len()
     }
@@ -99,7 +106,14 @@ fn body_bytes_guess(request: &Request<'_>) -> usize {
         let length = |part: &Part<'_>| match part {
             Part::Text(body) | Part::Refusal(body) => text(body),
             Part::Image(image) => text(&image.url),
-            Part::File(_) | Part::Audio(_) | Part::Unknown { .. } => 0,
+            Part::File(file) => match &file.content {
+                FileContent::Base64(body)
+                | FileContent::Text(body)
+                | FileContent::Url(body)
+                | FileContent::Stored(body) => text(body),
+            },
+            Part::Audio(json) => json.as_str().len(),
+            Part::Unknown { .. } => 0,
         };
         parts.iter().map(length).sum()
     }

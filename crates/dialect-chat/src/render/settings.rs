@@ -1,12 +1,11 @@
 //! Everything of a body that is neither messages nor tools.
 
-use polywire_conversation::{Json, Loss, OutputFormat, Request, Text};
+use polywire_conversation::{Json, Loss, OutputFormat, Request, Sampling, Text};
 
-use super::Losses;
 use super::choice::Chosen;
-use crate::profile::{OutputLimitField, Profile, ReasoningForm, StructuredOutput};
-use polywire_conversation::effort;
-use polywire_wire::Object;
+use super::{Losses, extra, schema, thinking};
+use crate::profile::{OutputLimitField, Profile, StructuredOutput};
+use polywire_wire::{Object, write_array};
 
 /// The form of the answer, as it is asked for.
 pub(super) struct Format<'r> {
@@ -68,10 +67,10 @@ pub(super) fn format<'r>(
         }
         (OutputFormat::JsonSchema { schema, .. }, StructuredOutput::JsonObject) => (
             Some(ResponseFormat::JsonObject),
-            Some(schema_in_words(schema)),
+            Some(schema_in_words(schema, profile)),
         ),
         (OutputFormat::JsonSchema { schema, .. }, StructuredOutput::Prompt) => {
-            (None, Some(schema_in_words(schema)))
+            (None, Some(schema_in_words(schema, profile)))
         }
     };
     if instruction.is_some() {
@@ -86,11 +85,11 @@ pub(super) fn format<'r>(
     }
 }
 
-fn schema_in_words(schema: &Json<'_>) -> String {
+fn schema_in_words(schema: &Json<'_>, profile: &Profile) -> String {
     format!(
         "Answer with one JSON value and nothing else: no text around it, no code fence. It must match this JSON Schema:\n\
          ```json\n{}\n```",
-        schema.as_str()
+        schema::lower(schema, profile)
     )
 }
 
@@ -109,10 +108,10 @@ pub(super) fn write(
     }
     write_parallel(request, chosen, profile, body, losses);
     write_limit_and_sampling(request, profile, body, losses);
-    write_reasoning(request, profile, body, losses);
-    write_format(format, body);
+    thinking::write(request, profile, body, losses);
+    write_format(format, profile, body);
     write_extensions(request, profile, body, losses);
-    write_extra(profile, body, losses);
+    extra::write(request, profile, body, losses);
 }
 
 fn write_parallel(
@@ -146,125 +145,80 @@ fn write_limit_and_sampling(
         };
         body.raw(field, &limit.to_string());
     }
-    let sampling = [
-        ("temperature", &request.sampling.temperature),
-        ("top_p", &request.sampling.top_p),
+    let sampling = &request.sampling;
+    let numbers = [
+        ("temperature", &sampling.temperature, profile.sampling),
+        ("top_p", &sampling.top_p, profile.sampling),
+        (
+            "frequency_penalty",
+            &sampling.frequency_penalty,
+            profile.penalties,
+        ),
+        (
+            "presence_penalty",
+            &sampling.presence_penalty,
+            profile.penalties,
+        ),
+        ("seed", &sampling.seed, profile.seed),
     ];
-    for (field, value) in sampling {
+    for (field, value, known) in numbers {
         match value {
-            Some(value) if profile.sampling => body.json(field, value),
+            Some(value) if known => body.json(field, value),
             Some(_) => losses.add(left_out(field)),
             None => {}
         }
     }
-    match request.sampling.top_logprobs {
-        Some(count) if profile.logprobs => {
-            body.flag("logprobs", true);
-            body.raw("top_logprobs", &count.to_string());
-        }
-        Some(_) => losses.add(left_out("top_logprobs")),
+    match sampling.top_k {
+        Some(count) if profile.top_k => body.raw("top_k", &count.to_string()),
+        Some(_) => losses.add(left_out("top_k")),
         None => {}
     }
+    write_logprobs(sampling, profile, body, losses);
+    write_stop(&request.stop, profile, body, losses);
 }
 
-fn write_reasoning(
-    request: &Request<'_>,
+fn write_logprobs(
+    sampling: &Sampling<'_>,
     profile: &Profile,
     body: &mut Object<'_>,
     losses: &mut Losses,
 ) {
-    let Some(wanted) = request.reasoning.effort.as_deref() else {
+    if !sampling.logprobs && sampling.top_logprobs.is_none() {
         return;
-    };
-    let thinks = !effort::is_off(wanted);
-    let effort = allowed_effort(wanted, profile, losses);
-    match profile.reasoning_request {
-        ReasoningForm::None => {
-            losses.add(left_out("reasoning.effort"));
-            return;
-        }
-        ReasoningForm::ReasoningEffort => {}
-        ReasoningForm::ReasoningObject => {
-            let out = body.member("reasoning");
-            let mut reasoning = Object::open(out);
-            match effort {
-                Some(effort) => reasoning.string("effort", effort),
-                None => reasoning.flag("enabled", thinks),
-            }
-            reasoning.close();
-            return;
-        }
-        ReasoningForm::ThinkingToggle => write_thinking(thinks, profile, body),
-        ReasoningForm::EnableThinking => body.flag("enable_thinking", thinks),
-        ReasoningForm::ChatTemplate => body.raw(
-            "chat_template_kwargs",
-            if thinks {
-                r#"{"thinking":true,"enable_thinking":true}"#
-            } else {
-                r#"{"thinking":false,"enable_thinking":false}"#
-            },
-        ),
     }
-    if let Some(effort) = effort {
-        body.string("reasoning_effort", effort);
+    if !profile.logprobs {
+        losses.add(left_out(match sampling.top_logprobs {
+            Some(_) => "top_logprobs",
+            None => "logprobs",
+        }));
+        return;
+    }
+    body.flag("logprobs", true);
+    if let Some(count) = sampling.top_logprobs {
+        body.raw("top_logprobs", &count.to_string());
     }
 }
 
-fn write_thinking(thinks: bool, profile: &Profile, body: &mut Object<'_>) {
-    let mut thinking = Object::open(body.member("thinking"));
-    thinking.string("type", if thinks { "enabled" } else { "disabled" });
-    if thinks {
-        for (key, value) in profile
-            .thinking_extra
-            .iter()
-            .filter(|(key, _)| *key != "type")
-        {
-            thinking.raw(key, &value.to_string());
-        }
+/// Writes as many stop texts as the provider takes. Whoever reads the answer has to look for the others.
+fn write_stop(stop: &[Text<'_>], profile: &Profile, body: &mut Object<'_>, losses: &mut Losses) {
+    let sent = &stop[..stop.len().min(profile.stop_max)];
+    if !sent.is_empty() {
+        write_array(sent, body.member("stop"), Text::write_string);
     }
-    thinking.close();
+    if sent.len() < stop.len() {
+        losses.add(Loss::note(
+            "stop",
+            format!(
+                "{} of {} were left out: the provider takes {}; the answer is cut there on its way instead",
+                stop.len() - sent.len(),
+                stop.len(),
+                profile.stop_max
+            ),
+        ));
+    }
 }
 
-/// The effort to ask for by name, if any.
-fn allowed_effort<'a>(
-    wanted: &'a str,
-    profile: &'a Profile,
-    losses: &mut Losses,
-) -> Option<&'a str> {
-    let listed: Vec<&str> = profile.efforts.iter().map(String::as_str).collect();
-    let allowed: &[&str] = match profile.reasoning_request {
-        ReasoningForm::None => return None,
-        ReasoningForm::ReasoningEffort | ReasoningForm::ReasoningObject if listed.is_empty() => {
-            &["low", "medium", "high"]
-        }
-        ReasoningForm::ReasoningEffort => &listed,
-        // "Off" is spelled in another field there.
-        ReasoningForm::ReasoningObject
-        | ReasoningForm::ThinkingToggle
-        | ReasoningForm::EnableThinking
-        | ReasoningForm::ChatTemplate => {
-            if effort::is_off(wanted) || listed.is_empty() {
-                return None;
-            }
-            &listed
-        }
-    };
-    let chosen = effort::nearest(wanted, allowed);
-    match chosen {
-        Some(chosen) if chosen == wanted => {}
-        Some(chosen) => losses.add(Loss::note(
-            "reasoning.effort",
-            format!("`{chosen}` instead of `{wanted}`, which the provider does not know"),
-        )),
-        None => losses.add(Loss::note(
-            "reasoning.effort",
-            format!("`{wanted}` was left out: no effort that the provider knows comes near it"),
-        )),
-    }
-    chosen
-}
-
-fn write_format(format: &Format<'_>, body: &mut Object<'_>) {
+fn write_format(format: &Format<'_>, profile: &Profile, body: &mut Object<'_>) {
     match &format.response_format {
         None => {}
         Some(ResponseFormat::JsonObject) => {
@@ -283,7 +237,7 @@ fn write_format(format: &Format<'_>, body: &mut Object<'_>) {
             if let Some(description) = description {
                 json_schema.text("description", description);
             }
-            json_schema.json("schema", schema);
+            json_schema.raw("schema", &schema::lower(schema, profile));
             if let Some(strict) = strict {
                 json_schema.flag("strict", *strict);
             }
@@ -314,54 +268,21 @@ fn write_extensions(
         Some(_) => losses.add(left_out("text.verbosity")),
         None => {}
     }
-}
-
-/// Fields of the body that the renderer decides about; a key that comes twice would be read one way here and another way there.
-const OWN_FIELDS: [&str; 14] = [
-    "model",
-    "messages",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "temperature",
-    "top_p",
-    "logprobs",
-    "top_logprobs",
-    "response_format",
-];
-
-/// The same, for a provider whose thinking is steered by the request.
-const OWN_REASONING_FIELDS: [&str; 5] = [
-    "reasoning",
-    "reasoning_effort",
-    "thinking",
-    "enable_thinking",
-    "chat_template_kwargs",
-];
-
-fn write_extra(profile: &Profile, body: &mut Object<'_>, losses: &mut Losses) {
-    for (key, value) in &profile.extra_body {
-        let steers_thinking = profile.reasoning_request != ReasoningForm::None;
-        let own = OWN_FIELDS.contains(&key.as_str())
-            || (steers_thinking && OWN_REASONING_FIELDS.contains(&key.as_str()))
-            || profile.cache_key_field.as_ref() == Some(key)
-            || (key == "service_tier" && profile.service_tier)
-            || (key == "verbosity" && profile.verbosity);
-        if own {
-            losses.add(Loss::note(
-                format!("extra_body.{key}"),
-                "left out: the field is decided from the request",
-            ));
-        } else {
-            body.raw(key, &value.to_string());
-        }
+    match &request.user {
+        Some(user) if profile.user => body.text("user", user),
+        Some(_) => losses.add(Loss::note(
+            "user",
+            "left out: it names a person, and the profile does not ask for it",
+        )),
+        None => {}
+    }
+    match &request.metadata {
+        Some(metadata) if profile.metadata => body.json("metadata", metadata),
+        Some(_) => losses.add(left_out("metadata")),
+        None => {}
     }
 }
 
-fn left_out(field: &'static str) -> Loss {
+pub(super) fn left_out(field: &'static str) -> Loss {
     Loss::note(field, "left out: the provider has no such setting")
 }

@@ -1,12 +1,12 @@
-//! The tools of a request, every one as a function.
+//! The tools of a request: functions, and freeform tools where the provider knows them.
 
 use polywire_conversation::tools::{OfferedKind, OfferedTool};
 use polywire_conversation::{Grammar, Json, Ledger, Loss, Text};
 
-use super::Losses;
 use super::choice::{Choice, Chosen, wire_name_of};
+use super::{Losses, schema};
 use crate::Profile;
-use polywire_wire::{Object, write_array, write_string};
+use polywire_wire::{Object, write_array};
 
 /// What a function without parameters takes. Leaving the schema out is refused or misread by several servers.
 const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
@@ -37,10 +37,19 @@ pub(super) fn write(
         Choice::Unset => {}
         Choice::Word(word) => body.string("tool_choice", word),
         Choice::Named(wire_name) => {
-            let out = body.member("tool_choice");
-            out.extend_from_slice(br#"{"type":"function","function":{"name":"#);
-            write_string(wire_name, out);
-            out.extend_from_slice(b"}}");
+            let is_freeform = |tool: &&OfferedTool<'_>| {
+                matches!(tool.kind, OfferedKind::Freeform { .. })
+                    && wire_name_of(tool, ledger) == wire_name
+            };
+            let custom =
+                profile.freeform_tools && chosen.tools.iter().any(|tool| is_freeform(&tool));
+            let kind = if custom { "custom" } else { "function" };
+            let mut choice = Object::open(body.member("tool_choice"));
+            choice.string("type", kind);
+            let mut named = Object::open(choice.member(kind));
+            named.string("name", wire_name);
+            named.close();
+            choice.close();
         }
     }
 }
@@ -58,6 +67,16 @@ fn write_tool(
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) {
+    if let (
+        OfferedKind::Freeform {
+            description,
+            grammar,
+        },
+        true,
+    ) = (&tool.kind, profile.freeform_tools)
+    {
+        return write_custom(tool, wire_name, *description, *grammar, out);
+    }
     out.extend_from_slice(br#"{"type":"function","function":"#);
     let mut function = Object::open(out);
     function.string("name", wire_name);
@@ -69,7 +88,12 @@ fn write_tool(
                 &Input::Arguments,
                 &mut function,
             );
-            write_parameters(declared.parameters.as_ref(), NO_PARAMETERS, &mut function);
+            write_parameters(
+                declared.parameters.as_ref(),
+                NO_PARAMETERS,
+                profile,
+                &mut function,
+            );
             match declared.strict {
                 Some(strict) if profile.strict_tools => function.flag("strict", strict),
                 Some(true) => losses.add(Loss::degraded(
@@ -102,10 +126,35 @@ fn write_tool(
             parameters,
         } => {
             write_description(tool, *description, &Input::Arguments, &mut function);
-            write_parameters(*parameters, SEARCH_PARAMETERS, &mut function);
+            write_parameters(*parameters, SEARCH_PARAMETERS, profile, &mut function);
         }
     }
     function.close();
+    out.push(b'}');
+}
+
+/// Writes a freeform tool as what it is.
+fn write_custom(
+    tool: &OfferedTool<'_>,
+    wire_name: &str,
+    description: Option<&Text<'_>>,
+    grammar: Option<&Grammar<'_>>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(br#"{"type":"custom","custom":"#);
+    let mut custom = Object::open(out);
+    custom.string("name", wire_name);
+    write_description(tool, description, &Input::Arguments, &mut custom);
+    if let Some(grammar) = grammar {
+        let mut format = Object::open(custom.member("format"));
+        format.string("type", "grammar");
+        let mut definition = Object::open(format.member("grammar"));
+        definition.string("syntax", &grammar.syntax);
+        definition.text("definition", &grammar.definition);
+        definition.close();
+        format.close();
+    }
+    custom.close();
     out.push(b'}');
 }
 
@@ -163,9 +212,16 @@ fn write_grammar(grammar: &Grammar<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(br"\n```");
 }
 
-fn write_parameters(parameters: Option<&Json<'_>>, otherwise: &str, function: &mut Object<'_>) {
+fn write_parameters(
+    parameters: Option<&Json<'_>>,
+    otherwise: &str,
+    profile: &Profile,
+    function: &mut Object<'_>,
+) {
     match parameters {
-        Some(schema) if schema.as_str() != "null" => function.json("parameters", schema),
+        Some(given) if given.as_str() != "null" => {
+            function.raw("parameters", &schema::lower(given, profile));
+        }
         Some(_) | None => function.raw("parameters", otherwise),
     }
 }

@@ -1,0 +1,244 @@
+//! What of earlier reasoning goes back with an assistant message, and where it stands.
+//!
+//! State reaches the renderer only when the provider at hand made it, so it goes back as it came. What is still sealed was made
+//! by somebody else and stays where it is.
+
+use std::collections::VecDeque;
+
+use polywire_conversation::history::{Assistant, Piece};
+use polywire_conversation::{Loss, OpaqueKind, Reasoning, Text};
+use polywire_wire::{Object, write_array};
+
+use super::Losses;
+use super::parts::write_text_part;
+use crate::details::Details;
+use crate::profile::{CallSignature, Profile, ReasoningBack};
+
+/// What stands in for the signature of a call that another provider made: the dummy value that Google documents for that.
+const FOREIGN_CALL_SIGNATURE: Text<'static> = Text::Plain(std::borrow::Cow::Borrowed(
+    "skip_thought_signature_validator",
+));
+
+/// What goes back with one assistant message.
+#[derive(Default)]
+pub(super) struct Back<'r> {
+    /// A field with text.
+    pub(super) text: Option<(&'static str, Vec<&'r Text<'r>>)>,
+    /// Text to stand between tags.
+    pub(super) think: Vec<&'r Text<'r>>,
+    /// What is encrypted beside the text.
+    pub(super) opaque: Option<&'r Text<'r>>,
+    /// Entries of `reasoning_details`, as JSON.
+    pub(super) details: Vec<String>,
+    /// A signature over the message.
+    pub(super) signature: Option<&'r Text<'r>>,
+    /// The signature of each call, in the order of the calls.
+    pub(super) call_signatures: Vec<Option<Text<'r>>>,
+    readable: bool,
+}
+
+impl Back<'_> {
+    /// Whether there is readable reasoning that goes back.
+    pub(super) fn has_text(&self) -> bool {
+        self.readable
+    }
+}
+
+/// Settles what goes back with an assistant message.
+pub(super) fn back<'r>(
+    assistant: &'r Assistant<'r>,
+    profile: &Profile,
+    losses: &mut Losses,
+) -> Back<'r> {
+    let form = profile.reasoning_back;
+    note_sealed(assistant, profile, losses);
+    let texts: Vec<&Text<'_>> = assistant
+        .reasoning()
+        .flat_map(|item| item.visible.parts())
+        .filter(|text| !text.is_empty())
+        .collect();
+    let required = profile.reasoning_back_required && assistant.calls().next().is_some();
+    let mut back = Back {
+        readable: !texts.is_empty(),
+        call_signatures: call_signatures(assistant, profile, losses),
+        ..Back::default()
+    };
+    let mut kept = vec![OpaqueKind::CallSignature];
+    match form {
+        ReasoningBack::None => {
+            if !texts.is_empty() {
+                left_out(losses, "the provider does not take it back");
+            }
+        }
+        ReasoningBack::ReasoningContent | ReasoningBack::Reasoning => {
+            let field = form.text_field().filter(|_| required || !texts.is_empty());
+            back.text = field.map(|field| (field, texts));
+        }
+        ReasoningBack::ThinkTags => back.think = texts,
+        ReasoningBack::ContentParts => kept.push(OpaqueKind::Signature),
+        ReasoningBack::TextAndOpaque => {
+            kept.push(OpaqueKind::Encrypted);
+            back.opaque = states(assistant, OpaqueKind::Encrypted).last();
+            if back.opaque.is_some() || required {
+                back.text = Some(("reasoning_text", texts));
+            } else if !texts.is_empty() {
+                left_out(
+                    losses,
+                    "the provider takes it back only with what it encrypted beside it",
+                );
+            }
+        }
+        ReasoningBack::Details => {
+            kept.push(OpaqueKind::Detail);
+            back.details = details(assistant, &texts, required);
+            if back.details.is_empty() && !texts.is_empty() {
+                left_out(losses, "the provider takes back only entries of its own");
+            }
+        }
+    }
+    if profile.call_signature == CallSignature::Placeholder && form != ReasoningBack::ContentParts {
+        kept.push(OpaqueKind::Signature);
+        back.signature = states(assistant, OpaqueKind::Signature).last();
+    }
+    let homeless = assistant
+        .reasoning()
+        .flat_map(|item| &item.state)
+        .any(|state| !kept.contains(&state.kind));
+    if homeless {
+        losses.add(Loss::note(
+            "input",
+            "sealed reasoning of earlier turns was left out: there is no field for it",
+        ));
+    }
+    back
+}
+
+fn left_out(losses: &mut Losses, why: &str) {
+    losses.add(Loss::note(
+        "input",
+        format!("reasoning of earlier turns was left out: {why}"),
+    ));
+}
+
+/// Notes reasoning that nobody here can open.
+fn note_sealed(assistant: &Assistant<'_>, profile: &Profile, losses: &mut Losses) {
+    let is_sealed = |item: &Reasoning<'_>| item.sealed.is_some() && item.state.is_empty();
+    if !assistant.reasoning().any(is_sealed) {
+        return;
+    }
+    let has_place = profile.reasoning_back.takes_state()
+        || profile.call_signature == CallSignature::Placeholder;
+    losses.add(Loss::note(
+        "input",
+        if has_place {
+            "sealed reasoning of earlier turns was left out: it was not made by this provider for this model, or is damaged"
+        } else {
+            "sealed reasoning of earlier turns was left out: there is no field for it"
+        },
+    ));
+}
+
+fn states<'r>(
+    assistant: &'r Assistant<'r>,
+    kind: OpaqueKind,
+) -> impl Iterator<Item = &'r Text<'r>> {
+    assistant
+        .reasoning()
+        .flat_map(|item| &item.state)
+        .filter(move |state| state.kind == kind)
+        .map(|state| &state.state)
+}
+
+/// The provider's entries, whole again. Where an entry is required and there is none, one is made of the readable words.
+fn details(assistant: &Assistant<'_>, texts: &[&Text<'_>], required: bool) -> Vec<String> {
+    let mut details = Details::default();
+    for state in states(assistant, OpaqueKind::Detail) {
+        details.join(&state.to_plain());
+    }
+    details.lend_text(texts);
+    if details.is_empty() && required && !texts.is_empty() {
+        let mut out = Vec::new();
+        let mut entry = Object::open(&mut out);
+        entry.string("type", "reasoning.text");
+        super::parts::write_paragraphs(texts.iter().copied(), entry.member("text"));
+        entry.close();
+        details.join(&String::from_utf8_lossy(&out));
+    }
+    details.take()
+}
+
+/// Which signature belongs to which call: each stands before its call, and some clients put those of several calls before the
+/// first one, in order.
+fn call_signatures<'r>(
+    assistant: &'r Assistant<'r>,
+    profile: &Profile,
+    losses: &mut Losses,
+) -> Vec<Option<Text<'r>>> {
+    let mut waiting = VecDeque::new();
+    let mut signatures: Vec<Option<Text<'r>>> = Vec::new();
+    for piece in &assistant.pieces {
+        match piece {
+            Piece::Reasoning(reasoning) => waiting.extend(
+                reasoning
+                    .state
+                    .iter()
+                    .filter(|state| state.kind == OpaqueKind::CallSignature)
+                    .map(|state| state.state.borrow()),
+            ),
+            Piece::Call(_) => signatures.push(waiting.pop_front()),
+            Piece::Part(_) => {}
+        }
+    }
+    if !waiting.is_empty() {
+        losses.add(Loss::note(
+            "input",
+            "a signature was left out: the call that it belongs to is gone",
+        ));
+    }
+    // Of calls made at once the provider itself signs the first one only.
+    if profile.call_signature == CallSignature::Placeholder
+        && signatures.iter().all(Option::is_none)
+        && let Some(first) = signatures.first_mut()
+    {
+        *first = Some(FOREIGN_CALL_SIGNATURE.into());
+    }
+    signatures
+}
+
+/// Whether an item has words.
+pub(super) fn is_readable(reasoning: &Reasoning<'_>) -> bool {
+    reasoning
+        .visible
+        .parts()
+        .iter()
+        .any(|text| !text.is_empty())
+}
+
+/// Writes an item as a content part of type `thinking`.
+pub(super) fn write_thinking_part(reasoning: &Reasoning<'_>, out: &mut Vec<u8>) {
+    let mut part = Object::open(out);
+    part.string("type", "thinking");
+    let texts = reasoning.visible.parts().iter();
+    write_array(
+        texts.filter(|text| !text.is_empty()),
+        part.member("thinking"),
+        write_text_part,
+    );
+    let signature = reasoning
+        .state
+        .iter()
+        .rfind(|state| state.kind == OpaqueKind::Signature);
+    if let Some(signature) = signature {
+        part.text("signature", &signature.state);
+    }
+    part.close();
+}
+
+/// Writes `extra_content` with a signature, as Gemini's compatible endpoint has it on calls and messages.
+pub(super) fn write_extra_content(signature: &Text<'_>, object: &mut Object<'_>) {
+    let mut extra = Object::open(object.member("extra_content"));
+    let mut google = Object::open(extra.member("google"));
+    google.text("thought_signature", signature);
+    google.close();
+    extra.close();
+}
