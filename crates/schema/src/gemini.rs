@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::keywords::{Members, rewrite_inside};
+use crate::compile::nothing;
+use crate::keywords::{Members, is_annotation, renamed, rewrite_inside, type_of_all};
 use crate::notes::{Notes, Place};
 use crate::{merge, unions};
 
@@ -60,7 +61,7 @@ fn join_all_of(mut schema: Members, place: &Place<'_>, notes: &mut Notes) -> Mem
     let Some(Value::Array(branches)) = schema.shift_remove("allOf") else {
         return schema;
     };
-    for branch in branches {
+    for branch in branches.into_iter().rev() {
         let Value::Object(branch) = branch else {
             continue;
         };
@@ -91,15 +92,6 @@ fn one_union(mut schema: Members, place: &Place<'_>, notes: &mut Notes) -> Membe
     renamed(schema, "oneOf", "anyOf")
 }
 
-/// The same members with one of them called otherwise, in its place.
-pub(crate) fn renamed(schema: Members, from: &str, to: &str) -> Members {
-    let named = schema.into_iter().map(|(key, value)| {
-        let key = if key == from { to.to_owned() } else { key };
-        (key, value)
-    });
-    named.collect()
-}
-
 /// Arrays with a schema for each place become arrays of any of these.
 fn tuple_as_union(mut schema: Members, place: &Place<'_>, notes: &mut Notes) -> Members {
     let tuple = match (schema.shift_remove("prefixItems"), schema.get("items")) {
@@ -109,7 +101,8 @@ fn tuple_as_union(mut schema: Members, place: &Place<'_>, notes: &mut Notes) -> 
     };
     notes.add(place, "the places of a tuple are not told apart");
     let mut kinds: Vec<Value> = Vec::new();
-    let rest = schema.get("items").filter(|items| items.is_object());
+    let is_schema = |items: &&Value| items.is_object() && **items != nothing();
+    let rest = schema.get("items").filter(is_schema);
     for kind in tuple.into_iter().chain(rest.cloned()) {
         if !kinds.contains(&kind) {
             kinds.push(kind);
@@ -216,13 +209,15 @@ fn without_null_branch(mut schema: Members) -> Members {
             unions::one_choice(&several).and_then(|choice| choice.as_object().cloned())
         }
     };
-    if let Some(alone) = alone {
-        let union = schema.shift_remove("anyOf");
-        match merge::merged(&alone, &schema) {
-            Some(merged) => schema.extend(merged),
-            None => {
-                schema.extend(union.map(|union| ("anyOf".to_owned(), union)));
-            }
+    // Nothing that both have is put together here: what stands inside has been rewritten already, each for itself.
+    let stands_apart = |alone: &Members| {
+        let shared = |key: &String| !is_annotation(key) && schema.contains_key(key);
+        !alone.keys().any(|key| key != "anyOf" && shared(key))
+    };
+    if let Some(alone) = alone.filter(stands_apart) {
+        schema.shift_remove("anyOf");
+        for (key, value) in alone {
+            schema.entry(key).or_insert(value);
         }
     }
     if takes_null {
@@ -249,6 +244,11 @@ fn listed_values(mut schema: Members, place: &Place<'_>, notes: &mut Notes) -> M
     let values = values.clone();
     if !values.iter().all(Value::is_string) || values.is_empty() {
         schema.shift_remove("enum");
+        if let Some(name) = type_of_all(values.iter())
+            && !schema.contains_key("anyOf")
+        {
+            schema.entry("type").or_insert_with(|| json!(name));
+        }
         if !values.is_empty() {
             notes.add(
                 place,

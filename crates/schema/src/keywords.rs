@@ -91,6 +91,24 @@ pub(crate) const ENTANGLED: [&[&str]; 3] = [
     ],
 ];
 
+/// The type that all of these values have, if there is one.
+pub(crate) fn type_of_all<'v>(mut values: impl Iterator<Item = &'v Value>) -> Option<&'static str> {
+    let first = type_of(values.next()?);
+    values.all(|value| type_of(value) == first).then_some(first)
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// Rewrites every schema inside of a tidy one, one level down.
 pub(crate) fn rewrite_inside(
     members: Members,
@@ -131,4 +149,13 @@ pub(crate) fn rewrite_inside(
         rewritten.insert(key, value);
     }
     rewritten
+}
+
+/// The same members with one of them called otherwise, in its place.
+pub(crate) fn renamed(schema: Members, from: &str, to: &str) -> Members {
+    let named = schema.into_iter().map(|(key, value)| {
+        let key = if key == from { to.to_owned() } else { key };
+        (key, value)
+    });
+    named.collect()
 }

@@ -3,8 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::gemini::renamed;
-use crate::keywords::Members;
+use crate::keywords::{Members, renamed, type_of_all};
 use crate::notes::{Notes, Place};
 use crate::{merge, unions};
 
@@ -260,7 +259,7 @@ impl Writer {
 /// Composition as far as the subset has it: `allOf` put together, `oneOf` as `anyOf`.
 fn composed(mut schema: Members, place: &Place<'_>) -> Result<Members, String> {
     if let Some(Value::Array(branches)) = schema.shift_remove("allOf") {
-        for branch in branches {
+        for branch in branches.into_iter().rev() {
             let Value::Object(branch) = branch else {
                 continue;
             };
@@ -292,35 +291,21 @@ fn inferred_type(schema: &Members) -> Option<&'static str> {
         return Some("array");
     }
     let listed = schema.get("enum").and_then(Value::as_array);
-    let mut values = listed.into_iter().flatten().chain(schema.get("const"));
-    let first = type_of(values.next()?);
-    values.all(|value| type_of(value) == first).then_some(first)
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
+    type_of_all(listed.into_iter().flatten().chain(schema.get("const")))
 }
 
 /// The same schema, which takes null too.
 fn nullable(mut schema: Members) -> Members {
-    let null = json!("null");
+    let no_value = json!("null");
     if schema.contains_key("const") {
         let mut either = Map::new();
         let only = Value::Object(schema);
-        either.insert("anyOf".to_owned(), json!([only, {"type": null}]));
+        either.insert("anyOf".to_owned(), json!([only, {"type": "null"}]));
         return either;
     }
     if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
         if !branches.iter().any(unions::is_null) {
-            branches.push(json!({ "type": null }));
+            branches.push(json!({ "type": "null" }));
         }
         return schema;
     }
@@ -330,8 +315,10 @@ fn nullable(mut schema: Members) -> Members {
         values.push(Value::Null);
     }
     match schema.get_mut("type") {
-        Some(Value::Array(names)) if !names.contains(&null) => names.push(null),
-        Some(name @ Value::String(_)) if *name != null => *name = json!([name.take(), null]),
+        Some(Value::Array(names)) if !names.contains(&no_value) => names.push(no_value),
+        Some(name @ Value::String(_)) if *name != no_value => {
+            *name = json!([name.take(), no_value]);
+        }
         Some(_) | None => {}
     }
     schema

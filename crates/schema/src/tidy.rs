@@ -71,8 +71,11 @@ impl Tidier<'_> {
                 let schemas =
                     schemas.map(|(index, schema)| self.schema(schema, &inside.index(index)));
                 let schemas: Vec<Value> = schemas.collect();
-                // A union of nothing is no schema; some generators write it for "anything".
-                (!schemas.is_empty()).then_some(Value::Array(schemas))
+                if schemas.is_empty() {
+                    self.notes.add(place, format_args!("`{key}` is empty"));
+                    return None;
+                }
+                Some(Value::Array(schemas))
             }
             (Holds::Named, Value::Object(named)) => {
                 let named = named.into_iter();

@@ -1,12 +1,13 @@
 //! What each target refuses, told independently of how it is taken away.
 
-use polywire_schema::{Compiled, DROPPED_MAX, Target};
+use polywire_conversation::Json;
+use polywire_schema::{Compiled, DROPPED_MAX, Target, compile};
 use serde_json::{Map, Value};
 
 /// Checks that a schema can be sent to the target.
 pub(crate) fn check(compiled: &Compiled, target: Target) {
     let schema: Value = serde_json::from_str(&compiled.schema).unwrap();
-    let root = schema.as_object().expect("a schema is an object");
+    let root = schema.as_object().unwrap();
     assert_eq!(root.get("type"), Some(&Value::from("object")), "{schema}");
     assert!(root["properties"].is_object(), "{schema}");
     assert!(compiled.dropped.len() <= DROPPED_MAX + 1);
@@ -26,6 +27,21 @@ pub(crate) fn check(compiled: &Compiled, target: Target) {
         strict: compiled.strict_possible,
     };
     rule.schema(&schema);
+}
+
+/// Checks that what came out is not changed any further. A schema that could not be strict is a permissive one.
+pub(crate) fn check_again(compiled: &Compiled, target: Target) {
+    let target = match target {
+        Target::OpenaiStrict if !compiled.strict_possible => Target::Permissive,
+        Target::OpenaiStrict
+        | Target::Permissive
+        | Target::Moonshot
+        | Target::Gemini
+        | Target::Mistral
+        | Target::Anthropic => target,
+    };
+    let again = compile(&Json::new(&*compiled.schema), target);
+    assert_eq!(again.schema, compiled.schema, "for {target:?}");
 }
 
 struct Rule {
