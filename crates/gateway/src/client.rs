@@ -2,6 +2,7 @@
 
 use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, Request, WriteStream};
+use polywire_dialect_chat as chat;
 use polywire_dialect_responses as responses;
 
 use crate::answer::unix_seconds;
@@ -14,6 +15,8 @@ pub use responses::Client;
 pub enum ClientDialect {
     /// OpenAI Responses.
     Responses,
+    /// OpenAI Chat Completions.
+    Chat,
 }
 
 /// A request as its client sent it, read into the neutral model.
@@ -26,6 +29,20 @@ pub struct Decoded<'a> {
 /// What a dialect's writer needs of the request.
 enum Setup {
     Responses(responses::Echo),
+    Chat(ChatWishes),
+}
+
+/// What a client of Chat Completions wants to see of an answer.
+#[derive(Clone, Copy)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent wish of the client, as it was parsed"
+)]
+struct ChatWishes {
+    include_usage: bool,
+    legacy_functions: bool,
+    reasoning_details: bool,
+    hide_reasoning: bool,
 }
 
 /// What a writer needs to know besides.
@@ -66,12 +83,17 @@ impl ClientDialect {
     pub const fn name(self) -> &'static str {
         match self {
             ClientDialect::Responses => "responses",
+            ClientDialect::Chat => "chat",
         }
     }
 
     /// The dialect that is spoken at a path, for the errors of paths that lead nowhere.
-    pub fn of_path(_path: &str) -> Self {
-        ClientDialect::Responses
+    pub fn of_path(path: &str) -> Self {
+        if path.ends_with("/chat/completions") {
+            ClientDialect::Chat
+        } else {
+            ClientDialect::Responses
+        }
     }
 
     /// Reads a request body.
@@ -87,6 +109,18 @@ impl ClientDialect {
                     setup: Setup::Responses(parsed.echo),
                 })
             }
+            ClientDialect::Chat => {
+                let parsed = chat::parse(body)?;
+                Ok(Decoded {
+                    request: parsed.request,
+                    setup: Setup::Chat(ChatWishes {
+                        include_usage: parsed.include_usage,
+                        legacy_functions: parsed.legacy_functions,
+                        reasoning_details: parsed.reasoning_details,
+                        hide_reasoning: parsed.hide_reasoning,
+                    }),
+                })
+            }
         }
     }
 
@@ -94,6 +128,7 @@ impl ClientDialect {
     pub fn render_error(self, fault: &Fault, _request_id: &str) -> Vec<u8> {
         match self {
             ClientDialect::Responses => responses::render_error(fault),
+            ClientDialect::Chat => chat::render_error(fault),
         }
     }
 
@@ -101,6 +136,7 @@ impl ClientDialect {
     pub fn http_status(self, fault: &Fault) -> u16 {
         match self {
             ClientDialect::Responses => responses::http_status(fault),
+            ClientDialect::Chat => chat::http_status(fault),
         }
     }
 
@@ -111,6 +147,7 @@ impl ClientDialect {
     pub fn tells_in_stream(self, client: Client, fault: &Fault) -> bool {
         match self {
             ClientDialect::Responses => client == Client::Codex && self.http_status(fault) != 429,
+            ClientDialect::Chat => false,
         }
     }
 }
@@ -129,6 +166,15 @@ impl Decoded<'_> {
                     output_tokens_max: self.request.output_tokens_max,
                 }))
             }
+            Setup::Chat(wishes) => Box::new(chat::ChatWriter::new(chat::WriterOptions {
+                completion_id: format!("chatcmpl-{}", writing.turn_id),
+                created: writing.unix_seconds,
+                model: self.request.model.clone().into_owned(),
+                include_usage: wishes.include_usage,
+                legacy_functions: wishes.legacy_functions,
+                reasoning_details: wishes.reasoning_details,
+                hide_reasoning: wishes.hide_reasoning,
+            })),
         }
     }
 }

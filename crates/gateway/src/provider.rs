@@ -8,6 +8,7 @@ use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
+use polywire_dialect_responses as responses;
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
@@ -18,6 +19,8 @@ use crate::settle::lowered;
 pub(crate) enum ProviderDialect {
     /// OpenAI Chat Completions.
     Chat(Profiles<chat::Profile>),
+    /// OpenAI Responses.
+    Responses(Profiles<responses::Profile>),
     /// The built-in model, which is asked without HTTP.
     Demo,
 }
@@ -83,8 +86,9 @@ impl ProviderDialect {
     pub(crate) fn new(provider: &Provider) -> Result<Self, String> {
         Ok(match provider.kind {
             Kind::Chat => ProviderDialect::Chat(Profiles::read(provider)?),
+            Kind::Responses => ProviderDialect::Responses(Profiles::read(provider)?),
             Kind::Demo => ProviderDialect::Demo,
-            Kind::Messages | Kind::Responses | Kind::CommandCode => {
+            Kind::Messages | Kind::CommandCode => {
                 return Err(format!("kind `{}` is not served yet", provider.kind.name()));
             }
         })
@@ -94,6 +98,7 @@ impl ProviderDialect {
     pub(crate) fn path(&self) -> &'static str {
         match self {
             ProviderDialect::Chat(_) => chat::PATH,
+            ProviderDialect::Responses(_) => responses::PATH,
             ProviderDialect::Demo => "",
         }
     }
@@ -101,21 +106,30 @@ impl ProviderDialect {
     /// Headers that every request of the protocol carries. A provider's own come above them.
     pub(crate) fn headers(&self) -> &'static [(&'static str, &'static str)] {
         match self {
-            ProviderDialect::Chat(_) | ProviderDialect::Demo => &[],
+            ProviderDialect::Chat(_) | ProviderDialect::Responses(_) | ProviderDialect::Demo => &[],
         }
     }
 
     /// How the answer is cut into frames.
     pub(crate) fn framing(&self) -> Framing {
         match self {
-            ProviderDialect::Chat(_) | ProviderDialect::Demo => Framing::Events,
+            ProviderDialect::Chat(_) | ProviderDialect::Responses(_) | ProviderDialect::Demo => {
+                Framing::Events
+            }
         }
     }
 
     /// Whether the provider carries out this hosted tool itself.
-    pub(crate) fn takes_hosted(&self, _home: &Minter, _tool: &Tool<'_>) -> bool {
+    pub(crate) fn takes_hosted(&self, home: &Minter, tool: &Tool<'_>) -> bool {
+        let Tool::Hosted { tag, .. } = tool else {
+            return false;
+        };
         match self {
             ProviderDialect::Chat(_) | ProviderDialect::Demo => false,
+            ProviderDialect::Responses(profiles) => {
+                let passing = &profiles.of(&home.model).hosted_tools;
+                passing.iter().any(|passing| passing == tag)
+            }
         }
     }
 
@@ -134,11 +148,18 @@ impl ProviderDialect {
                 native: false,
                 losses: Vec::new(),
             }),
+            ProviderDialect::Responses(profiles) => {
+                let profile = profiles.of(ask.model.name);
+                let rendered = responses::render(ask.request, &ask.model, profile)?;
+                Ok(encoded(rendered, |ledger| {
+                    Box::new(responses::ResponsesReader::new(ledger, ask.seed))
+                }))
+            }
             ProviderDialect::Chat(profiles) => {
                 let profile = profiles.of(ask.model.name);
                 let rendered = chat::render(ask.request, &ask.model, profile)?;
                 Ok(encoded(rendered, |ledger| {
-                    Box::new(chat::ChatReader::new(ledger, ask.seed))
+                    Box::new(chat::ChatReader::new(ledger, ask.seed).with_profile(profile))
                 }))
             }
         }

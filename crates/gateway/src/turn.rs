@@ -136,6 +136,7 @@ fn needs_history(gateway: &Gateway, accepted: &Accepted) -> bool {
                 || (accepted.client != Client::Codex && gateway.responses().is_some())
                 || goes_on()
         }
+        ClientDialect::Chat => false,
     }
 }
 

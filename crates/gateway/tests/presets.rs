@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use polywire_catalog::{Catalog, Kind, presets};
 use polywire_dialect_chat::{Profile, ReasoningForm};
-use polywire_gateway::{Configuration, Fixed, Gateway, Keys};
+use polywire_gateway::{Configuration, Fixed, Gateway, Keys, Stores};
 
 #[test]
 fn the_dialect_takes_every_profile() {

@@ -35,6 +35,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/responses/{id}", get(retrieve).delete(delete))
         .route("/v1/responses/{id}/input_items", get(input_items))
         .route("/v1/responses/{id}/cancel", post(cancel))
+        .route("/v1/chat/completions", post(chat))
+        .route("/chat/completions", post(chat))
         .route("/v1/models", get(models))
         .route("/models", get(models))
         .route("/api/providers/{id}", get(provider))
@@ -83,6 +85,14 @@ async fn token_checked(State(app): Shared, request: Request, next: Next) -> Resp
 async fn responses(State(app): Shared, request: Request) -> Response<Body> {
     let asked = Asked {
         dialect: ClientDialect::Responses,
+        compact: false,
+    };
+    turns::serve(app, asked, request).await
+}
+
+async fn chat(State(app): Shared, request: Request) -> Response<Body> {
+    let asked = Asked {
+        dialect: ClientDialect::Chat,
         compact: false,
     };
     turns::serve(app, asked, request).await

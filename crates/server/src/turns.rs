@@ -50,11 +50,7 @@ pub(crate) fn name_turn(response: &mut Response<Body>, dialect: ClientDialect, t
     let Ok(id) = HeaderValue::try_from(turn_id) else {
         return;
     };
-    if dialect == ClientDialect::Messages {
-        response
-            .headers_mut()
-            .insert(ANTHROPIC_REQUEST_ID, id.clone());
-    }
+    // MESSAGES
     response.headers_mut().insert(REQUEST_ID, id);
 }
 

@@ -79,7 +79,7 @@ pub fn render(
         body,
         tools,
         format_in_words: format.instruction.is_some(),
-        stops: false,
+        stops: request.stop.len() <= profile.stop_max,
         ledger,
         losses: losses.0,
     })

@@ -77,8 +77,13 @@ pub fn render(
         &mut losses,
     );
     object.close();
+    let offered = chosen.tools.iter().map(|entry| entry.shown_name(&ledger));
     Ok(Rendered {
         body,
+        tools: offered.map(str::to_owned).collect(),
+        format_in_words: format.instruction().is_some(),
+        // The protocol has no stop texts.
+        stops: request.stop.is_empty(),
         ledger,
         losses: losses.0,
     })

@@ -36,6 +36,17 @@ pub(super) enum Entry<'r> {
     Passing { tag: &'r str, raw: &'r Json<'r> },
 }
 
+impl Entry<'_> {
+    /// The name under which the entry stands in the body.
+    pub(super) fn shown_name<'l>(&'l self, ledger: &'l Ledger) -> &'l str {
+        match self {
+            Entry::Single(single) => single.wire_name(ledger),
+            Entry::Group { name, .. } => name,
+            Entry::Passing { tag, .. } => tag,
+        }
+    }
+}
+
 /// A tool that can be called.
 #[derive(Clone, Copy)]
 pub(super) struct Single<'r> {
