@@ -44,6 +44,8 @@ pub(crate) struct Legs {
     resumes: bool,
     /// What was said since the client's request.
     said: Vec<Item<'static>>,
+    /// Where in it the leg at work begins.
+    leg_begins: usize,
     open: Open,
     searches: Vec<Search>,
     client_calls: bool,
@@ -299,8 +301,7 @@ impl Legs {
         let Some(form) = &mut self.form else {
             return false;
         };
-        let text: String = self
-            .said
+        let text: String = self.said[self.leg_begins..]
             .iter()
             .filter_map(assistant_text)
             .collect::<Vec<_>>()
@@ -342,6 +343,7 @@ impl Legs {
     fn go_on(&mut self) {
         self.number += 1;
         self.client_calls = false;
+        self.leg_begins = self.said.len();
         self.next = Some(NextLeg {
             items: self.said.clone(),
             searches: std::mem::take(&mut self.searches),
@@ -352,6 +354,7 @@ impl Legs {
     /// What a search found becomes part of what was said.
     pub(crate) fn answered(&mut self, result: Item<'static>) {
         self.said.push(result);
+        self.leg_begins = self.said.len();
     }
 }
 

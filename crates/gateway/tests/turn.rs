@@ -10,115 +10,17 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use http_body_util::BodyExt;
-use polywire_catalog::{Catalog, Kind, Model, Provider, presets};
 use polywire_conversation::FaultClass;
 use polywire_credentials::{KeySource, Secret};
-use polywire_gateway::turn::{Accepted, Answer, run};
-use polywire_gateway::{
-    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, Keys, Stores,
+use polywire_gateway::turn::Answer;
+use polywire_gateway::{Configuration, ConfigurationSource, Keys};
+use polywire_testkit::{ChatStream, Gate, Reply, ScriptedUpstream, answer};
+use serde_json::Value;
+
+mod support;
+use support::{
+    begun, configuration, events, gateway, gateway_following, last_kind, provider, text, turn,
 };
-use polywire_testkit::{ChatStream, Gate, Reply, ScriptedUpstream, answer, within};
-use serde_json::{Value, json};
-
-/// A provider at a scripted upstream, with one model.
-fn provider(id: &str, upstream: &ScriptedUpstream) -> Provider {
-    Provider {
-        id: id.to_owned(),
-        kind: Kind::Chat,
-        base_url: upstream.base_url(),
-        models: vec![Arc::new(Model::named("model"))],
-        profile: toml::Table::new(),
-        ..presets()[0].to_provider(id)
-    }
-}
-
-/// A configuration of these providers in which `main` stands for all of them in order, and `alias` for the last.
-fn configuration(providers: Vec<Provider>) -> Configuration {
-    let targets: Vec<String> = providers
-        .iter()
-        .map(|provider| format!("{}/model", provider.id))
-        .collect();
-    let keys = providers.iter().map(|provider| {
-        (
-            provider.id.clone(),
-            KeySource::Literal(Secret::new("sk-test")),
-        )
-    });
-    Configuration {
-        keys: keys.collect(),
-        catalog: Catalog {
-            aliases: [("alias".to_owned(), targets[targets.len() - 1].clone())].into(),
-            routes: [("main".to_owned(), targets)].into(),
-            providers: providers.into_iter().map(Arc::new).collect(),
-            default_provider: None,
-        },
-        variables: Arc::new(|_| None),
-        strict: false,
-        search: None,
-    }
-}
-
-fn gateway(configuration: Configuration) -> Arc<Gateway> {
-    gateway_following(configuration, Box::new(Fixed))
-}
-
-fn gateway_following(
-    configuration: Configuration,
-    source: Box<dyn ConfigurationSource>,
-) -> Arc<Gateway> {
-    Gateway::new(configuration, source, Stores::default()).unwrap_or_else(|error| panic!("{error}"))
-}
-
-async fn begun(gateway: &Arc<Gateway>, model: &str) -> Answer {
-    let body = json!({"model": model, "stream": true, "input": "hi"});
-    let accepted = Accepted {
-        turn_id: "turn".to_owned(),
-        dialect: ClientDialect::Responses,
-        client: Client::Sdk,
-        body: body.to_string().into(),
-        memory: None,
-        compact: false,
-    };
-    within("a turn to begin", run(gateway, accepted)).await
-}
-
-/// A turn to its end: the text, or the class of the fault that came in its place.
-async fn turn(gateway: &Arc<Gateway>, model: &str) -> Result<String, FaultClass> {
-    let answer = begun(gateway, model).await;
-    if let Answer::Failed { fault, .. } = answer {
-        return Err(fault.class);
-    }
-    Ok(text(&events(answer).await))
-}
-
-async fn events(answer: Answer) -> Vec<Value> {
-    let Answer::Stream { body, .. } = answer else {
-        panic!("no stream");
-    };
-    let bytes = within("the end of a turn", body.collect())
-        .await
-        .unwrap()
-        .to_bytes();
-    let lines = bytes.split(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| line.strip_prefix(b"data: "))
-        .map(|event| serde_json::from_slice(event).unwrap())
-        .collect()
-}
-
-fn text(events: &[Value]) -> String {
-    let deltas = events
-        .iter()
-        .filter(|event| event["type"] == "response.output_text.delta");
-    deltas
-        .map(|event| event["delta"].as_str().unwrap())
-        .collect()
-}
-
-fn last_kind(events: &[Value]) -> &str {
-    events.last().unwrap()["type"].as_str().unwrap()
-}
 
 #[tokio::test]
 async fn aliases_and_prefixes_lead_to_their_provider() {

@@ -1,0 +1,124 @@
+//! A gateway on scripted providers, asked without a web framework.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
+use polywire_catalog::{Catalog, Kind, Model, Provider, presets};
+use polywire_conversation::FaultClass;
+use polywire_credentials::{KeySource, Secret};
+use polywire_gateway::turn::{Accepted, Answer, run};
+use polywire_gateway::{
+    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, Stores,
+};
+use polywire_testkit::{ScriptedUpstream, within};
+use serde_json::{Value, json};
+
+/// A provider at a scripted upstream, with one model.
+pub(crate) fn provider(id: &str, upstream: &ScriptedUpstream) -> Provider {
+    Provider {
+        id: id.to_owned(),
+        kind: Kind::Chat,
+        base_url: upstream.base_url(),
+        models: vec![Arc::new(Model::named("model"))],
+        profile: toml::Table::new(),
+        ..presets()[0].to_provider(id)
+    }
+}
+
+/// A configuration of these providers in which `main` stands for all of them in order, and `alias` for the last.
+pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
+    let targets: Vec<String> = providers
+        .iter()
+        .map(|provider| format!("{}/model", provider.id))
+        .collect();
+    let keys = providers.iter().map(|provider| {
+        (
+            provider.id.clone(),
+            KeySource::Literal(Secret::new("sk-test")),
+        )
+    });
+    Configuration {
+        keys: keys.collect(),
+        catalog: Catalog {
+            aliases: [("alias".to_owned(), targets[targets.len() - 1].clone())].into(),
+            routes: [("main".to_owned(), targets)].into(),
+            providers: providers.into_iter().map(Arc::new).collect(),
+            default_provider: None,
+        },
+        variables: Arc::new(|_| None),
+        strict: false,
+        search: None,
+    }
+}
+
+pub(crate) fn gateway(configuration: Configuration) -> Arc<Gateway> {
+    gateway_following(configuration, Box::new(Fixed))
+}
+
+pub(crate) fn gateway_following(
+    configuration: Configuration,
+    source: Box<dyn ConfigurationSource>,
+) -> Arc<Gateway> {
+    Gateway::new(configuration, source, Stores::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub(crate) async fn begun(gateway: &Arc<Gateway>, model: &str) -> Answer {
+    asked(
+        gateway,
+        ClientDialect::Responses,
+        &json!({"model": model, "stream": true, "input": "hi"}),
+    )
+    .await
+}
+
+/// A request as it comes from its client.
+pub(crate) async fn asked(gateway: &Arc<Gateway>, dialect: ClientDialect, body: &Value) -> Answer {
+    let accepted = Accepted {
+        turn_id: "turn".to_owned(),
+        dialect,
+        client: Client::Sdk,
+        body: body.to_string().into(),
+        memory: None,
+        compact: false,
+    };
+    within("a turn to begin", run(gateway, accepted)).await
+}
+
+/// A turn to its end: the text, or the class of the fault that came in its place.
+pub(crate) async fn turn(gateway: &Arc<Gateway>, model: &str) -> Result<String, FaultClass> {
+    let answer = begun(gateway, model).await;
+    if let Answer::Failed { fault, .. } = answer {
+        return Err(fault.class);
+    }
+    Ok(text(&events(answer).await))
+}
+
+pub(crate) async fn events(answer: Answer) -> Vec<Value> {
+    let Answer::Stream { body, .. } = answer else {
+        panic!("no stream");
+    };
+    let bytes = within("the end of a turn", body.collect())
+        .await
+        .unwrap()
+        .to_bytes();
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| line.strip_prefix(b"data: "))
+        .map(|event| serde_json::from_slice(event).unwrap())
+        .collect()
+}
+
+pub(crate) fn text(events: &[Value]) -> String {
+    let deltas = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_text.delta");
+    deltas
+        .map(|event| event["delta"].as_str().unwrap())
+        .collect()
+}
+
+pub(crate) fn last_kind(events: &[Value]) -> &str {
+    events.last().unwrap()["type"].as_str().unwrap()
+}
