@@ -29,7 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             responses_age_max: 30 * DAY,
-            responses_bytes_max: 512 * 1024 * 1024,
+            responses_bytes_max: 500_000_000,
             response_bytes_max: 96 * 1024 * 1024,
             chain_length_max: 10_000,
             chain_bytes_max: 64 * 1024 * 1024,
