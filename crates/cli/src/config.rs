@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use polywire_settings::{AuthMode, Overrides, Settings};
+use polywire_settings::{AuthMode, KeySource, Overrides, Settings};
 
 use crate::configuration;
 use crate::logging::say;
@@ -65,6 +65,8 @@ fn rows(settings: &Settings) -> Vec<Row> {
             default_provider.unwrap_or("(none)").to_owned(),
         ),
     ];
+    rows.extend(kept(settings));
+    rows.extend(search(settings));
     for provider in &settings.catalog.providers {
         let key = if settings.key_is_present(&provider.id) {
             ""
@@ -93,6 +95,48 @@ fn rows(settings: &Settings) -> Vec<Row> {
         });
     }
     rows
+}
+
+/// How strict turns are, and what is kept of them.
+fn kept(settings: &Settings) -> Vec<Row> {
+    let (store, receipts) = (&settings.store, &settings.receipts);
+    let values = [
+        ("strict", settings.strict.to_string()),
+        ("store.path", store.path.display().to_string()),
+        ("store.responses", store.responses.to_string()),
+        ("store.max_age_days", store.max_age_days.to_string()),
+        ("store.max_mb", store.max_mb.to_string()),
+        ("receipts.enabled", receipts.enabled.to_string()),
+        ("receipts.max_age_days", receipts.max_age_days.to_string()),
+        ("receipts.max_count", receipts.max_count.to_string()),
+    ];
+    values
+        .map(|(name, value)| row(settings, name, value))
+        .into()
+}
+
+fn search(settings: &Settings) -> Vec<Row> {
+    let Some(search) = &settings.search else {
+        let nobody = "(nobody)".to_owned();
+        return vec![row(settings, "search.provider", nobody)];
+    };
+    let key = match &search.key {
+        KeySource::None => "none needed",
+        _ if !settings.search_key_is_present() => "missing",
+        KeySource::Literal(_) | KeySource::Env(_) | KeySource::File(_) | KeySource::Command(_) => {
+            "present"
+        }
+    };
+    let url = search.url.as_deref().unwrap_or("(the service's own)");
+    let values = [
+        ("search.provider", search.provider.name().to_owned()),
+        ("search.url", url.to_owned()),
+        ("search.key", key.to_owned()),
+        ("search.max_results", search.max_results.to_string()),
+    ];
+    values
+        .map(|(name, value)| row(settings, name, value))
+        .into()
 }
 
 fn row(settings: &Settings, name: &str, value: String) -> Row {

@@ -6,9 +6,13 @@ mod configuration;
 mod demo;
 mod demo_client;
 mod logging;
+mod printable;
+mod receipt_pages;
+mod receipts;
 mod run;
 mod running;
 mod serve;
+mod state;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +50,8 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Show the gateway's token, which its clients must send
     Token,
+    /// What each turn was: who asked for what, who served it, what it cost, what was lost
+    Receipts(receipts::ReceiptsArguments),
     /// The settings in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -81,6 +87,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(run) => run::run(run, overrides).await,
         Command::Serve(serve) => serve::serve(serve, overrides).await,
         Command::Token => configuration::show_token(&overrides),
+        Command::Receipts(receipts) => receipts::receipts(receipts, overrides).await,
         Command::Config(command) => config::config(&command, &overrides),
     }
 }

@@ -71,6 +71,7 @@ async fn the_help_pages() {
         ("serve", vec!["serve", "--help"]),
         ("run", vec!["run", "--help"]),
         ("demo", vec!["demo", "--help"]),
+        ("receipts", vec!["receipts", "--help"]),
     ];
     for (name, arguments) in pages {
         let help = run(&home, &arguments).await;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use crate::suggest::{nearest, quoted};
-use crate::{AuthMode, Secret, SettingsError};
+use crate::{AuthMode, SearchProvider, Secret, SettingsError};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -16,6 +16,7 @@ use crate::{AuthMode, Secret, SettingsError};
 pub(crate) struct ConfigFile {
     pub(crate) default_provider: Option<String>,
     pub(crate) log: Option<String>,
+    pub(crate) strict: Option<bool>,
     #[serde(default)]
     pub(crate) server: ServerTable,
     #[serde(default)]
@@ -24,6 +25,11 @@ pub(crate) struct ConfigFile {
     pub(crate) aliases: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) routes: BTreeMap<String, RouteTable>,
+    #[serde(default)]
+    pub(crate) store: StoreTable,
+    #[serde(default)]
+    pub(crate) receipts: ReceiptsTable,
+    pub(crate) search: Option<SearchTable>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -54,6 +60,32 @@ pub(crate) struct ProviderTable {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RouteTable {
     pub(crate) targets: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreTable {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) responses: Option<bool>,
+    pub(crate) max_age_days: Option<u32>,
+    pub(crate) max_mb: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReceiptsTable {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) max_age_days: Option<u32>,
+    pub(crate) max_count: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchTable {
+    pub(crate) provider: SearchProvider,
+    pub(crate) url: Option<String>,
+    pub(crate) key: Option<KeyForm>,
+    pub(crate) max_results: Option<u32>,
 }
 
 /// The ways to write a key.

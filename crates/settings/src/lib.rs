@@ -10,9 +10,11 @@ mod dotenv;
 mod environment;
 mod error;
 mod file;
+mod keeping;
 mod load;
 mod paths;
 mod providers;
+mod search;
 mod suggest;
 mod watch;
 
@@ -26,8 +28,10 @@ pub use polywire_credentials::{KeyError, KeySource, Secret};
 
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
+pub use keeping::{ReceiptSettings, StoreSettings};
 pub use load::load;
 pub use paths::Paths;
+pub use search::{SearchProvider, SearchSettings};
 pub use watch::Watch;
 
 /// The port that polywire listens on when nobody says otherwise.
@@ -46,6 +50,14 @@ pub struct Settings {
     pub token: Option<Secret>,
     /// What to log, as `tracing` filters are written; `None` for the default.
     pub log: Option<String>,
+    /// Whether a turn that would lose something severe is refused.
+    pub strict: bool,
+    /// Where turns are kept, and what of stored responses.
+    pub store: StoreSettings,
+    /// What is kept of receipts.
+    pub receipts: ReceiptSettings,
+    /// Who searches the web; `None` for nobody.
+    pub search: Option<SearchSettings>,
     /// Where everything is kept.
     pub paths: Paths,
     /// Where each value came from, by its dotted key: `server.listen`, `providers.zai`.
@@ -144,6 +156,20 @@ impl Settings {
         }
     }
 
+    /// Gets the key of the search service. `None` when it needs none, or when there is no search.
+    ///
+    /// # Errors
+    /// The key cannot be had.
+    pub async fn search_key(&self) -> Result<Option<Secret>, KeyError> {
+        match &self.search {
+            Some(search) => {
+                let variable = |name: &str| self.variables.get(name).cloned();
+                search.key.resolve(variable).await
+            }
+            None => Ok(None),
+        }
+    }
+
     /// What to do when a provider's key is missing or wrong.
     pub fn key_hint(&self, provider_id: &str) -> String {
         let file = self.paths.config_file.display();
@@ -173,10 +199,22 @@ impl Settings {
 
     /// Whether the provider's key is at hand, as far as can be told without running anything.
     pub fn key_is_present(&self, provider_id: &str) -> bool {
-        match self.keys.get(provider_id) {
-            Some(KeySource::Env(name)) => self.variables.contains_key(name),
-            Some(KeySource::File(path)) => path.exists(),
-            Some(KeySource::Literal(_) | KeySource::Command(_) | KeySource::None) | None => true,
+        self.keys
+            .get(provider_id)
+            .is_none_or(|source| self.is_present(source))
+    }
+
+    /// Whether the key of the search service is at hand, or none is needed.
+    pub fn search_key_is_present(&self) -> bool {
+        let search = self.search.as_ref();
+        search.is_none_or(|search| self.is_present(&search.key))
+    }
+
+    fn is_present(&self, source: &KeySource) -> bool {
+        match source {
+            KeySource::Env(name) => self.variables.contains_key(name),
+            KeySource::File(path) => path.exists(),
+            KeySource::Literal(_) | KeySource::Command(_) | KeySource::None => true,
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::file::{self, ConfigFile, KeyForm};
 use crate::providers::{self, Wrong, usual_key_source};
 use crate::suggest::{nearest, quoted};
 use crate::{
-    AuthMode, DEFAULT_PORT, Environment, KeySource, Overrides, Paths, Secret, ServerSettings,
-    Settings, SettingsError, ValueOrigin, dotenv,
+    AuthMode, DEFAULT_PORT, Environment, KeySource, Overrides, Paths, SearchSettings, Secret,
+    ServerSettings, Settings, SettingsError, ValueOrigin, dotenv,
 };
 
 /// Reads the settings.
@@ -37,13 +37,17 @@ pub fn load(
         warnings: Vec::new(),
         keys: BTreeMap::new(),
     };
-    let config = loading.read_config()?;
+    let mut config = loading.read_config()?;
     loading.read_env_file();
     let server = loading.server(&config)?;
     let log = loading.log(&config);
     let token = loading.token()?;
+    let strict = loading.strict(&config)?;
+    let store = loading.store(&config)?;
+    let receipts = loading.receipts(&config)?;
+    let search = loading.search(config.search.take())?;
     let catalog = loading.catalog(config)?;
-    let variables = loading.key_variables();
+    let variables = loading.key_variables(search.as_ref());
     let Loading {
         origins,
         warnings,
@@ -56,6 +60,10 @@ pub fn load(
         keys,
         token,
         log,
+        strict,
+        store,
+        receipts,
+        search,
         paths,
         origins,
         warnings,
@@ -63,13 +71,13 @@ pub fn load(
     })
 }
 
-struct Loading<'a> {
+pub(crate) struct Loading<'a> {
     overrides: &'a Overrides,
-    environment: &'a dyn Environment,
-    paths: &'a Paths,
+    pub(crate) environment: &'a dyn Environment,
+    pub(crate) paths: &'a Paths,
     /// The variables of the `.env` file.
     env_file: BTreeMap<String, String>,
-    origins: BTreeMap<String, ValueOrigin>,
+    pub(crate) origins: BTreeMap<String, ValueOrigin>,
     warnings: Vec<String>,
     keys: BTreeMap<String, KeySource>,
 }
@@ -125,7 +133,7 @@ impl Loading<'_> {
     }
 
     /// A variable, when it is set to something.
-    fn variable(&self, name: &str) -> Option<String> {
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
         self.environment
             .variable(name)
             .or_else(|| self.env_file.get(name).cloned())
@@ -133,7 +141,7 @@ impl Loading<'_> {
     }
 
     /// The first of the command line, the environment and the file that has a value; notes which it was.
-    fn first<T>(
+    pub(crate) fn first<T>(
         &mut self,
         key: &str,
         option: (&'static str, Option<T>),
@@ -151,6 +159,11 @@ impl Loading<'_> {
         };
         self.origins.insert(key.to_owned(), origin);
         value
+    }
+
+    /// A value that only the file can have.
+    pub(crate) fn in_file<T>(&mut self, key: &str, value: Option<T>) -> Option<T> {
+        self.first(key, ("", None), ("", None), value)
     }
 
     fn server(&mut self, config: &ConfigFile) -> Result<ServerSettings, SettingsError> {
@@ -393,9 +406,10 @@ impl Loading<'_> {
     }
 
     /// The values of the variables that keys come from.
-    fn key_variables(&self) -> BTreeMap<String, Secret> {
+    fn key_variables(&self, search: Option<&SearchSettings>) -> BTreeMap<String, Secret> {
         self.keys
             .values()
+            .chain(search.map(|search| &search.key))
             .filter_map(|source| match source {
                 KeySource::Env(name) => Some((name.clone(), Secret::new(self.variable(name)?))),
                 KeySource::Literal(_)
@@ -421,7 +435,12 @@ impl Loading<'_> {
     }
 
     /// An error about a value, told with the place that the value came from.
-    fn value_error(&self, key: &str, message: String, hint: Option<String>) -> SettingsError {
+    pub(crate) fn value_error(
+        &self,
+        key: &str,
+        message: String,
+        hint: Option<String>,
+    ) -> SettingsError {
         let place = match self.origins.get(key) {
             Some(ValueOrigin::CommandLine(option)) => (*option).to_owned(),
             Some(ValueOrigin::Environment(name)) => name.clone(),
@@ -439,10 +458,12 @@ impl Loading<'_> {
 
 /// A key in a file that others can read is no secret any more: better said at once than found out later.
 fn refuse_exposed_keys(path: &Path, config: &ConfigFile) -> Result<(), SettingsError> {
-    let with_key = config
-        .providers
-        .iter()
-        .find(|(_, table)| matches!(table.key, Some(KeyForm::Literal(_))));
+    let providers = config.providers.iter();
+    let search = config.search.iter();
+    let with_key = providers
+        .map(|(id, table)| (id.as_str(), &table.key))
+        .chain(search.map(|table| ("search", &table.key)))
+        .find(|(_, key)| matches!(key, Some(KeyForm::Literal(_))));
     let Some((provider, _)) = with_key else {
         return Ok(());
     };
@@ -450,7 +471,7 @@ fn refuse_exposed_keys(path: &Path, config: &ConfigFile) -> Result<(), SettingsE
         Ok(true) => Ok(()),
         Ok(false) => Err(SettingsError::Exposed {
             path: path.to_owned(),
-            provider: provider.clone(),
+            provider: provider.to_owned(),
         }),
         Err(source) => Err(SettingsError::ReadConfig {
             path: path.to_owned(),

@@ -75,7 +75,10 @@ pub(crate) fn build(
         provider.default_model = table.default_model;
     }
     provider.profile.extend(table.profile);
-    let key = key_source(table.key, &provider, config_dir, home);
+    let key = match table.key {
+        Some(form) => key_source(form, config_dir, home),
+        None => usual_key_source(&provider),
+    };
     Ok((provider, key))
 }
 
@@ -181,18 +184,13 @@ fn chosen_models(models: Vec<Model>, template: Option<&Preset>) -> Vec<Arc<Model
         .collect()
 }
 
-fn key_source(
-    form: Option<KeyForm>,
-    provider: &Provider,
-    config_dir: &Path,
-    home: Option<&Path>,
-) -> KeySource {
+/// Where a key comes from that stands in the settings file, in whichever form.
+pub(crate) fn key_source(form: KeyForm, config_dir: &Path, home: Option<&Path>) -> KeySource {
     match form {
-        Some(KeyForm::Literal(key)) => KeySource::Literal(key),
-        Some(KeyForm::Env(name)) => KeySource::Env(name),
-        Some(KeyForm::File(path)) => KeySource::File(expand(&path, config_dir, home)),
-        Some(KeyForm::Command(command)) => KeySource::Command(command),
-        None => usual_key_source(provider),
+        KeyForm::Literal(key) => KeySource::Literal(key),
+        KeyForm::Env(name) => KeySource::Env(name),
+        KeyForm::File(path) => KeySource::File(expand(&path, config_dir, home)),
+        KeyForm::Command(command) => KeySource::Command(command),
     }
 }
 
@@ -223,7 +221,7 @@ fn conventional_variable(id: &str) -> String {
 }
 
 /// `~/` is the home folder; other relative paths start at the settings file.
-fn expand(path: &Path, config_dir: &Path, home: Option<&Path>) -> PathBuf {
+pub(crate) fn expand(path: &Path, config_dir: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => config_dir.join(path),
