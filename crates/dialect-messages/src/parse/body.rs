@@ -147,7 +147,10 @@ impl<'de> Visitor<'de> for BodyVisitor {
                     set(place, &key, value)?;
                 } else if let Some(value) = value {
                     if !extra_keys.insert(key.clone()) {
-                        return Err(A::Error::custom(format_args!("duplicate field `{key}`")));
+                        return Err(A::Error::custom(format_args!(
+                            "duplicate field `{}`",
+                            quoted(&key)
+                        )));
                     }
                     body.extra.push((key, value));
                 }

@@ -225,7 +225,7 @@ fn found<'a>(raw: &'a RawValue, at: &At<'_>) -> Result<Outcome, Fault> {
 }
 
 /// One object: an error, the output of a program, a page, or tools.
-fn single<'a>(wire: &WireOutcome<'a>, at: &At<'_>) -> Result<Outcome, Fault> {
+fn single(wire: &WireOutcome<'_>, at: &At<'_>) -> Result<Outcome, Fault> {
     let tag = string(wire.tag, at)?.unwrap_or_default();
     if tag.ends_with("_error") {
         let code = string(wire.error_code, at)?.unwrap_or(Cow::Borrowed("unknown"));

@@ -174,7 +174,7 @@ fn system_texts<'a>(
 }
 
 /// Texts as one, with a blank line between them. A single one is not copied.
-pub(super) fn joined<'a>(mut texts: Vec<Text<'a>>) -> Option<Text<'a>> {
+pub(super) fn joined(mut texts: Vec<Text<'_>>) -> Option<Text<'_>> {
     if texts.len() < 2 {
         return texts.pop();
     }

@@ -16,12 +16,19 @@ pub(super) struct ClientRun {
     pub(super) schema: &'static str,
 }
 
-const CLIENT_RUN: [ClientRun; 4] = [
+const CLIENT_RUN: [ClientRun; 5] = [
     ClientRun {
         prefix: "bash_",
         name: "bash",
         description: "Runs a command in a bash session that keeps its state from call to call.",
         schema: r#"{"type":"object","properties":{"command":{"type":"string","description":"The command to run. Required unless `restart` is true."},"restart":{"type":"boolean","description":"Starts the session anew."}}}"#,
+    },
+    ClientRun {
+        // The version before May 2025 inserts `new_str` and can take an edit back.
+        prefix: "text_editor_20250124",
+        name: "str_replace_editor",
+        description: "Views, creates and edits text files.",
+        schema: r#"{"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert","undo_edit"],"description":"What to do."},"path":{"type":"string","description":"The file, or for `view` also a directory."},"view_range":{"type":"array","items":{"type":"integer"},"description":"For `view`: the first and the last line, counted from 1; -1 is the end of the file."},"file_text":{"type":"string","description":"For `create`: the whole text of the file."},"old_str":{"type":"string","description":"For `str_replace`: the text to replace, exactly as it stands and only once in the file."},"new_str":{"type":"string","description":"For `str_replace`: the text to put in its place; for `insert`: the text to insert."},"insert_line":{"type":"integer","description":"For `insert`: the line behind which the text goes; 0 is the beginning."}},"required":["command","path"]}"#,
     },
     ClientRun {
         prefix: "text_editor_",

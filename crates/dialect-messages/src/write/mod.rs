@@ -249,15 +249,11 @@ impl MessagesWriter {
         }
     }
 
-    /// The open reasoning, opened if need be.
-    fn reasoning(&mut self, out: &mut FrameBuffer) -> Option<&mut ReasoningPart> {
+    /// Opens reasoning unless it is open.
+    fn open_reasoning(&mut self, out: &mut FrameBuffer) {
         if !matches!(self.open, Open::Reasoning(_)) {
             self.close(out);
             self.open = Open::Reasoning(ReasoningPart::default());
-        }
-        match &mut self.open {
-            Open::Reasoning(part) => Some(part),
-            Open::Nothing | Open::Text(..) | Open::Call(_) => None,
         }
     }
 
@@ -265,29 +261,29 @@ impl MessagesWriter {
         if !self.takes(text, out) {
             return;
         }
-        let (index, display) = (self.index, self.thinking);
-        let Some(part) = self.reasoning(out) else {
+        self.open_reasoning(out);
+        let index = self.index;
+        let Open::Reasoning(part) = &mut self.open else {
             return;
         };
-        match display {
-            ThinkingDisplay::Shown => {}
-            ThinkingDisplay::Omitted | ThinkingDisplay::Hidden => {
-                part.omitted = true;
-                return;
-            }
+        match self.thinking {
+            ThinkingDisplay::Shown => part
+                .block
+                .get_or_insert_with(|| ThinkingBlock::open(index, out))
+                .push(text, out),
+            ThinkingDisplay::Omitted | ThinkingDisplay::Hidden => part.omitted = true,
         }
-        part.block
-            .get_or_insert_with(|| ThinkingBlock::open(index, out))
-            .push(text, out);
     }
 
     fn reasoning_opaque(&mut self, opaque: Opaque<'_>, out: &mut FrameBuffer) {
         self.begin(out);
         match opaque.kind {
             OpaqueKind::Sealed if !opaque.state.is_empty() => {
-                if self.has_room(opaque.state.as_written().len(), out)
-                    && let Some(part) = self.reasoning(out)
-                {
+                if !self.has_room(opaque.state.as_written().len(), out) {
+                    return;
+                }
+                self.open_reasoning(out);
+                if let Open::Reasoning(part) = &mut self.open {
                     part.sealed.push(opaque.state.into_owned());
                 }
             }
@@ -315,7 +311,7 @@ impl MessagesWriter {
         let mut sealed = part.sealed.into_iter();
         let block = match part.block {
             // Readable text that the client does not want to see leaves an empty block, which only carries the signature.
-            None if part.omitted => Some(ThinkingBlock::open(self.index, out)),
+            None if part.omitted && sealed.len() > 0 => Some(ThinkingBlock::open(self.index, out)),
             block => block,
         };
         if let Some(block) = block {
