@@ -37,6 +37,26 @@ pub fn nearest<'a>(wanted: &'a str, allowed: &[&'a str]) -> Option<&'a str> {
         })
 }
 
+/// The effort whose usual thinking budget comes nearest to `tokens` on a logarithmic scale.
+///
+/// The budgets are 1,024 tokens for `minimal`, 4,096 for `low`, 10,240 for `medium`, 20,480 for `high` and 32,768 for `xhigh`. No
+/// budget is `max`: that one has no number.
+pub fn of_budget(tokens: u64) -> &'static str {
+    const BUDGETS: [(u64, usize); 5] = [
+        (1_024, 1),
+        (4_096, 2),
+        (10_240, 3),
+        (20_480, 4),
+        (32_768, 5),
+    ];
+    let nearer = BUDGETS.windows(2).take_while(|pair| {
+        // Nearer to the second than to the first: beyond the geometric mean of the two.
+        let square = u128::from(tokens) * u128::from(tokens);
+        square > u128::from(pair[0].0) * u128::from(pair[1].0)
+    });
+    SCALE[BUDGETS[nearer.count()].1]
+}
+
 fn rank(effort: &str) -> Option<usize> {
     if effort == "ultra" {
         return Some(MAX);
@@ -75,5 +95,27 @@ mod tests {
         check("default", &["none", "default"], Some("default"));
         check("whatever", &glm, None);
         check("low", &[], None);
+    }
+
+    #[test]
+    fn efforts_of_budgets() {
+        for (tokens, expected) in [
+            (0, "minimal"),
+            (1_024, "minimal"),
+            (2_048, "minimal"),
+            (2_049, "low"),
+            (4_096, "low"),
+            (6_476, "low"),
+            (6_477, "medium"),
+            (10_000, "medium"),
+            (14_481, "medium"),
+            (14_482, "high"),
+            (16_000, "high"),
+            (25_905, "high"),
+            (31_999, "xhigh"),
+            (u64::MAX, "xhigh"),
+        ] {
+            assert_eq!(of_budget(tokens), expected, "{tokens}");
+        }
     }
 }

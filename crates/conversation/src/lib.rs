@@ -12,6 +12,7 @@
 pub mod arguments;
 pub mod effort;
 pub mod envelope;
+pub mod estimate;
 mod event;
 mod fault;
 mod freeform;
