@@ -58,18 +58,19 @@ impl Kind {
 }
 
 impl Message {
-    /// Appends the elements of an array of probabilities.
-    pub(super) fn add_logprobs(&mut self, array: &str) {
+    /// Appends the elements of an array of probabilities. `false` when it has none.
+    pub(super) fn add_logprobs(&mut self, array: &str) -> bool {
         let elements = array.trim();
         let elements = elements.strip_prefix('[').unwrap_or(elements);
         let elements = elements.strip_suffix(']').unwrap_or(elements).trim();
         if elements.is_empty() {
-            return;
+            return false;
         }
         if !self.logprobs.is_empty() {
             self.logprobs.push(b',');
         }
         self.logprobs.extend_from_slice(elements.as_bytes());
+        true
     }
 
     /// Writes the message.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use polywire_conversation::{
     Citation, Event, Fault, FaultClass, Form, Json, Loss, Opaque, OpaqueKind, Raised, Retry,
-    StopReason, Text, Usage, WriteStream,
+    StopReason, Text, Usage, WriteStream, ids,
 };
 use polywire_sse::FrameBuffer;
 use polywire_wire::{Object, write_array};
@@ -55,6 +55,28 @@ pub struct WriterOptions {
 ///
 /// A call that was cut has been sent as far as it came. It is never completed: the answer ends with `length`, whatever the provider
 /// says, and the answer in one piece is without it.
+///
+/// ```
+/// use polywire_conversation::{Event, StopReason, WriteStream};
+/// use polywire_dialect_chat::{ChatWriter, WriterOptions};
+/// use polywire_sse::FrameBuffer;
+///
+/// let mut writer = ChatWriter::new(WriterOptions {
+///     completion_id: "chatcmpl-1".to_owned(),
+///     created: 1_795_000_000,
+///     model: "house/small".to_owned(),
+///     include_usage: true,
+///     legacy_functions: false,
+///     reasoning_details: false,
+///     hide_reasoning: false,
+/// });
+/// let mut frames = FrameBuffer::new();
+/// writer.push(Event::TextStart, &mut frames);
+/// writer.push(Event::TextDelta("Good morning.".into()), &mut frames);
+/// writer.push(Event::TextEnd, &mut frames);
+/// writer.push(Event::Finish(StopReason::Stop), &mut frames);
+/// assert!(frames.take().ends_with(b"data: [DONE]\n\n"));
+/// ```
 #[derive(Debug)]
 pub struct ChatWriter {
     options: WriterOptions,
@@ -239,8 +261,9 @@ impl ChatWriter {
             );
             return;
         }
-        self.message.add_logprobs(array);
-        self.chunks.logprobs(array, out);
+        if self.message.add_logprobs(array) {
+            self.chunks.logprobs(array, out);
+        }
     }
 
     fn call_start(&mut self, id: &str, tool: &Raised<'_>, out: &mut FrameBuffer) {
@@ -255,9 +278,16 @@ impl ChatWriter {
             Some(namespace) => format!("{namespace}__{}", tool.name).into(),
             None => tool.name.into(),
         };
+        // Clients pair results with calls by the id, so that none must go without.
+        let id: Cow<'_, str> = if id.is_empty() {
+            let seed = format!("{} {}", self.options.completion_id, self.calls_begun);
+            ids::made_from(&seed).into()
+        } else {
+            id.into()
+        };
         let open = OpenCall {
             call: Call {
-                id: escaped(&id.into()),
+                id: escaped(&Text::plain(id)),
                 name: escaped(&Text::plain(name)),
                 kind,
                 input: Vec::new(),
