@@ -155,6 +155,13 @@ pub(super) fn string(object: &mut Object<'_>, key: &str, escaped: &[u8]) {
     out.push(b'"');
 }
 
+/// The body of the JSON string that spells `text`.
+pub(super) fn escaped(text: &Text<'_>) -> Vec<u8> {
+    let mut body = Vec::with_capacity(text.as_written().len());
+    text.write_escaped(&mut body);
+    body
+}
+
 /// Writes an entry of `reasoning_details` that holds an envelope. Without a `format`: clients that check it know a closed list.
 pub(super) fn write_sealed(index: usize, sealed: &[u8], out: &mut Vec<u8>) {
     let mut detail = Object::open(out);

@@ -1,25 +1,25 @@
 //! Neutral events to the chunks of a stream, or to one answer.
 //!
-//! The writer here keeps the order: what is open, what ends it, how the answer ends. What chunks look like is in `chunks`, what
-//! the answer in one piece looks like in `message`.
+//! The writer here keeps the order: what is open, what ends it, how the answer ends. What chunks look like is in `chunks`
+//! and `calls`, what the answer in one piece looks like in `message`.
 
+mod calls;
 mod chunks;
 mod message;
 mod usage;
 
-use std::borrow::Cow;
-
 use polywire_conversation::{
-    Citation, Event, Fault, FaultClass, Form, Json, Loss, Opaque, OpaqueKind, Raised, Retry,
-    StopReason, Text, Usage, WriteStream, ids,
+    Citation, Event, Fault, FaultClass, Json, Loss, Opaque, OpaqueKind, Raised, Retry, StopReason,
+    Text, Usage, WriteStream,
 };
 use polywire_sse::FrameBuffer;
 use polywire_wire::{Object, write_array};
 
 use crate::failure::render_error;
 use crate::limits::{LOGPROBS_BYTES_MAX, OUTPUT_BYTES_MAX};
+use calls::OpenCall;
 use chunks::{Chunks, write_done, write_failure, write_identity};
-use message::{Call, Characters, Kind, Message, annotation, string, write_sealed};
+use message::{Characters, Kind, Message, annotation, escaped, write_sealed};
 
 /// What a [`ChatWriter`] needs to know.
 #[derive(Clone, Debug)]
@@ -105,14 +105,6 @@ enum Stage {
     Streaming,
     Finished(&'static str),
     Failed(Fault),
-}
-
-#[derive(Debug)]
-struct OpenCall {
-    call: Call,
-    index: usize,
-    /// Whether nobody hears of it: a second call in the form that has room for one.
-    silent: bool,
 }
 
 impl ChatWriter {
@@ -268,113 +260,35 @@ impl ChatWriter {
 
     fn call_start(&mut self, id: &str, tool: &Raised<'_>, out: &mut FrameBuffer) {
         self.call_cut();
-        let kind = match tool.form {
-            _ if self.options.legacy_functions => Kind::Legacy,
-            Form::Function | Form::Search => Kind::Function,
-            Form::Freeform => Kind::Custom,
-        };
-        // No tool of this protocol lives in a namespace. One that does all the same keeps a name that tells it from others.
-        let name: Cow<'_, str> = match tool.namespace {
-            Some(namespace) => format!("{namespace}__{}", tool.name).into(),
-            None => tool.name.into(),
-        };
-        // Clients pair results with calls by the id, so that none must go without.
-        let id: Cow<'_, str> = if id.is_empty() {
-            let seed = format!("{} {}", self.options.completion_id, self.calls_begun);
-            ids::made_from(&seed).into()
-        } else {
-            id.into()
-        };
-        let open = OpenCall {
-            call: Call {
-                id: escaped(&Text::plain(id)),
-                name: escaped(&Text::plain(name)),
-                kind,
-                input: Vec::new(),
-            },
-            index: self.calls_begun,
-            silent: kind == Kind::Legacy && self.calls_begun > 0,
-        };
+        let open = OpenCall::new(id, tool, self.calls_begun, &self.options);
         self.calls_begun += 1;
-        if open.silent {
+        if open.is_silent() {
             self.losses.push(Loss::degraded(
                 format!("call `{}`", tool.name),
                 "left out: `function_call` has room for one call, and there was one already",
             ));
-        } else {
-            self.announce(&open, out);
         }
+        open.announce(&self.chunks, out);
         self.open_call = Some(open);
-    }
-
-    fn announce(&self, open: &OpenCall, out: &mut FrameBuffer) {
-        let call = &open.call;
-        let called = |out: &mut Vec<u8>| {
-            let mut called = Object::open(out);
-            string(&mut called, "name", &call.name);
-            called.string(call.kind.input_key(), "");
-            called.close();
-        };
-        self.chunks.delta(out, |delta| match call.kind {
-            Kind::Legacy => called(delta.member("function_call")),
-            Kind::Function | Kind::Custom => {
-                write_array([open.index], delta.member("tool_calls"), |index, out| {
-                    let mut entry = Object::open(out);
-                    entry.raw("index", &index.to_string());
-                    string(&mut entry, "id", &call.id);
-                    entry.string("type", call.kind.tag());
-                    called(entry.member(call.kind.tag()));
-                    entry.close();
-                });
-            }
-        });
     }
 
     fn call_delta(&mut self, piece: &Text<'_>, out: &mut FrameBuffer) {
         if self.open_call.is_none() || piece.is_empty() || !self.has_room(piece, out) {
             return;
         }
-        let Some(open) = &mut self.open_call else {
-            return;
-        };
-        piece.write_escaped(&mut open.call.input);
-        if open.silent {
-            return;
+        if let Some(open) = &mut self.open_call {
+            open.push(piece, &self.chunks, out);
         }
-        let kind = open.call.kind;
-        let called = |out: &mut Vec<u8>| {
-            let mut called = Object::open(out);
-            called.text(kind.input_key(), piece);
-            called.close();
-        };
-        let index = open.index;
-        self.chunks.delta(out, |delta| match kind {
-            Kind::Legacy => called(delta.member("function_call")),
-            Kind::Function | Kind::Custom => {
-                write_array([index], delta.member("tool_calls"), |index, out| {
-                    let mut entry = Object::open(out);
-                    entry.raw("index", &index.to_string());
-                    called(entry.member(kind.tag()));
-                    entry.close();
-                });
-            }
-        });
     }
 
     fn call_end(&mut self, out: &mut FrameBuffer) {
-        let needs_object = self
-            .open_call
-            .as_ref()
-            .is_some_and(|open| open.call.kind != Kind::Custom && open.call.input.is_empty());
-        if needs_object {
-            // No arguments at all is how some providers spell an empty object; clients parse what they are given.
-            self.call_delta(&Text::plain("{}"), out);
+        let Some(mut open) = self.open_call.take() else {
+            return;
+        };
+        if open.lacks_object() {
+            open.push(&Text::plain("{}"), &self.chunks, out);
         }
-        if let Some(open) = self.open_call.take()
-            && !open.silent
-        {
-            self.message.calls.push(open.call);
-        }
+        self.message.calls.extend(open.end());
     }
 
     fn call_cut(&mut self) {
@@ -526,10 +440,4 @@ fn begins_answer(event: &Event<'_>) -> bool {
             | Event::WebSearch(_)
             | Event::Fault(_)
     )
-}
-
-fn escaped(text: &Text<'_>) -> Vec<u8> {
-    let mut body = Vec::with_capacity(text.as_written().len());
-    text.write_escaped(&mut body);
-    body
 }

@@ -59,6 +59,7 @@ fn messages_in_odd_forms() {
     let messages = [
         r#"{"role":"user","content":"\ud800 \ude00 \ud83d\ude00"}"#,
         r#"{"role":"user","content":[]}"#,
+        r#"{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},{"type":"text","text":"b","prompt_cache_breakpoint":{"mode":"explicit"}}]}"#,
         r#"{"role":"assistant"}"#,
         r#"{"role":"assistant","content":null,"tool_calls":null,"function_call":null}"#,
         r#"{"role":"assistant","content":"","tool_calls":[{"id":"a\u0062","type":"function","function":{"name":"f","arguments":"not json"}}]}"#,

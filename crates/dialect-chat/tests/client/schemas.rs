@@ -93,3 +93,34 @@ fn spell_nullable(value: &mut Value) {
         _ => {}
     }
 }
+
+/// A judge that lets everything pass would prove nothing.
+#[test]
+fn the_judges_refuse_what_is_wrong() {
+    let Some(schemas) = Schemas::load() else {
+        return;
+    };
+    let chunk = json!({
+        "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": null}],
+        "usage": null,
+    });
+    assert!(schemas.chunk.is_valid(&chunk));
+    for (pointer, wrong) in [
+        ("/object", json!("chunk")),
+        ("/choices/0/finish_reason", json!("done")),
+        ("/choices/0/delta", json!({"content": 7})),
+        ("/choices/0/delta", json!({"tool_calls": [{}]})),
+        ("/usage", json!({"prompt_tokens": 1})),
+    ] {
+        let mut chunk = chunk.clone();
+        *chunk.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!schemas.chunk.is_valid(&chunk), "{chunk}");
+    }
+    assert!(!schemas.completion.is_valid(&chunk));
+    assert!(
+        !schemas
+            .error
+            .is_valid(&json!({"error": {"message": "m", "type": "t"}}))
+    );
+}
