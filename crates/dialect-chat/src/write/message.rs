@@ -1,7 +1,10 @@
 //! The message of an answer as far as it has come, for the answer in one piece.
 
-use polywire_conversation::{Citation, Text};
+use polywire_conversation::{Citation, Text, Usage};
 use polywire_wire::{Object, write_array};
+
+use super::chunks::write_identity;
+use super::{WriterOptions, usage};
 
 /// What was said, thought and called so far. All texts are escaped.
 #[derive(Debug, Default)]
@@ -73,8 +76,32 @@ impl Message {
         true
     }
 
-    /// Writes the message.
-    pub(super) fn write(&self, reasoning_details: bool, out: &mut Vec<u8>) {
+    /// The whole answer in one piece.
+    pub(super) fn completion(
+        &self,
+        options: &WriterOptions,
+        finish_reason: &str,
+        usage: Option<&Usage>,
+    ) -> Vec<u8> {
+        let mut body = Vec::with_capacity(512 + self.content.len());
+        write_identity(options, "chat.completion", &mut body);
+        body.extend_from_slice(b",\"choices\":[");
+        let mut choice = Object::open(&mut body);
+        choice.raw("index", "0");
+        self.write(options.reasoning_details, choice.member("message"));
+        self.write_logprobs(choice.member("logprobs"));
+        choice.string("finish_reason", finish_reason);
+        choice.close();
+        body.push(b']');
+        if let Some(usage) = usage::render(usage) {
+            body.extend_from_slice(b",\"usage\":");
+            body.extend_from_slice(&usage);
+        }
+        body.push(b'}');
+        body
+    }
+
+    fn write(&self, reasoning_details: bool, out: &mut Vec<u8>) {
         let mut message = Object::open(out);
         message.string("role", "assistant");
         // Null stands for a message that says nothing because it calls or declines; one that is simply empty has empty text.
@@ -127,7 +154,7 @@ impl Message {
     }
 
     /// Writes the `logprobs` of the choice: null as long as nobody asked for them.
-    pub(super) fn write_logprobs(&self, out: &mut Vec<u8>) {
+    fn write_logprobs(&self, out: &mut Vec<u8>) {
         if self.logprobs.is_empty() {
             out.extend_from_slice(b"null");
             return;

@@ -6,6 +6,7 @@
 mod calls;
 mod chunks;
 mod message;
+mod options;
 mod usage;
 
 use polywire_conversation::{
@@ -13,36 +14,15 @@ use polywire_conversation::{
     Text, Usage, WriteStream,
 };
 use polywire_sse::FrameBuffer;
-use polywire_wire::{Object, write_array};
+use polywire_wire::write_array;
+
+pub use options::WriterOptions;
 
 use crate::failure::render_error;
 use crate::limits::{LOGPROBS_BYTES_MAX, OUTPUT_BYTES_MAX};
 use calls::OpenCall;
-use chunks::{Chunks, write_done, write_failure, write_identity};
+use chunks::{Chunks, write_done, write_failure};
 use message::{Characters, Kind, Message, annotation, escaped, write_sealed};
-
-/// What a [`ChatWriter`] needs to know.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is one independent wish of the client, as it was parsed"
-)]
-pub struct WriterOptions {
-    /// The id of the answer, `chatcmpl-…`.
-    pub completion_id: String,
-    /// When the answer began, in seconds since 1970.
-    pub created: u64,
-    /// The model as the client named it.
-    pub model: String,
-    /// Whether a stream ends with a chunk that holds the usage.
-    pub include_usage: bool,
-    /// Whether a call goes to the client as `function_call`.
-    pub legacy_functions: bool,
-    /// Whether reasoning state goes to the client in `reasoning_details`.
-    pub reasoning_details: bool,
-    /// Whether reasoning is kept from the client. Its state goes out all the same, since the next turn is better for it.
-    pub hide_reasoning: bool,
-}
 
 /// Writes one answer as a stream of chunks.
 ///
@@ -371,26 +351,6 @@ impl ChatWriter {
             Event::Fault(fault) => self.fail(fault, out),
         }
     }
-
-    fn completion(&self, finish_reason: &str) -> Vec<u8> {
-        let mut body = Vec::with_capacity(512 + self.message.content.len());
-        write_identity(&self.options, "chat.completion", &mut body);
-        body.extend_from_slice(b",\"choices\":[");
-        let mut choice = Object::open(&mut body);
-        choice.raw("index", "0");
-        self.message
-            .write(self.options.reasoning_details, choice.member("message"));
-        self.message.write_logprobs(choice.member("logprobs"));
-        choice.string("finish_reason", finish_reason);
-        choice.close();
-        body.push(b']');
-        if let Some(usage) = usage::render(self.usage.as_ref()) {
-            body.extend_from_slice(b",\"usage\":");
-            body.extend_from_slice(&usage);
-        }
-        body.push(b'}');
-        body
-    }
 }
 
 impl WriteStream for ChatWriter {
@@ -419,7 +379,10 @@ impl WriteStream for ChatWriter {
     /// The completion; the error body when the answer failed, or when it is not over, since half an answer must not look like one.
     fn whole(&mut self) -> Vec<u8> {
         match &self.stage {
-            Stage::Finished(reason) => self.completion(reason),
+            Stage::Finished(reason) => {
+                self.message
+                    .completion(&self.options, reason, self.usage.as_ref())
+            }
             Stage::Failed(fault) => render_error(fault),
             Stage::Before | Stage::Streaming => render_error(&Fault::new(
                 FaultClass::Server,
