@@ -42,6 +42,7 @@ pub(super) fn items<'a>(
         items: Vec::with_capacity(wires.len()),
         losses,
         names: 0,
+        cache_marks: 0,
         calls_without_id: Vec::new(),
     };
     for (index, wire) in wires.iter().enumerate() {
@@ -51,12 +52,21 @@ pub(super) fn items<'a>(
         items,
         losses,
         names,
+        cache_marks,
         ..
     } = reader;
     if names > 0 {
         losses.push(Loss::note(
             "messages: name",
             format!("left out of {names} messages: a speaker goes by role only"),
+        ));
+    }
+    if cache_marks > 0 {
+        losses.push(Loss::note(
+            "messages: cache_control",
+            format!(
+                "left out of {cache_marks} parts: marks of what a cache is to keep are not carried"
+            ),
         ));
     }
     Ok(items)
@@ -67,6 +77,8 @@ struct Reader<'a, 'l> {
     losses: &'l mut Vec<Loss>,
     /// How many messages name their speaker.
     names: usize,
+    /// How many parts mark the end of what is to be kept in a cache.
+    cache_marks: usize,
     /// Calls in the form before there were tools, which have no id, as far as nothing has answered them: name and the id that
     /// they were given.
     calls_without_id: Vec<(Cow<'a, str>, String)>,
@@ -93,7 +105,8 @@ impl<'a> Reader<'a, '_> {
         let content = field(wire.content, at, "content");
         content.required()?;
         self.count_name(wire, at)?;
-        self.push(role, parts(content)?);
+        let parts = parts(content, &mut self.cache_marks)?;
+        self.push(role, parts);
         Ok(())
     }
 
@@ -122,7 +135,7 @@ impl<'a> Reader<'a, '_> {
         self.count_name(wire, at)?;
         let reasoning = reasoning::items(wire, at, self.losses)?;
         self.items.extend(reasoning);
-        let mut said = parts(field(wire.content, at, "content"))?;
+        let mut said = parts(field(wire.content, at, "content"), &mut self.cache_marks)?;
         said.extend(
             field(wire.refusal, at, "refusal")
                 .text()?
@@ -200,7 +213,7 @@ impl<'a> Reader<'a, '_> {
         at: &At<'_>,
     ) -> Result<(), Fault> {
         // A tool that says nothing has null here with some clients.
-        let parts = parts(field(wire.content, at, "content"))?;
+        let parts = parts(field(wire.content, at, "content"), &mut self.cache_marks)?;
         self.items.push(Item::Result(ToolResult {
             call_id: id,
             parts,

@@ -53,6 +53,16 @@ pub struct Parsed<'a> {
 /// A fault of class `invalid_request` that names the field at fault: the body is not a JSON object in UTF-8, has a value of a
 /// wrong type or one that nests deeper than [`NESTING_MAX`](polywire_wire::NESTING_MAX), lacks a required one, or asks for
 /// something that there is not: several answers, or an answer in sound.
+///
+/// ```
+/// # fn main() -> Result<(), polywire_conversation::Fault> {
+/// let body = br#"{"model":"house/small","messages":[{"role":"user","content":"Good morning"}]}"#;
+/// let parsed = polywire_dialect_chat::parse(body)?;
+/// assert_eq!(parsed.request.model, "house/small");
+/// assert_eq!(parsed.request.items.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 pub fn parse(body: &[u8]) -> Result<Parsed<'_>, Fault> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
     let Body {
@@ -91,7 +101,7 @@ fn read_settings<'a>(
         dialect: Dialect::Chat,
         model: top(wire.model, "model").required_name()?,
         stream: top(wire.stream, "stream").flag()?.unwrap_or(false),
-        output_tokens_max: settings::output_tokens_max(wire)?,
+        output_tokens_max: settings::output_tokens_max(wire, losses)?,
         stop: settings::stop(top(wire.stop, "stop"))?,
         sampling: settings::sampling(wire)?,
         reasoning: reasoning.request.clone(),

@@ -14,18 +14,24 @@ wire_object! {
         refusal: "refusal",
         image_url: "image_url",
         file: "file",
+        cache_control: "cache_control",
+        prompt_cache_breakpoint: "prompt_cache_breakpoint",
     }
 }
 
-/// What a message says: one string, or an array of parts; nothing when it is not set.
-pub(super) fn parts<'a>(content: Field<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
+/// What a message says: one string, or an array of parts; nothing when it is not set. Parts that mark the end of what the provider
+/// is to keep in its cache are counted in `cache_marks`.
+pub(super) fn parts<'a>(
+    content: Field<'a, '_>,
+    cache_marks: &mut usize,
+) -> Result<Vec<Part<'a>>, Fault> {
     if !content.is_set() {
         return Ok(Vec::new());
     }
     let raw = content.required()?;
     match first_byte(raw) {
         b'"' => Ok(vec![Part::Text(text(raw, content.at())?)]),
-        b'[' => part_list(raw, content),
+        b'[' => part_list(raw, content, cache_marks),
         _ => Err(wrong_type(
             raw,
             content.at(),
@@ -34,13 +40,19 @@ pub(super) fn parts<'a>(content: Field<'a, '_>) -> Result<Vec<Part<'a>>, Fault> 
     }
 }
 
-fn part_list<'a>(raw: &'a RawValue, content: Field<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
+fn part_list<'a>(
+    raw: &'a RawValue,
+    content: Field<'a, '_>,
+    cache_marks: &mut usize,
+) -> Result<Vec<Part<'a>>, Fault> {
     let Many(list) = read::<Many<WirePart<'a>>>(raw.get(), content.at())?;
     // Parts that pass as they are written are rare, so their text is looked up only when one is there.
     let mut written: Option<Vec<&'a RawValue>> = None;
     let mut parts = Vec::with_capacity(list.len());
     for (index, wire) in list.iter().enumerate() {
         let at = content.at().index(index);
+        let is_marked = wire.cache_control.is_some() || wire.prompt_cache_breakpoint.is_some();
+        *cache_marks += usize::from(is_marked);
         let as_written = || {
             let all = match written.take() {
                 Some(all) => all,

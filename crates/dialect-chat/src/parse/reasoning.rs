@@ -38,7 +38,7 @@ pub(super) fn settings<'a>(
 ) -> Result<ReasoningSettings<'a>, Fault> {
     let mut settings = ReasoningSettings::default();
     settings.request.effort = top(wire.reasoning_effort, "reasoning_effort").name()?;
-    settings.read_object(top(wire.reasoning, "reasoning"))?;
+    settings.read_object(top(wire.reasoning, "reasoning"), losses)?;
     settings.read_thinking(top(wire.thinking, "thinking"))?;
     if let Some(enabled) = top(wire.enable_thinking, "enable_thinking").flag()? {
         settings.switched(enabled);
@@ -71,16 +71,25 @@ wire_object! {
 }
 
 impl<'a> ReasoningSettings<'a> {
-    fn read_object(&mut self, reasoning: Field<'a, '_>) -> Result<(), Fault> {
+    fn read_object(
+        &mut self,
+        reasoning: Field<'a, '_>,
+        losses: &mut Vec<Loss>,
+    ) -> Result<(), Fault> {
         let Some(wire) = reasoning.object::<WireReasoning<'a>>()? else {
             return Ok(());
         };
         let at = reasoning.at();
         self.asked_by_object = true;
         let effort = field(wire.effort, at, "effort").name()?;
-        if self.request.effort.is_none() {
-            self.request.effort = effort;
+        let other = self.request.effort.take();
+        if other.is_some() && effort.is_some() && other != effort {
+            losses.push(Loss::note(
+                "reasoning.effort",
+                "left out: `reasoning_effort` says something else",
+            ));
         }
+        self.request.effort = other.or(effort);
         self.request.budget_tokens = field(wire.max_tokens, at, "max_tokens").count()?;
         self.request.summary = field(wire.summary, at, "summary").name()?;
         self.hidden = field(wire.exclude, at, "exclude").flag()?.unwrap_or(false);
@@ -120,6 +129,11 @@ impl<'a> ReasoningSettings<'a> {
 
     /// Makes one wish of all that was said.
     fn settle(&mut self, losses: &mut Vec<Loss>) {
+        if self.request.budget_tokens == Some(0) {
+            // A budget of nothing is how some callers switch thinking off.
+            self.request.budget_tokens = None;
+            self.switched(false);
+        }
         let request = &mut self.request;
         match self.switch {
             Some(false) => {

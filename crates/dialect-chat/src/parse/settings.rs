@@ -42,9 +42,18 @@ pub(super) fn refuse_what_there_is_not(
 }
 
 /// `max_completion_tokens`, or `max_tokens`, which it replaces.
-pub(super) fn output_tokens_max(wire: &WireSettings<'_>) -> Result<Option<u64>, Fault> {
+pub(super) fn output_tokens_max(
+    wire: &WireSettings<'_>,
+    losses: &mut Vec<Loss>,
+) -> Result<Option<u64>, Fault> {
     let older = limit(top(wire.max_tokens, "max_tokens"))?;
     let newer = limit(top(wire.max_completion_tokens, "max_completion_tokens"))?;
+    if older.is_some() && newer.is_some() && older != newer {
+        losses.push(Loss::note(
+            "max_tokens",
+            "left out: `max_completion_tokens` stands in its place",
+        ));
+    }
     Ok(newer.or(older))
 }
 

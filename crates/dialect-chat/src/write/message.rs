@@ -1,7 +1,10 @@
 //! The message of an answer as far as it has come, for the answer in one piece.
 
-use polywire_conversation::{Citation, Text};
+use polywire_conversation::{Citation, Text, Usage};
 use polywire_wire::{Object, write_array};
+
+use super::chunks::write_identity;
+use super::{WriterOptions, usage};
 
 /// What was said, thought and called so far. All texts are escaped.
 #[derive(Debug, Default)]
@@ -58,22 +61,47 @@ impl Kind {
 }
 
 impl Message {
-    /// Appends the elements of an array of probabilities.
-    pub(super) fn add_logprobs(&mut self, array: &str) {
+    /// Appends the elements of an array of probabilities. `false` when it has none.
+    pub(super) fn add_logprobs(&mut self, array: &str) -> bool {
         let elements = array.trim();
         let elements = elements.strip_prefix('[').unwrap_or(elements);
         let elements = elements.strip_suffix(']').unwrap_or(elements).trim();
         if elements.is_empty() {
-            return;
+            return false;
         }
         if !self.logprobs.is_empty() {
             self.logprobs.push(b',');
         }
         self.logprobs.extend_from_slice(elements.as_bytes());
+        true
     }
 
-    /// Writes the message.
-    pub(super) fn write(&self, reasoning_details: bool, out: &mut Vec<u8>) {
+    /// The whole answer in one piece.
+    pub(super) fn completion(
+        &self,
+        options: &WriterOptions,
+        finish_reason: &str,
+        usage: Option<&Usage>,
+    ) -> Vec<u8> {
+        let mut body = Vec::with_capacity(512 + self.content.len());
+        write_identity(options, "chat.completion", &mut body);
+        body.extend_from_slice(b",\"choices\":[");
+        let mut choice = Object::open(&mut body);
+        choice.raw("index", "0");
+        self.write(options.reasoning_details, choice.member("message"));
+        self.write_logprobs(choice.member("logprobs"));
+        choice.string("finish_reason", finish_reason);
+        choice.close();
+        body.push(b']');
+        if let Some(usage) = usage::render(usage) {
+            body.extend_from_slice(b",\"usage\":");
+            body.extend_from_slice(&usage);
+        }
+        body.push(b'}');
+        body
+    }
+
+    fn write(&self, reasoning_details: bool, out: &mut Vec<u8>) {
         let mut message = Object::open(out);
         message.string("role", "assistant");
         // Null stands for a message that says nothing because it calls or declines; one that is simply empty has empty text.
@@ -126,7 +154,7 @@ impl Message {
     }
 
     /// Writes the `logprobs` of the choice: null as long as nobody asked for them.
-    pub(super) fn write_logprobs(&self, out: &mut Vec<u8>) {
+    fn write_logprobs(&self, out: &mut Vec<u8>) {
         if self.logprobs.is_empty() {
             out.extend_from_slice(b"null");
             return;
@@ -152,6 +180,13 @@ pub(super) fn string(object: &mut Object<'_>, key: &str, escaped: &[u8]) {
     out.push(b'"');
     out.extend_from_slice(escaped);
     out.push(b'"');
+}
+
+/// The body of the JSON string that spells `text`.
+pub(super) fn escaped(text: &Text<'_>) -> Vec<u8> {
+    let mut body = Vec::with_capacity(text.as_written().len());
+    text.write_escaped(&mut body);
+    body
 }
 
 /// Writes an entry of `reasoning_details` that holds an envelope. Without a `format`: clients that check it know a closed list.

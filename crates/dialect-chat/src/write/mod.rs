@@ -1,48 +1,28 @@
 //! Neutral events to the chunks of a stream, or to one answer.
 //!
-//! The writer here keeps the order: what is open, what ends it, how the answer ends. What chunks look like is in `chunks`, what
-//! the answer in one piece looks like in `message`.
+//! The writer here keeps the order: what is open, what ends it, how the answer ends. What chunks look like is in `chunks`
+//! and `calls`, what the answer in one piece looks like in `message`.
 
+mod calls;
 mod chunks;
 mod message;
+mod options;
 mod usage;
 
-use std::borrow::Cow;
-
 use polywire_conversation::{
-    Citation, Event, Fault, FaultClass, Form, Json, Loss, Opaque, OpaqueKind, Raised, Retry,
-    StopReason, Text, Usage, WriteStream,
+    Citation, Event, Fault, FaultClass, Json, Loss, Opaque, OpaqueKind, Raised, Retry, StopReason,
+    Text, Usage, WriteStream,
 };
 use polywire_sse::FrameBuffer;
-use polywire_wire::{Object, write_array};
+use polywire_wire::write_array;
+
+pub use options::WriterOptions;
 
 use crate::failure::render_error;
 use crate::limits::{LOGPROBS_BYTES_MAX, OUTPUT_BYTES_MAX};
-use chunks::{Chunks, write_done, write_failure, write_identity};
-use message::{Call, Characters, Kind, Message, annotation, string, write_sealed};
-
-/// What a [`ChatWriter`] needs to know.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is one independent wish of the client, as it was parsed"
-)]
-pub struct WriterOptions {
-    /// The id of the answer, `chatcmpl-…`.
-    pub completion_id: String,
-    /// When the answer began, in seconds since 1970.
-    pub created: u64,
-    /// The model as the client named it.
-    pub model: String,
-    /// Whether a stream ends with a chunk that holds the usage.
-    pub include_usage: bool,
-    /// Whether a call goes to the client as `function_call`.
-    pub legacy_functions: bool,
-    /// Whether reasoning state goes to the client in `reasoning_details`.
-    pub reasoning_details: bool,
-    /// Whether reasoning is kept from the client. Its state goes out all the same, since the next turn is better for it.
-    pub hide_reasoning: bool,
-}
+use calls::OpenCall;
+use chunks::{Chunks, write_done, write_failure};
+use message::{Characters, Kind, Message, annotation, escaped, write_sealed};
 
 /// Writes one answer as a stream of chunks.
 ///
@@ -55,6 +35,28 @@ pub struct WriterOptions {
 ///
 /// A call that was cut has been sent as far as it came. It is never completed: the answer ends with `length`, whatever the provider
 /// says, and the answer in one piece is without it.
+///
+/// ```
+/// use polywire_conversation::{Event, StopReason, WriteStream};
+/// use polywire_dialect_chat::{ChatWriter, WriterOptions};
+/// use polywire_sse::FrameBuffer;
+///
+/// let mut writer = ChatWriter::new(WriterOptions {
+///     completion_id: "chatcmpl-1".to_owned(),
+///     created: 1_795_000_000,
+///     model: "house/small".to_owned(),
+///     include_usage: true,
+///     legacy_functions: false,
+///     reasoning_details: false,
+///     hide_reasoning: false,
+/// });
+/// let mut frames = FrameBuffer::new();
+/// writer.push(Event::TextStart, &mut frames);
+/// writer.push(Event::TextDelta("Good morning.".into()), &mut frames);
+/// writer.push(Event::TextEnd, &mut frames);
+/// writer.push(Event::Finish(StopReason::Stop), &mut frames);
+/// assert!(frames.take().ends_with(b"data: [DONE]\n\n"));
+/// ```
 #[derive(Debug)]
 pub struct ChatWriter {
     options: WriterOptions,
@@ -83,14 +85,6 @@ enum Stage {
     Streaming,
     Finished(&'static str),
     Failed(Fault),
-}
-
-#[derive(Debug)]
-struct OpenCall {
-    call: Call,
-    index: usize,
-    /// Whether nobody hears of it: a second call in the form that has room for one.
-    silent: bool,
 }
 
 impl ChatWriter {
@@ -239,112 +233,42 @@ impl ChatWriter {
             );
             return;
         }
-        self.message.add_logprobs(array);
-        self.chunks.logprobs(array, out);
+        if self.message.add_logprobs(array) {
+            self.chunks.logprobs(array, out);
+        }
     }
 
     fn call_start(&mut self, id: &str, tool: &Raised<'_>, out: &mut FrameBuffer) {
         self.call_cut();
-        let kind = match tool.form {
-            _ if self.options.legacy_functions => Kind::Legacy,
-            Form::Function | Form::Search => Kind::Function,
-            Form::Freeform => Kind::Custom,
-        };
-        // No tool of this protocol lives in a namespace. One that does all the same keeps a name that tells it from others.
-        let name: Cow<'_, str> = match tool.namespace {
-            Some(namespace) => format!("{namespace}__{}", tool.name).into(),
-            None => tool.name.into(),
-        };
-        let open = OpenCall {
-            call: Call {
-                id: escaped(&id.into()),
-                name: escaped(&Text::plain(name)),
-                kind,
-                input: Vec::new(),
-            },
-            index: self.calls_begun,
-            silent: kind == Kind::Legacy && self.calls_begun > 0,
-        };
+        let open = OpenCall::new(id, tool, self.calls_begun, &self.options);
         self.calls_begun += 1;
-        if open.silent {
+        if open.is_silent() {
             self.losses.push(Loss::degraded(
                 format!("call `{}`", tool.name),
                 "left out: `function_call` has room for one call, and there was one already",
             ));
-        } else {
-            self.announce(&open, out);
         }
+        open.announce(&self.chunks, out);
         self.open_call = Some(open);
-    }
-
-    fn announce(&self, open: &OpenCall, out: &mut FrameBuffer) {
-        let call = &open.call;
-        let called = |out: &mut Vec<u8>| {
-            let mut called = Object::open(out);
-            string(&mut called, "name", &call.name);
-            called.string(call.kind.input_key(), "");
-            called.close();
-        };
-        self.chunks.delta(out, |delta| match call.kind {
-            Kind::Legacy => called(delta.member("function_call")),
-            Kind::Function | Kind::Custom => {
-                write_array([open.index], delta.member("tool_calls"), |index, out| {
-                    let mut entry = Object::open(out);
-                    entry.raw("index", &index.to_string());
-                    string(&mut entry, "id", &call.id);
-                    entry.string("type", call.kind.tag());
-                    called(entry.member(call.kind.tag()));
-                    entry.close();
-                });
-            }
-        });
     }
 
     fn call_delta(&mut self, piece: &Text<'_>, out: &mut FrameBuffer) {
         if self.open_call.is_none() || piece.is_empty() || !self.has_room(piece, out) {
             return;
         }
-        let Some(open) = &mut self.open_call else {
-            return;
-        };
-        piece.write_escaped(&mut open.call.input);
-        if open.silent {
-            return;
+        if let Some(open) = &mut self.open_call {
+            open.push(piece, &self.chunks, out);
         }
-        let kind = open.call.kind;
-        let called = |out: &mut Vec<u8>| {
-            let mut called = Object::open(out);
-            called.text(kind.input_key(), piece);
-            called.close();
-        };
-        let index = open.index;
-        self.chunks.delta(out, |delta| match kind {
-            Kind::Legacy => called(delta.member("function_call")),
-            Kind::Function | Kind::Custom => {
-                write_array([index], delta.member("tool_calls"), |index, out| {
-                    let mut entry = Object::open(out);
-                    entry.raw("index", &index.to_string());
-                    called(entry.member(kind.tag()));
-                    entry.close();
-                });
-            }
-        });
     }
 
     fn call_end(&mut self, out: &mut FrameBuffer) {
-        let needs_object = self
-            .open_call
-            .as_ref()
-            .is_some_and(|open| open.call.kind != Kind::Custom && open.call.input.is_empty());
-        if needs_object {
-            // No arguments at all is how some providers spell an empty object; clients parse what they are given.
-            self.call_delta(&Text::plain("{}"), out);
+        let Some(mut open) = self.open_call.take() else {
+            return;
+        };
+        if open.lacks_object() {
+            open.push(&Text::plain("{}"), &self.chunks, out);
         }
-        if let Some(open) = self.open_call.take()
-            && !open.silent
-        {
-            self.message.calls.push(open.call);
-        }
+        self.message.calls.extend(open.end());
     }
 
     fn call_cut(&mut self) {
@@ -427,26 +351,6 @@ impl ChatWriter {
             Event::Fault(fault) => self.fail(fault, out),
         }
     }
-
-    fn completion(&self, finish_reason: &str) -> Vec<u8> {
-        let mut body = Vec::with_capacity(512 + self.message.content.len());
-        write_identity(&self.options, "chat.completion", &mut body);
-        body.extend_from_slice(b",\"choices\":[");
-        let mut choice = Object::open(&mut body);
-        choice.raw("index", "0");
-        self.message
-            .write(self.options.reasoning_details, choice.member("message"));
-        self.message.write_logprobs(choice.member("logprobs"));
-        choice.string("finish_reason", finish_reason);
-        choice.close();
-        body.push(b']');
-        if let Some(usage) = usage::render(self.usage.as_ref()) {
-            body.extend_from_slice(b",\"usage\":");
-            body.extend_from_slice(&usage);
-        }
-        body.push(b'}');
-        body
-    }
 }
 
 impl WriteStream for ChatWriter {
@@ -475,7 +379,10 @@ impl WriteStream for ChatWriter {
     /// The completion; the error body when the answer failed, or when it is not over, since half an answer must not look like one.
     fn whole(&mut self) -> Vec<u8> {
         match &self.stage {
-            Stage::Finished(reason) => self.completion(reason),
+            Stage::Finished(reason) => {
+                self.message
+                    .completion(&self.options, reason, self.usage.as_ref())
+            }
             Stage::Failed(fault) => render_error(fault),
             Stage::Before | Stage::Streaming => render_error(&Fault::new(
                 FaultClass::Server,
@@ -496,10 +403,4 @@ fn begins_answer(event: &Event<'_>) -> bool {
             | Event::WebSearch(_)
             | Event::Fault(_)
     )
-}
-
-fn escaped(text: &Text<'_>) -> Vec<u8> {
-    let mut body = Vec::with_capacity(text.as_written().len());
-    text.write_escaped(&mut body);
-    body
 }
