@@ -48,13 +48,13 @@ fn rewrite_at(schema: Members, place: &Place<'_>, notes: &mut Notes) -> Members 
     let mut schema = rewrite_inside(schema, place, &mut |inner, place| {
         rewrite_at(inner, place, notes)
     });
-    schema = without_null_branch(schema);
     schema = listed_values(schema, place, notes);
     bounds(&mut schema, place, notes);
     formats(&mut schema, place, notes);
     existing_names(&mut schema, place, notes);
-    schema = inferred_type(schema);
-    taken_only(schema, place, notes)
+    schema = taken_only(schema, place, notes);
+    // Last, because what stands beside a union of one decides whether the two become one.
+    inferred_type(without_null_branch(schema))
 }
 
 fn join_all_of(mut schema: Members, place: &Place<'_>, notes: &mut Notes) -> Members {

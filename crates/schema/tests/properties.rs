@@ -161,7 +161,7 @@ fn arguments(inner: impl Strategy<Value = Value> + 'static) -> impl Strategy<Val
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
     fn every_target_gets_what_it_takes(

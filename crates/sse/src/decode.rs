@@ -1,6 +1,7 @@
 //! Bytes to frames.
 
 use crate::Frame;
+use crate::start::MarkSkipper;
 
 /// Turns the chunks of an event stream into frames, wherever the chunks are cut.
 ///
@@ -21,8 +22,7 @@ pub struct Decoder {
     event: Vec<u8>,
     /// The last chunk ended in CR: a LF at the start of the next one belongs to it.
     after_cr: bool,
-    /// Bytes of a byte order mark seen so far; 3 once the start of the stream is behind us.
-    bom_matched: u8,
+    start: MarkSkipper,
     frame_bytes_max: usize,
 }
 
@@ -41,8 +41,6 @@ impl std::fmt::Display for FrameTooLong {
 
 impl std::error::Error for FrameTooLong {}
 
-const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
-
 impl Decoder {
     /// A decoder that refuses frames whose lines hold more than `frame_bytes_max` bytes.
     pub fn new(frame_bytes_max: usize) -> Self {
@@ -52,7 +50,7 @@ impl Decoder {
             data_seen: false,
             event: Vec::new(),
             after_cr: false,
-            bom_matched: 0,
+            start: MarkSkipper::default(),
             frame_bytes_max,
         }
     }
@@ -66,7 +64,7 @@ impl Decoder {
         chunk: &'c [u8],
         mut emit: impl FnMut(Frame<'_>),
     ) -> Result<(), FrameTooLong> {
-        let mut rest = self.skip_byte_order_mark(chunk);
+        let mut rest = self.start.skip(chunk, &mut self.line);
         // The one data line of the open frame, as long as it is the only one and lies in this chunk.
         let mut held: Option<&'c [u8]> = None;
         while !rest.is_empty() {
@@ -120,21 +118,6 @@ impl Decoder {
             });
         }
         Ok(())
-    }
-
-    fn skip_byte_order_mark<'c>(&mut self, mut chunk: &'c [u8]) -> &'c [u8] {
-        while self.bom_matched < 3 && !chunk.is_empty() {
-            let matched = usize::from(self.bom_matched);
-            if chunk[0] != BYTE_ORDER_MARK[matched] {
-                // Not a mark after all: what looked like its beginning is text.
-                self.line.extend_from_slice(&BYTE_ORDER_MARK[..matched]);
-                self.bom_matched = 3;
-                break;
-            }
-            self.bom_matched += 1;
-            chunk = &chunk[1..];
-        }
-        chunk
     }
 
     /// Reads a line that lies in the chunk, so that its value can be kept as a borrow.
