@@ -6,6 +6,8 @@
 export const GATEWAY = process.env.POLYWIRE_URL;
 export const TOKEN = process.env.POLYWIRE_TOKEN;
 export const MODEL = process.env.POLYWIRE_MODEL;
+/** For clients that speak several: `responses`, `chat` or `messages`. */
+export const DIALECT = process.env.POLYWIRE_DIALECT;
 
 /** A picture of four red pixels. */
 export const RED_PNG =

@@ -13,6 +13,8 @@ import sys
 GATEWAY = os.environ["POLYWIRE_URL"]
 TOKEN = os.environ["POLYWIRE_TOKEN"]
 MODEL = os.environ["POLYWIRE_MODEL"]
+# For clients that speak several: `responses`, `chat` or `messages`.
+DIALECT = os.environ["POLYWIRE_DIALECT"]
 
 # A picture of four red pixels.
 RED_PNG = (

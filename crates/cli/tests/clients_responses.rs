@@ -2,38 +2,71 @@
 
 #![allow(
     clippy::panic,
+    clippy::unwrap_used,
     reason = "helpers of tests fail the test that calls them"
 )]
 
 use clients::{Client, answers, failures, lowered};
 use polywire_testkit::Language::{Node, Python};
-use serde_json::json;
+use polywire_testkit::Speaks::Responses;
+use serde_json::{Value, json};
 
 #[path = "support/clients/mod.rs"]
 #[allow(dead_code, reason = "each test program plays some of the scenarios")]
 mod clients;
 
 /// OpenAI's own libraries.
-const OPENAI: &[Client] = &[(Python, "openai_responses"), (Node, "openai_responses")];
+const OPENAI: &[Client] = &[
+    (Python, "openai_responses", Responses),
+    (Node, "openai_responses", Responses),
+];
+
+/// Libraries that are built on them, or beside them.
+const AGENTS: &[Client] = &[
+    (Python, "openai_agents", Responses),
+    (Node, "openai_agents", Responses),
+];
+const AI_SDK: &[Client] = &[(Node, "ai_sdk", Responses)];
+const LANGCHAIN: &[Client] = &[(Python, "langchain", Responses)];
+
+/// How each library calls the end of an answer.
+fn stops() -> [(&'static [Client], Value); 4] {
+    [
+        (OPENAI, json!("completed")),
+        (AGENTS, Value::Null),
+        (AI_SDK, json!("stop")),
+        (LANGCHAIN, Value::Null),
+    ]
+}
+
+fn all() -> Vec<Client> {
+    [OPENAI, AGENTS, AI_SDK, LANGCHAIN].concat()
+}
 
 #[tokio::test]
 async fn text() {
-    answers::text(OPENAI, "completed").await;
+    for (clients, stop) in stops() {
+        answers::text(clients, &stop).await;
+    }
 }
 
 #[tokio::test]
 async fn a_stream_through_the_helper() {
-    answers::stream(OPENAI, "completed").await;
+    for (clients, stop) in stops() {
+        answers::stream(clients, &stop).await;
+    }
 }
 
 #[tokio::test]
 async fn an_answer_that_follows_a_schema() {
-    answers::parse(OPENAI).await;
+    answers::parse(&all()).await;
 }
 
 #[tokio::test]
 async fn two_tool_calls_and_their_results() {
-    answers::tools(OPENAI, "completed").await;
+    for (clients, stop) in stops() {
+        answers::tools(clients, &stop).await;
+    }
 }
 
 #[tokio::test]
@@ -43,11 +76,12 @@ async fn reasoning_is_shown_and_handed_back() {
         {"reasoning_tokens": 3},
     ]);
     answers::reasoning(OPENAI, &seen).await;
+    answers::reasoning(AI_SDK, &json!([seen[0]])).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_was_too_long() {
-    answers::length(OPENAI, "max_output_tokens").await;
+    answers::length(OPENAI, &json!("max_output_tokens")).await;
 }
 
 #[tokio::test]
@@ -58,12 +92,12 @@ async fn a_refusal() {
 
 #[tokio::test]
 async fn a_picture() {
-    answers::image(OPENAI).await;
+    answers::image(&all()).await;
 }
 
 #[tokio::test]
 async fn leaving_in_the_middle() {
-    failures::cancel(OPENAI).await;
+    failures::cancel(&[OPENAI, AI_SDK].concat()).await;
 }
 
 #[tokio::test]
@@ -117,4 +151,9 @@ async fn a_tool_that_takes_free_text() {
 #[tokio::test]
 async fn events_have_the_types_that_the_library_declares() {
     lowered::schema(&OPENAI[..1]).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_the_server_is_asked_to_remember() {
+    lowered::remembered(AI_SDK).await;
 }

@@ -6,28 +6,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, House};
 use crate::process::{Ended, Running};
-use crate::script::node_folder;
-
-/// A provider package of the Vercel AI SDK inside opencode, and so the dialect it speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
-    /// Chat Completions.
-    Chat,
-    /// Responses.
-    Responses,
-    /// Anthropic Messages.
-    Messages,
-}
-
-impl Speaks {
-    fn package(self) -> &'static str {
-        match self {
-            Self::Chat => "@ai-sdk/openai-compatible",
-            Self::Responses => "@ai-sdk/openai",
-            Self::Messages => "@ai-sdk/anthropic",
-        }
-    }
-}
+use crate::script::{Speaks, node_folder};
 
 /// An installed Claude Code, in the version that `clients/node` pins.
 #[derive(Clone, Debug)]
@@ -103,7 +82,7 @@ impl OpenCode {
             "model": "polywire/test-model",
             "small_model": "polywire/test-model",
             "provider": {"polywire": {
-                "npm": speaks.package(),
+                "npm": package(speaks),
                 "name": "polywire",
                 "options": {
                     "baseURL": format!("http://{}/v1", gateway.address()),
@@ -127,5 +106,14 @@ impl OpenCode {
             .filter(|event| event["type"] == "text")
             .filter_map(|event| event["part"]["text"].as_str().map(str::to_owned))
             .collect()
+    }
+}
+
+/// The package of the Vercel AI SDK that opencode, which has all three, speaks a dialect with.
+fn package(speaks: Speaks) -> &'static str {
+    match speaks {
+        Speaks::Chat => "@ai-sdk/openai-compatible",
+        Speaks::Responses => "@ai-sdk/openai",
+        Speaks::Messages => "@ai-sdk/anthropic",
     }
 }

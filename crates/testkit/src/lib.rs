@@ -30,7 +30,7 @@ mod tools;
 mod upstream;
 mod wait;
 
-pub use agents::{ClaudeCode, OpenCode, Speaks};
+pub use agents::{ClaudeCode, OpenCode};
 pub use chat::{ChatStream, Tokens, answer};
 pub use client::{Answer, Call, Exchange, Sent, SseEvent};
 pub use codex::{CODEX_VERSION, CodexCli, CodexRun};
@@ -39,7 +39,7 @@ pub use home::{TempHome, Tree};
 pub use http1::Headers;
 pub use process::{Ended, Running};
 pub use reply::{Framing, Gate, Reply, Step};
-pub use script::{Language, Observations, Script};
+pub use script::{Language, Observations, Script, Speaks};
 pub use terminal::Terminal;
 pub use upstream::{Received, ScriptedUpstream};
 pub use wait::{DEADLINE, within};

@@ -22,6 +22,28 @@ pub enum Language {
     Node,
 }
 
+/// The dialect that a client is to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// OpenAI Responses.
+    Responses,
+    /// OpenAI Chat Completions.
+    Chat,
+    /// Anthropic Messages.
+    Messages,
+}
+
+impl Speaks {
+    /// As the scripts know it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Responses => "responses",
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+        }
+    }
+}
+
 impl Language {
     /// What is installed where, or what is wrong with it; looked up once per test program.
     fn found(self) -> &'static Result<PathBuf, String> {
@@ -72,19 +94,21 @@ pub(crate) fn node_folder() -> Option<PathBuf> {
 pub struct Script {
     language: Language,
     name: &'static str,
+    speaks: Speaks,
     tools: PathBuf,
 }
 
 impl Script {
-    /// Finds the script `name`, without its ending, and the client it needs.
+    /// Finds the script `name`, without its ending, and the client it needs, which shall speak `speaks`.
     ///
     /// Gives `None`, and says on the error stream that the test did not run, when the client is not installed as the lock
     /// files say; with `CI` or `POLYWIRE_REQUIRE_CLIENTS` in the environment that is a failure.
-    pub fn find(language: Language, name: &'static str) -> Option<Self> {
+    pub fn find(language: Language, name: &'static str, speaks: Speaks) -> Option<Self> {
         let tools = found_or_said(language.name(), REQUIRE, language.found())?;
         Some(Self {
             language,
             name,
+            speaks,
             tools,
         })
     }
@@ -119,7 +143,8 @@ impl Script {
             .arg(scenario)
             .env("POLYWIRE_URL", format!("http://{}", gateway.address()))
             .env("POLYWIRE_TOKEN", gateway.token())
-            .env("POLYWIRE_MODEL", "test-model");
+            .env("POLYWIRE_MODEL", "test-model")
+            .env("POLYWIRE_DIALECT", self.speaks.name());
         Running::start(command)
     }
 }

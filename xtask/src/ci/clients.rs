@@ -40,7 +40,10 @@ pub(super) fn install(project: &Project) -> Result<()> {
             .map(|set| scope.spawn(|| set.install(project)))
             .collect();
         // All are waited for, whatever became of the first.
-        let ended: Vec<_> = running.into_iter().map(|set| set.join()).collect();
+        let ended: Vec<_> = running
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
         ended
             .into_iter()
             .try_for_each(|set| set.unwrap_or_else(|_| bail!("an installation panicked")))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::play::*;
 
 /// One answer in one body.
-pub(crate) async fn text(clients: &[Client], stop: &str) {
+pub(crate) async fn text(clients: &[Client], stop: &Value) {
     for played in play_each(clients, "text", || replies(&[greeting()])).await {
         played.assert_saw(&json!([{"text": TEXT.concat(), "stop": stop, "usage": usage()}]));
         assert_greeted(&played);
@@ -14,7 +14,7 @@ pub(crate) async fn text(clients: &[Client], stop: &str) {
 }
 
 /// One answer through the client's helper for streams.
-pub(crate) async fn stream(clients: &[Client], stop: &str) {
+pub(crate) async fn stream(clients: &[Client], stop: &Value) {
     for played in play_each(clients, "stream", || replies(&[greeting()])).await {
         let seen = json!({"pieces": TEXT, "text": TEXT.concat(), "stop": stop, "usage": usage()});
         played.assert_saw(&json!([seen]));
@@ -33,7 +33,7 @@ fn assert_greeted(played: &Played) {
 pub(crate) async fn parse(clients: &[Client]) {
     let opera = json!({"name": "Sydney", "people": 5_500_000});
     let reply = end(ChatStream::new().text(&opera.to_string()), "stop");
-    for played in play_each(clients, "parse", || replies(&[reply.clone()])).await {
+    for played in play_each(clients, "parse", || replies(std::slice::from_ref(&reply))).await {
         played.assert_saw(&json!([{"parsed": opera, "type": "City"}]));
         played.assert_requests(1);
         let format = &played.received[0].json()["response_format"];
@@ -53,14 +53,23 @@ pub(crate) async fn parse(clients: &[Client]) {
 }
 
 /// Two calls at once, and their results in the next request.
-pub(crate) async fn tools(clients: &[Client], stop: &str) {
+pub(crate) async fn tools(clients: &[Client], stop: &Value) {
+    loop_over_tools(clients, "tools", stop).await;
+}
+
+/// The same through a helper that runs the tools by itself.
+pub(crate) async fn runner(clients: &[Client], stop: &Value) {
+    loop_over_tools(clients, "runner", stop).await;
+}
+
+async fn loop_over_tools(clients: &[Client], scenario: &str, stop: &Value) {
     let calls = ChatStream::new()
         .text("I look.")
         .call("call_oslo", "weather", &json!({"city": "Oslo"}))
         .call("call_rome", "weather", &json!({"city": "Rome"}));
     let last = end(ChatStream::new().text("Snow there, sun here."), "stop");
     let script = [end(calls, "tool_calls"), last];
-    for played in play_each(clients, "tools", || replies(&script)).await {
+    for played in play_each(clients, scenario, || replies(&script)).await {
         played.assert_saw(&json!([
             {"call": "weather", "arguments": {"city": "Oslo"}},
             {"call": "weather", "arguments": {"city": "Rome"}},
@@ -143,9 +152,9 @@ pub(crate) async fn reasoning(clients: &[Client], first: &Value) {
 }
 
 /// An answer that the limit of tokens ended.
-pub(crate) async fn length(clients: &[Client], stop: &str) {
+pub(crate) async fn length(clients: &[Client], stop: &Value) {
     let reply = end(ChatStream::new().text("1, 2, 3"), "length");
-    for played in play_each(clients, "length", || replies(&[reply.clone()])).await {
+    for played in play_each(clients, "length", || replies(std::slice::from_ref(&reply))).await {
         played.assert_saw(&json!([{"text": "1, 2, 3", "stop": stop}]));
         played.assert_requests(1);
         let body = played.received[0].json();
@@ -162,7 +171,7 @@ pub(crate) async fn refusal(clients: &[Client], expected: &Value) {
         "choices": [{"index": 0, "delta": delta, "finish_reason": null}],
     });
     let reply = end(ChatStream::default().event(&chunk), "stop");
-    for played in play_each(clients, "refusal", || replies(&[reply.clone()])).await {
+    for played in play_each(clients, "refusal", || replies(std::slice::from_ref(&reply))).await {
         played.assert_saw(&json!([expected]));
         played.assert_requests(1);
     }
@@ -194,6 +203,14 @@ pub(crate) async fn image(clients: &[Client]) {
 pub(crate) async fn models(clients: &[Client]) {
     for played in play_each(clients, "models", || replies(&[])).await {
         played.assert_saw(&json!([{"models": ["demo/demo", "house/test-model", "test-model"]}]));
+        played.assert_requests(0);
+    }
+}
+
+/// The number of tokens of a question, which the gateway has to know without asking the model.
+pub(crate) async fn count(clients: &[Client]) {
+    for played in play_each(clients, "count", || replies(&[])).await {
+        played.assert_saw(&json!([{"counted": true}]));
         played.assert_requests(0);
     }
 }

@@ -1,6 +1,6 @@
 //! Clients that leave, providers that fail, and requests that nobody can answer.
 
-use polywire_testkit::{ChatStream, Gate, Observations, Reply, Script, ScriptedUpstream};
+use polywire_testkit::{ChatStream, Gate, Observations, Reply, ScriptedUpstream};
 use serde_json::{Value, json};
 
 use super::play::*;
@@ -8,7 +8,7 @@ use super::play::*;
 /// A client that leaves in the middle of an answer ends the provider's work at once, and goes on to ask something else.
 pub(crate) async fn cancel(clients: &[Client]) {
     for client in clients {
-        let Some(script) = Script::find(client.0, client.1) else {
+        let Some(script) = find(*client) else {
             continue;
         };
         // The second answer comes only once the first connection is closed, so that not the script's end closes it.
@@ -29,7 +29,7 @@ pub(crate) async fn cancel(clients: &[Client]) {
 /// A client that loses patience before the first byte ends the provider's work as well.
 pub(crate) async fn timeout(clients: &[Client]) {
     for client in clients {
-        let Some(script) = Script::find(client.0, client.1) else {
+        let Some(script) = find(*client) else {
             continue;
         };
         let gate = Gate::new();
@@ -48,7 +48,7 @@ pub(crate) async fn timeout(clients: &[Client]) {
 /// A stream that the provider breaks off is no success for any client.
 pub(crate) async fn cut(clients: &[Client]) {
     let reply = ChatStream::new().text("one").cut();
-    for played in play_each(clients, "cut", || replies(&[reply.clone()])).await {
+    for played in play_each(clients, "cut", || replies(std::slice::from_ref(&reply))).await {
         let broken = "the provider's answer broke off before its end";
         played.assert_saw(&json!([{"piece": "one"}, {"broken": broken}]));
     }

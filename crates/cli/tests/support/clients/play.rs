@@ -1,12 +1,13 @@
 //! Playing a scenario with a client, and what the scripted answers have in common.
 
 use polywire_testkit::{
-    ChatStream, House, Language, Observations, Received, Reply, Script, ScriptedUpstream, Tokens,
+    ChatStream, House, Language, Observations, Received, Reply, Script, ScriptedUpstream, Speaks,
+    Tokens,
 };
 use serde_json::{Value, json};
 
 /// A client's script.
-pub(crate) type Client = (Language, &'static str);
+pub(crate) type Client = (Language, &'static str, Speaks);
 
 /// What became of one scenario with one client.
 pub(super) struct Played {
@@ -45,13 +46,18 @@ pub(super) fn house(upstream: ScriptedUpstream) -> House {
     )
 }
 
+/// The client's script, when the client is installed.
+pub(super) fn find((language, name, speaks): Client) -> Option<Script> {
+    Script::find(language, name, speaks)
+}
+
 /// Plays a scenario with a client; `None` when the client is not installed.
 pub(super) async fn play(
     client: Client,
     scenario: &str,
     upstream: ScriptedUpstream,
 ) -> Option<Played> {
-    let script = Script::find(client.0, client.1)?;
+    let script = find(client)?;
     let house = house(upstream);
     let gateway = house.gateway().await;
     let running = script.start(scenario, &house.home, &gateway);
@@ -107,11 +113,10 @@ pub(super) fn usage() -> Value {
 
 /// The text of a message's content, in either of its forms.
 pub(super) fn text_of(message: &Value) -> String {
-    match &message["content"] {
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part["text"].as_str())
-            .collect(),
-        other => other.as_str().unwrap_or_default().to_owned(),
-    }
+    let content = &message["content"];
+    let texts = content.as_array().map(|parts| {
+        let texts = parts.iter().filter_map(|part| part["text"].as_str());
+        texts.collect::<String>()
+    });
+    texts.unwrap_or_else(|| content.as_str().unwrap_or_default().to_owned())
 }
