@@ -4,6 +4,7 @@
 //! line is `N passed, M failed`: the tests of all test programs, plus one failure for each step that failed without a
 //! failed test (a program that does not compile, a formatting difference).
 
+mod clients;
 mod codex;
 mod layers;
 mod licences;

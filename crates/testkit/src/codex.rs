@@ -1,6 +1,5 @@
 //! The real Codex CLI.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command as BlockingCommand;
 use std::sync::OnceLock;
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use crate::home::TempHome;
 use crate::process::Ended;
+use crate::tools::{found_or_said, installed};
 
 /// The version of the Codex CLI that the tests are made for.
 pub const CODEX_VERSION: &str = "0.169.0";
@@ -27,29 +27,15 @@ impl CodexCli {
     pub fn find() -> Option<Self> {
         // Asked once per test program: starting it costs more than most tests.
         static FOUND: OnceLock<Result<CodexCli, String>> = OnceLock::new();
+        let what = format!("the Codex CLI {CODEX_VERSION}");
         let found = FOUND.get_or_init(Self::look);
-        let required = ["CI", "POLYWIRE_REQUIRE_CODEX"]
-            .iter()
-            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-        match found {
-            Ok(codex) => Some(codex.clone()),
-            Err(why) if required => panic!("this test needs the Codex CLI {CODEX_VERSION}: {why}"),
-            Err(why) => {
-                // Not by a macro, whose output the test harness keeps to itself when the test passes.
-                writeln!(
-                    std::io::stderr(),
-                    "NOT RUN: this test needs the Codex CLI {CODEX_VERSION}, which `cargo xtask ci` installs: {why}"
-                )
-                .ok();
-                None
-            }
-        }
+        found_or_said(&what, "POLYWIRE_REQUIRE_CODEX", found)
     }
 
     fn look() -> Result<Self, String> {
         let program = match std::env::var_os("POLYWIRE_TEST_CODEX") {
             Some(path) => PathBuf::from(path),
-            None => repository().join("target/tools/codex/node_modules/.bin/codex"),
+            None => installed("codex").join("node_modules/.bin/codex"),
         };
         Self::check_version(&program)?;
         Ok(Self { program })
@@ -85,12 +71,6 @@ impl CodexCli {
     pub fn command(&self, home: &TempHome) -> tokio::process::Command {
         home.command(&self.program)
     }
-}
-
-/// The folder of the repository.
-pub(crate) fn repository() -> &'static Path {
-    // Two levels above this crate, see the layout in the root manifest.
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// What a `codex exec --json` printed.

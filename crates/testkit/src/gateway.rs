@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use crate::client::{Answer, Call};
-use crate::codex::{CodexCli, CodexRun, repository};
+use crate::codex::{CodexCli, CodexRun};
 use crate::home::TempHome;
 use crate::process::{Ended, Running};
 use crate::terminal::Terminal;
+use crate::tools::repository;
 use crate::upstream::ScriptedUpstream;
 
 /// The token that gateways under test ask for.

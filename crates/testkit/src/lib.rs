@@ -2,7 +2,8 @@
 //!
 //! [`ScriptedUpstream`] is a provider that answers from a script of [`Reply`]s, byte by byte if asked, and remembers what it
 //! received. [`Call`] is an HTTP client that shows what the wire carried. [`TempHome`] keeps the programs under test away from
-//! the user's files, [`Gateway`] starts the real `polywire`, [`CodexCli`] the real Codex, [`Terminal`] a program with a screen.
+//! the user's files, [`Gateway`] starts the real `polywire`, [`CodexCli`] the real Codex, [`Terminal`] a program with a screen,
+//! [`Script`] a client library in its own language, [`ClaudeCode`] and [`OpenCode`] two more coding agents.
 //!
 //! Tests wait for states: every wait here ends as soon as the state is there, and fails the test after [`DEADLINE`].
 //! Nothing here is built into the product, so that failing means panicking, which is what a test wants.
@@ -14,6 +15,7 @@
     reason = "this crate serves tests only: what goes wrong fails the test that asked"
 )]
 
+mod agents;
 mod chat;
 mod client;
 mod codex;
@@ -22,10 +24,13 @@ mod home;
 mod http1;
 mod process;
 mod reply;
+mod script;
 mod terminal;
+mod tools;
 mod upstream;
 mod wait;
 
+pub use agents::{ClaudeCode, OpenCode};
 pub use chat::{ChatStream, Tokens, answer};
 pub use client::{Answer, Call, Exchange, Sent, SseEvent};
 pub use codex::{CODEX_VERSION, CodexCli, CodexRun};
@@ -34,6 +39,7 @@ pub use home::{TempHome, Tree};
 pub use http1::Headers;
 pub use process::{Ended, Running};
 pub use reply::{Framing, Gate, Reply, Step};
+pub use script::{Language, Observations, Script, Speaks};
 pub use terminal::Terminal;
 pub use upstream::{Received, ScriptedUpstream};
 pub use wait::{DEADLINE, within};

@@ -1,6 +1,6 @@
 //! The steps of `ci`, in the order in which they run: quick refusals first.
 
-use super::{codex, layers, licences, machine_paths};
+use super::{clients, codex, layers, licences, machine_paths};
 use crate::project::Project;
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Write};
@@ -37,8 +37,8 @@ pub(super) struct Counts {
 pub(super) const STEPS: &[Step] = &[
     Step {
         name: "tools",
-        purpose: "the Codex CLI the tests drive is installed under target/tools",
-        run: |project| codex::install(project).map(|()| Outcome::Passed),
+        purpose: "the Codex CLI and the other clients that the tests drive are installed under target/tools",
+        run: tools,
     },
     Step {
         name: "format",
@@ -77,7 +77,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "test",
-        purpose: "all tests and the examples in the documentation, with the real Codex",
+        purpose: "all tests and the examples in the documentation, with the real Codex and other real clients",
         run: test,
     },
     Step {
@@ -91,6 +91,12 @@ pub(super) const STEPS: &[Step] = &[
         run: fuzz_replay,
     },
 ];
+
+fn tools(project: &Project) -> Result<Outcome> {
+    codex::install(project)?;
+    clients::install(project)?;
+    Ok(Outcome::Passed)
+}
 
 fn format(project: &Project) -> Result<Outcome> {
     let own = cargo(project, &["fmt", "--all", "--check"]);
@@ -109,10 +115,11 @@ fn clippy(project: &Project) -> Result<Outcome> {
 
 fn test(project: &Project) -> Result<Outcome> {
     let mut command = cargo(project, &["test", "--workspace", "--locked"]);
-    // Without the variable the tests that drive Codex are content to say that it is missing.
+    // Without the variables the tests that drive real clients are content to say that they are missing.
     command
         .arg("--no-fail-fast")
-        .env("POLYWIRE_REQUIRE_CODEX", "1");
+        .env("POLYWIRE_REQUIRE_CODEX", "1")
+        .env("POLYWIRE_REQUIRE_CLIENTS", "1");
     count_tests(command)
 }
 

@@ -1,0 +1,187 @@
+"""OpenAI's Python SDK on `/v1/responses`."""
+
+import json
+
+import openai
+from harness import GATEWAY, MODEL, RED_PNG, TOKEN, WEATHER, main, see, see_error, weather
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import BaseModel, TypeAdapter
+
+client = openai.OpenAI(base_url=f"{GATEWAY}/v1", api_key=TOKEN, max_retries=0)
+
+TOOL = {"type": "function", "name": "weather", "parameters": WEATHER, "strict": True}
+
+
+class City(BaseModel):
+    name: str
+    people: int
+
+
+def usage(response):
+    used = response.usage
+    return {
+        "input": used.input_tokens,
+        "cached": used.input_tokens_details.cached_tokens,
+        "output": used.output_tokens,
+    }
+
+
+def text():
+    response = client.responses.create(model=MODEL, instructions="Be brief.", input="Say hello.")
+    see(text=response.output_text, stop=response.status, usage=usage(response))
+
+
+def stream():
+    pieces = []
+    with client.responses.stream(model=MODEL, instructions="Be brief.", input="Say hello.") as events:
+        for event in events:
+            if event.type == "response.output_text.delta":
+                pieces.append(event.delta)
+        response = events.get_final_response()
+    see(pieces=pieces, text=response.output_text, stop=response.status, usage=usage(response))
+
+
+def parse():
+    response = client.responses.parse(model=MODEL, input="Where is the opera?", text_format=City)
+    see(parsed=response.output_parsed.model_dump(), type=type(response.output_parsed).__name__)
+
+
+def tools():
+    items = [{"role": "user", "content": "How is the weather in Oslo and in Rome?"}]
+    with client.responses.stream(model=MODEL, input=items, tools=[TOOL], store=False) as events:
+        response = events.until_done().get_final_response()
+    items += [item.to_dict() for item in response.output]
+    for call in response.output:
+        if call.type == "function_call":
+            city = json.loads(call.arguments)["city"]
+            see(call=call.name, arguments={"city": city})
+            items.append({"type": "function_call_output", "call_id": call.call_id, "output": weather(city)})
+    response = client.responses.create(model=MODEL, input=items, tools=[TOOL], store=False)
+    see(text=response.output_text, stop=response.status)
+
+
+def reasoning():
+    items = [{"role": "user", "content": "Think first."}]
+    settings = {"reasoning": {"effort": "high", "summary": "auto"}, "store": False}
+    thoughts = []
+    with client.responses.stream(model=MODEL, input=items, **settings) as events:
+        for event in events:
+            if event.type == "response.reasoning_summary_text.delta":
+                thoughts.append(event.delta)
+        response = events.get_final_response()
+    [item] = [item for item in response.output if item.type == "reasoning"]
+    see(thoughts=thoughts, reasoning=item.summary[0].text, text=response.output_text)
+    see(reasoning_tokens=response.usage.output_tokens_details.reasoning_tokens)
+    items += [item.to_dict() for item in response.output]
+    items.append({"role": "user", "content": "And now?"})
+    response = client.responses.create(model=MODEL, input=items, **settings)
+    see(text=response.output_text)
+
+
+def length():
+    response = client.responses.create(model=MODEL, input="Count to a million.", max_output_tokens=64)
+    see(text=response.output_text, stop=response.incomplete_details.reason)
+
+
+def refusal():
+    response = client.responses.create(model=MODEL, input="Do something bad.")
+    [part] = response.output[-1].content
+    see(kind=part.type, refusal=part.refusal)
+
+
+def image():
+    part = {"type": "input_image", "image_url": f"data:image/png;base64,{RED_PNG}", "detail": "auto"}
+    content = [{"type": "input_text", "text": "Which colour?"}, part]
+    response = client.responses.create(model=MODEL, input=[{"role": "user", "content": content}])
+    see(text=response.output_text)
+
+
+def cancel():
+    events = client.responses.create(model=MODEL, input="Talk on.", stream=True)
+    for event in events:
+        if event.type == "response.output_text.delta":
+            see(piece=event.delta)
+            break
+    events.close()
+    see(text=client.responses.create(model=MODEL, input="Again.").output_text)
+
+
+def cut():
+    try:
+        with client.responses.stream(model=MODEL, input="Talk on.") as events:
+            for event in events:
+                if event.type == "response.output_text.delta":
+                    see(piece=event.delta)
+            see(finished=events.get_final_response().status)
+    except openai.APIError as error:
+        see(broken=error.message)
+
+
+def timeout():
+    impatient = client.with_options(timeout=1)
+    try:
+        impatient.responses.create(model=MODEL, input="Take your time.")
+    except openai.APITimeoutError as error:
+        see(error=type(error).__name__)
+    see(text=client.responses.create(model=MODEL, input="Again.").output_text)
+
+
+def custom():
+    """A tool that takes free text, and its result."""
+    items = [{"role": "user", "content": "Run it."}]
+    tools = [{"type": "custom", "name": "run", "description": "Runs a script."}]
+    pieces = []
+    with client.responses.stream(model=MODEL, input=items, tools=tools, store=False) as events:
+        for event in events:
+            if event.type == "response.custom_tool_call_input.delta":
+                pieces.append(event.delta)
+        response = events.get_final_response()
+    call = response.output[-1]
+    see(kind=call.type, call=call.name, input=call.input, streamed="".join(pieces))
+    items += [item.to_dict() for item in response.output]
+    items.append({"type": "custom_tool_call_output", "call_id": call.call_id, "output": "ok"})
+    see(text=client.responses.create(model=MODEL, input=items, tools=tools, store=False).output_text)
+
+
+def schema():
+    """Each event, against the types that this version of the SDK declares."""
+    events = client.responses.create(model=MODEL, input="Think, say, call.", tools=[TOOL], stream=True)
+    check = TypeAdapter(ResponseStreamEvent)
+    kinds = []
+    for number, event in enumerate(events):
+        data = event.to_dict(mode="json")
+        check.validate_python(data)
+        if data["sequence_number"] != number:
+            see(wrong=data)
+        kinds.append(event.type)
+    see(kinds=list(dict.fromkeys(kinds)))
+    body = client.responses.create(model=MODEL, input="Think, say, call.", tools=[TOOL])
+    Response.model_validate(body.to_dict(mode="json"))
+    see(items=[item.type for item in body.output])
+
+
+def errors():
+    for prompt in ["wrong key", "slow down", "too long", "bad parameter"]:
+        try:
+            client.responses.create(model=MODEL, input=prompt)
+        except openai.APIError as error:
+            see_error(error)
+
+
+def refused():
+    """What the gateway itself refuses."""
+    stranger = client.with_options(api_key="pw-somebody-else")
+    for asked, changes in [(stranger, {}), (client, {"input": 42}), (client, {"extra_body": {"stream": "yes"}})]:
+        try:
+            asked.responses.create(**{"model": MODEL, "input": "hi", **changes})
+        except openai.APIError as error:
+            see_error(error)
+
+
+def models():
+    see(models=sorted(model.id for model in client.models.list()))
+
+
+main(
+    text, stream, parse, tools, reasoning, length, refusal, image, cancel, cut, timeout, custom, schema, errors, refused, models
+)
