@@ -117,6 +117,7 @@ pub(crate) fn outline(request: &Request<'_>, profile: &Profile, accepts_images: 
     lines
 }
 
+#[allow(unused_macros, reason = "each test binary uses its own part of this")]
 macro_rules! check {
     ($name:literal, $request:expr) => {
         check!($name, $request, serde_json::json!({}))
@@ -133,6 +134,7 @@ macro_rules! check {
     };
 }
 
+#[allow(unused_imports, reason = "each test binary uses its own part of this")]
 pub(crate) use check;
 
 pub(crate) fn items(items: Vec<Item<'_>>) -> Request<'_> {
