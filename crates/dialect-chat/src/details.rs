@@ -109,19 +109,13 @@ impl Details {
         };
         self.bytes = self.bytes.saturating_add(json.len());
         let piece = Entry::of(members);
-        match self
-            .entries
-            .iter_mut()
-            .rev()
-            .find(|entry| entry.takes(&piece))
-        {
-            Some(entry) => entry.grow(piece, streamed),
-            None => {
-                let text = piece.text.clone();
-                self.entries.push(piece);
-                (!text.is_empty()).then(|| Text::escaped(text))
-            }
+        let mut entries = self.entries.iter_mut().rev();
+        if let Some(entry) = entries.find(|entry| entry.takes(&piece)) {
+            return entry.grow(piece, streamed);
         }
+        let text = piece.text.clone();
+        self.entries.push(piece);
+        (!text.is_empty()).then(|| Text::escaped(text))
     }
 }
 

@@ -15,9 +15,7 @@ use crate::details::Details;
 use crate::profile::{CallSignature, Profile, ReasoningBack};
 
 /// What stands in for the signature of a call that another provider made: the dummy value that Google documents for that.
-const FOREIGN_CALL_SIGNATURE: Text<'static> = Text::Plain(std::borrow::Cow::Borrowed(
-    "skip_thought_signature_validator",
-));
+const FOREIGN_CALL_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// What goes back with one assistant message.
 #[derive(Default)]

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub(crate) mod request;
+
 use std::path::{Path, PathBuf};
 
 use polywire_conversation::StreamEnd;
