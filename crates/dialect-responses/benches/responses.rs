@@ -66,6 +66,10 @@ fn writer() -> ResponsesWriter {
         client: Client::Codex,
         echo: Echo::default(),
         output_tokens_max: None,
+        previous_response_id: None,
+        store: false,
+        logprobs: false,
+        compaction: None,
     })
 }
 

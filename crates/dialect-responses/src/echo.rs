@@ -8,12 +8,17 @@ use crate::failure::write_optional;
 /// Members of the response object that come from the request, rendered once.
 ///
 /// The two published descriptions of the response object disagree on what may be null, so numbers that the client left out are
-/// given with their documented defaults, as OpenAI gives them. `store`, `background`, `truncation` and `service_tier` say what
-/// was done rather than what was asked: nothing is stored, put off or shortened, and the tier is the provider's affair.
+/// given with their documented defaults, as OpenAI gives them. `background`, `truncation` and `service_tier` say what was done
+/// rather than what was asked: nothing is put off or shortened, and the tier is the provider's affair. What
+/// `previous_response_id` and `store` say is decided by whoever keeps responses, and told to the writer.
 #[derive(Clone, Debug)]
 pub struct Echo {
-    /// `"name":value` pairs, separated by commas.
+    /// `"name":value` pairs, separated by commas; two of them without their values.
     members: Vec<u8>,
+    /// Where the value of `previous_response_id` belongs.
+    previous_at: usize,
+    /// Where the value of `store` belongs, further on.
+    store_at: usize,
 }
 
 /// What the neutral request does not hold, checked but as written.
@@ -55,12 +60,12 @@ impl Echo {
             if parallel { "true" } else { "false" },
         );
         writer.as_written("presence_penalty", repeated.presence_penalty.as_ref(), "0");
-        writer.json("previous_response_id", "null");
+        let previous_at = writer.key("previous_response_id").len();
         writer.text("prompt_cache_key", request.cache_key.as_ref());
         writer.reasoning(request);
         writer.text("safety_identifier", repeated.safety_identifier.as_ref());
         writer.json("service_tier", "\"auto\"");
-        writer.json("store", "false");
+        let store_at = writer.key("store").len();
         writer.as_written("temperature", request.sampling.temperature.as_ref(), "1");
         writer.format(request);
         writer.as_written("tool_choice", repeated.tool_choice.as_ref(), "\"auto\"");
@@ -72,11 +77,24 @@ impl Echo {
         if let Some(user) = &repeated.user {
             writer.text("user", Some(user));
         }
-        Self { members: writer.0 }
+        Self {
+            members: writer.0,
+            previous_at,
+            store_at,
+        }
     }
 
-    pub(crate) fn members(&self) -> &[u8] {
-        &self.members
+    /// All members, with what is in force of the two that the request does not decide.
+    pub(crate) fn members(&self, previous_response_id: Option<&str>, store: bool) -> Vec<u8> {
+        let (head, rest) = self.members.split_at(self.previous_at);
+        let (middle, tail) = rest.split_at(self.store_at - self.previous_at);
+        let mut members = Vec::with_capacity(self.members.len() + 64);
+        members.extend_from_slice(head);
+        write_optional(previous_response_id, &mut members);
+        members.extend_from_slice(middle);
+        members.extend_from_slice(literal(store));
+        members.extend_from_slice(tail);
+        members
     }
 }
 
@@ -207,7 +225,7 @@ const fn literal(value: bool) -> &'static [u8] {
 
 /// Appends JSON as it was written, but in one line, because a line break would end the `data:` line of an event. In JSON one
 /// can only stand between tokens.
-fn write_in_one_line(json: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_in_one_line(json: &str, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(json.as_bytes());
     for byte in &mut out[start..] {

@@ -28,6 +28,10 @@
 //!     client: Client::Sdk,
 //!     echo: parsed.echo,
 //!     output_tokens_max: None,
+//!     previous_response_id: None,
+//!     store: false,
+//!     logprobs: false,
+//!     compaction: None,
 //! });
 //! writer.push(Event::TextStart, &mut frames);
 //! writer.push(Event::TextDelta("Good morning.".into()), &mut frames);
@@ -42,6 +46,7 @@ mod client;
 mod echo;
 mod failure;
 mod limits;
+mod native;
 mod parse;
 mod profile;
 mod read;
@@ -52,11 +57,12 @@ pub use client::Client;
 pub use echo::Echo;
 pub use failure::{failed_code, http_status, render_error};
 pub use limits::{OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
+pub use native::{Native, NativeEdits, NativeReader, NativeSeal, NativeWriter, edit, is_plain};
 pub use parse::{Parsed, parse};
 pub use profile::{ChoiceForm, Profile, StructuredOutput, SystemRole};
 pub use read::ResponsesReader;
 pub use render::render;
-pub use write::{ResponsesWriter, WriterOptions};
+pub use write::{Compacted, ResponsesWriter, Seal, WriterOptions, render_compacted};
 
 /// The path of the endpoint below a provider's base URL.
 pub const PATH: &str = "/responses";

@@ -185,14 +185,19 @@ fn check_recorded(name: &str, body: &str) {
         parse(body.as_bytes(), Client::Codex).unwrap_or_else(|fault| panic!("{name}: {fault}"));
     let request = parsed.request;
     let items = value["input"].as_array().unwrap();
-    assert_eq!(request.items.len(), items.len(), "{name}");
+    let trigger = items
+        .last()
+        .is_some_and(|item| item["type"] == "compaction_trigger");
+    assert_eq!(request.compact, trigger, "{name}");
+    let count = items.len() - usize::from(trigger);
+    assert_eq!(request.items.len(), count, "{name}");
     let tools = value["tools"].as_array().map_or(0, Vec::len);
     assert_eq!(request.tools.len(), tools, "{name}");
     assert_eq!(request.tool_choice, ToolChoice::Auto, "{name}");
     assert!(request.stream, "{name}");
     for (item, wire) in request.items.iter().zip(items) {
         match item {
-            Item::Unknown { tag, .. } => assert_eq!(tag, "compaction_trigger", "{name}"),
+            Item::Unknown { tag, .. } => panic!("{name}: {tag} is not known"),
             Item::Message(message) => {
                 let texts: Vec<&serde_json::Value> = wire["content"]
                     .as_array()

@@ -36,6 +36,10 @@ fn writer(client: Client, echo: Echo) -> ResponsesWriter {
         client,
         echo,
         output_tokens_max: Some(4096),
+        previous_response_id: None,
+        store: false,
+        logprobs: false,
+        compaction: None,
     })
 }
 

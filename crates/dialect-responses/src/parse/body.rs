@@ -34,6 +34,7 @@ wire_object! {
         safety_identifier: "safety_identifier",
         user: "user",
         metadata: "metadata",
+        include: "include",
         store: "store",
         truncation: "truncation",
         previous_response_id: "previous_response_id",
@@ -47,9 +48,8 @@ wire_object! {
 
 /// Fields without effect here. They describe the client, steer the storage or cache of one provider, or choose parts of an
 /// answer that are sent in any case.
-const WITHOUT_EFFECT: [&str; 7] = [
+const WITHOUT_EFFECT: [&str; 6] = [
     "client_metadata",
-    "include",
     "prompt_cache_options",
     "prompt_cache_retention",
     "stream_options",

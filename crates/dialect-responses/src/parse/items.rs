@@ -56,6 +56,9 @@ pub(super) fn items<'a>(
     let mut items = Vec::with_capacity(wires.len());
     for (index, wire) in wires.iter().enumerate() {
         let at = input.index(index);
+        if is_trigger(wire) {
+            return Err(at.fault("must be the last item: it asks for a summary of all before it"));
+        }
         let item = match tag(wire, &at)? {
             Some(tag) => typed(&tag, wire, &at, losses)?.map_or_else(
                 || {
@@ -71,6 +74,19 @@ pub(super) fn items<'a>(
         items.push(item);
     }
     Ok(items)
+}
+
+/// Takes off the item at the end that asks for a summary of the conversation instead of an answer.
+pub(super) fn split_trigger<'w, 'a>(wires: &'w [WireItem<'a>]) -> (&'w [WireItem<'a>], bool) {
+    match wires.split_last() {
+        Some((last, rest)) if is_trigger(last) => (rest, true),
+        Some(_) | None => (wires, false),
+    }
+}
+
+fn is_trigger(wire: &WireItem<'_>) -> bool {
+    wire.tag
+        .is_some_and(|tag| tag.get() == "\"compaction_trigger\"")
 }
 
 /// The item's type. Messages may go without one.

@@ -46,9 +46,11 @@ pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
     let mut losses: Vec<Loss> = body.unknown_fields().collect();
     note_unused(&body.settings, &mut losses)?;
     let tools = body.tools.unwrap_or_default();
+    let (items, compact) = conversation(body.input, text, &mut losses)?;
     let mut request = Request {
         tools: tools::tools(&tools, &At::Body.key("tools"))?,
-        items: conversation(body.input, text, &mut losses)?,
+        items,
+        compact,
         ..read_settings(&body.settings, &mut losses)?
     };
     request.losses = losses;
@@ -76,7 +78,7 @@ fn read_settings<'a>(
         sampling: Sampling {
             temperature: top(wire.temperature, "temperature").number()?,
             top_p: top(wire.top_p, "top_p").number()?,
-            logprobs: wire.top_logprobs.is_some(),
+            logprobs: wire.top_logprobs.is_some() || includes_logprobs(wire),
             top_logprobs: top(wire.top_logprobs, "top_logprobs").count()?,
             ..Sampling::default()
         },
@@ -85,8 +87,16 @@ fn read_settings<'a>(
         verbosity,
         cache_key: top(wire.prompt_cache_key, "prompt_cache_key").text()?,
         service_tier: top(wire.service_tier, "service_tier").name()?,
+        user: top(wire.user, "user").text()?,
+        metadata: top(wire.metadata, "metadata").object_as_written()?,
         ..Request::default()
     })
+}
+
+/// Whether `include` names probabilities. Everything else that it can name is sent in any case, or cannot be had.
+fn includes_logprobs(wire: &WireSettings<'_>) -> bool {
+    wire.include
+        .is_some_and(|include| include.get().contains("\"message.output_text.logprobs\""))
 }
 
 /// A field of the request itself.
@@ -105,18 +115,25 @@ fn not_utf8(error: &std::str::Utf8Error) -> Fault {
     )
 }
 
+/// The items of the conversation, and whether a summary of them is wanted.
 fn conversation<'a>(
     input: Option<Input<'a>>,
     text: &'a str,
     losses: &mut Vec<Loss>,
-) -> Result<Vec<Item<'a>>, Fault> {
+) -> Result<(Vec<Item<'a>>, bool), Fault> {
     match input {
-        Some(Input::Items(wires)) => items::items(&wires, text, losses),
-        Some(Input::Text(said)) => Ok(vec![Item::Message(Message {
-            role: Role::User,
-            parts: vec![Part::Text(said)],
-            phase: None,
-        })]),
+        Some(Input::Items(wires)) => {
+            let (wires, compact) = items::split_trigger(&wires);
+            Ok((items::items(wires, text, losses)?, compact))
+        }
+        Some(Input::Text(said)) => {
+            let message = Item::Message(Message {
+                role: Role::User,
+                parts: vec![Part::Text(said)],
+                phase: None,
+            });
+            Ok((vec![message], false))
+        }
         None => Err(At::Body.key("input").fault("is required")),
     }
 }

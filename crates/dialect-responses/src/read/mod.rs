@@ -336,6 +336,21 @@ impl ResponsesReader {
     }
 }
 
+/// Whether an event, or an answer in one piece when `tag` is empty, says in its response that the answer has failed.
+pub(crate) fn is_failure(tag: &str, response: Option<&serde_json::value::RawValue>) -> bool {
+    let is_last = tag.is_empty()
+        || matches!(
+            tag,
+            "response.completed"
+                | "response.incomplete"
+                | "response.failed"
+                | "response.cancelled"
+                | "response.done"
+        );
+    let response: WireResponse<'_> = object(response).unwrap_or_default();
+    is_last && matches!(ending::verdict(tag, &response), ending::Verdict::Failed(_))
+}
+
 /// Emits a loss.
 fn lose(loss: Loss, sink: &mut dyn EventSink) {
     sink.event(Event::Loss(loss));

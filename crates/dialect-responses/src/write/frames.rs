@@ -4,14 +4,14 @@ use polywire_conversation::Text;
 use polywire_sse::FrameBuffer;
 
 /// Where events go, and the number that the next one gets.
-pub(super) struct Frames<'w> {
-    pub(super) out: &'w mut FrameBuffer,
-    pub(super) sequence: u64,
+pub(crate) struct Frames<'w> {
+    pub(crate) out: &'w mut FrameBuffer,
+    pub(crate) sequence: u64,
 }
 
 impl Frames<'_> {
     /// Writes one event. `members` are the pieces of what follows `type`, beginning with a comma.
-    pub(super) fn event(&mut self, name: &str, members: &[&[u8]]) {
+    pub(crate) fn event(&mut self, name: &str, members: &[&[u8]]) {
         let bytes = self.out.open(name);
         put(bytes, &[b"{\"type\":\"", name.as_bytes(), b"\""]);
         put(bytes, members);
@@ -59,10 +59,16 @@ impl Channel {
 
     /// Writes a piece of the text.
     pub(super) fn push(&mut self, piece: &Text<'_>, frames: &mut Frames<'_>) {
+        self.push_with(piece, &[self.tail], frames);
+    }
+
+    /// Writes a piece of the text with something else behind it than usual.
+    pub(super) fn push_with(&mut self, piece: &Text<'_>, tail: &[&[u8]], frames: &mut Frames<'_>) {
         let start = self.text.len();
         piece.write_escaped(&mut self.text);
         let bytes = frames.out.open(self.event);
-        put(bytes, &[&self.head, &self.text[start..], self.tail]);
+        put(bytes, &[&self.head, &self.text[start..]]);
+        put(bytes, tail);
         frames.close();
     }
 

@@ -24,7 +24,7 @@ impl Status {
 /// Who an item is: its id and its place in the output.
 #[derive(Debug)]
 pub(super) struct Identity {
-    id: String,
+    pub(super) id: String,
     index: Decimal,
 }
 
@@ -39,11 +39,11 @@ impl Identity {
         }
     }
 
-    fn added(&self, item: &[u8], frames: &mut Frames<'_>) {
+    pub(super) fn added(&self, item: &[u8], frames: &mut Frames<'_>) {
         self.item_event("response.output_item.added", item, frames);
     }
 
-    fn done(&self, item: &[u8], frames: &mut Frames<'_>) {
+    pub(super) fn done(&self, item: &[u8], frames: &mut Frames<'_>) {
         self.item_event("response.output_item.done", item, frames);
     }
 
@@ -53,11 +53,11 @@ impl Identity {
     }
 
     /// An event inside the item. `members` are what follows its place, beginning with a comma.
-    fn event(&self, name: &str, members: &[&[u8]], frames: &mut Frames<'_>) {
+    pub(super) fn event(&self, name: &str, members: &[&[u8]], frames: &mut Frames<'_>) {
         frames.event(name, &[&self.place(), &members.concat()]);
     }
 
-    fn place(&self) -> Vec<u8> {
+    pub(super) fn place(&self) -> Vec<u8> {
         let mut place = Vec::with_capacity(96);
         put(&mut place, &[b",\"item_id\":\"", self.id.as_bytes()]);
         put(&mut place, &[b"\",\"output_index\":", self.index.digits()]);
@@ -72,116 +72,6 @@ fn hash(start: u128, bytes: &[u8]) -> u128 {
     bytes.iter().fold(start, |hash, &byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     })
-}
-
-/// What the one part of a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    Text,
-    Refusal,
-}
-
-/// A message on its way.
-#[derive(Debug)]
-pub(super) struct MessageItem {
-    identity: Identity,
-    said: Said,
-    channel: Channel,
-    /// The part is over, but what comes next decides whether the message was whole.
-    pub(super) ended: bool,
-}
-
-impl MessageItem {
-    pub(super) fn open(identity: Identity, said: Said, frames: &mut Frames<'_>) -> Self {
-        let place = [&identity.place()[..], b",\"content_index\":0"].concat();
-        let channel = match said {
-            Said::Text => Channel::new(
-                "response.output_text.delta",
-                &[&place],
-                b"\",\"logprobs\":[]",
-            ),
-            Said::Refusal => Channel::new("response.refusal.delta", &[&place], b"\""),
-        };
-        let item = Self {
-            identity,
-            said,
-            channel,
-            ended: false,
-        };
-        let empty = item.render(b"in_progress", b"");
-        item.identity.added(&empty, frames);
-        let part = item.part();
-        item.identity.event(
-            "response.content_part.added",
-            &[b",\"content_index\":0,\"part\":", &part],
-            frames,
-        );
-        item
-    }
-
-    pub(super) fn said(&self) -> Said {
-        self.said
-    }
-
-    pub(super) fn push(&mut self, piece: &Text<'_>, frames: &mut Frames<'_>) {
-        self.channel.push(piece, frames);
-    }
-
-    /// Ends the message and gives the item.
-    pub(super) fn close(self, status: Status, frames: &mut Frames<'_>) -> Vec<u8> {
-        let text = self.channel.text();
-        match self.said {
-            Said::Text => self.identity.event(
-                "response.output_text.done",
-                &[
-                    b",\"content_index\":0,\"text\":\"",
-                    text,
-                    b"\",\"logprobs\":[]",
-                ],
-                frames,
-            ),
-            Said::Refusal => self.identity.event(
-                "response.refusal.done",
-                &[b",\"content_index\":0,\"refusal\":\"", text, b"\""],
-                frames,
-            ),
-        }
-        let part = self.part();
-        self.identity.event(
-            "response.content_part.done",
-            &[b",\"content_index\":0,\"part\":", &part],
-            frames,
-        );
-        let item = self.render(status.name(), &part);
-        self.identity.done(&item, frames);
-        item
-    }
-
-    fn part(&self) -> Vec<u8> {
-        let text = self.channel.text();
-        match self.said {
-            Said::Text => [
-                b"{\"type\":\"output_text\",\"text\":\"",
-                text,
-                b"\",\"annotations\":[],\"logprobs\":[]}",
-            ]
-            .concat(),
-            Said::Refusal => [b"{\"type\":\"refusal\",\"refusal\":\"", text, b"\"}"].concat(),
-        }
-    }
-
-    fn render(&self, status: &[u8], content: &[u8]) -> Vec<u8> {
-        [
-            b"{\"type\":\"message\",\"id\":\"",
-            self.identity.id.as_bytes(),
-            b"\",\"status\":\"",
-            status,
-            b"\",\"role\":\"assistant\",\"content\":[",
-            content,
-            b"]}",
-        ]
-        .concat()
-    }
 }
 
 /// Reasoning on its way.

@@ -3,25 +3,32 @@
 //! The writer here keeps the order: which item is open, what ends it, how the answer ends. What the events look like is in
 //! `items` and `response`.
 
-mod frames;
+mod compaction;
+pub(crate) mod frames;
 mod items;
-mod response;
+mod messages;
+pub(crate) mod response;
+mod searches;
+
+use std::fmt;
 
 use polywire_conversation::{
-    Event, Fault, FaultClass, Form, Opaque, OpaqueKind, Raised, Retry, StopReason, Text, Usage,
-    WriteStream,
+    Citation, Event, Fault, FaultClass, Form, Json, Opaque, OpaqueKind, Raised, Retry, StopReason,
+    Text, Usage, WebSearch, WriteStream,
 };
 use polywire_sse::FrameBuffer;
 
 use crate::failure::{failed, write_error_members, write_optional};
 use crate::limits::OUTPUT_BYTES_MAX;
 use crate::{Client, Echo};
+use compaction::Compaction;
+pub use compaction::{Compacted, Seal, render_compacted};
 use frames::Frames;
-use items::{CallItem, Identity, MessageItem, ReasoningItem, Said, SearchItem, Status, Target};
+use items::{CallItem, Identity, ReasoningItem, SearchItem, Status, Target};
+use messages::{MessageItem, Said};
 use response::{Ending, Frame};
 
 /// What a [`ResponsesWriter`] needs to know.
-#[derive(Debug)]
 pub struct WriterOptions {
     /// The id of the response, `resp_…`. The ids of its items are made from it.
     pub response_id: String,
@@ -35,6 +42,26 @@ pub struct WriterOptions {
     pub echo: Echo,
     /// The output limit in force, in tokens, for the note that an answer was cut off by it.
     pub output_tokens_max: Option<u64>,
+    /// The response that this one goes on from.
+    pub previous_response_id: Option<String>,
+    /// Whether the response can be asked for later.
+    pub store: bool,
+    /// Whether the client wants the probabilities of tokens. Each piece of text then waits for its own.
+    pub logprobs: bool,
+    /// Seals the summary when the answer is to be one that stands in the place of the conversation. Its text is then shown to
+    /// nobody, and the answer is one `compaction` item.
+    pub compaction: Option<Seal>,
+}
+
+impl fmt::Debug for WriterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriterOptions")
+            .field("response_id", &self.response_id)
+            .field("model", &self.model)
+            .field("client", &self.client)
+            .field("compaction", &self.compaction.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Writes one answer as a stream of Responses events.
@@ -62,8 +89,12 @@ pub struct ResponsesWriter {
     usage: Option<Usage>,
     /// All text so far, to keep the limit.
     text_bytes: usize,
-    /// The failure that passing the limit made of the answer.
-    overflow: Option<Fault>,
+    /// The failure that the writer itself made of the answer.
+    own_failure: Option<Fault>,
+    wants_logprobs: bool,
+    /// A piece of text that waits for its probabilities.
+    waiting: Option<(Said, Text<'static>)>,
+    compaction: Option<Compaction>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -88,12 +119,7 @@ impl ResponsesWriter {
     pub fn new(options: WriterOptions) -> Self {
         Self {
             client: options.client,
-            response: Frame::new(
-                &options.response_id,
-                options.created_at,
-                &options.model,
-                options.echo,
-            ),
+            response: Frame::new(&options),
             response_id: options.response_id,
             output_tokens_max: options.output_tokens_max,
             now: options.created_at,
@@ -105,7 +131,10 @@ impl ResponsesWriter {
             calls_cut: Vec::new(),
             usage: None,
             text_bytes: 0,
-            overflow: None,
+            own_failure: None,
+            wants_logprobs: options.logprobs,
+            waiting: None,
+            compaction: options.compaction.map(Compaction::new),
         }
     }
 
@@ -117,6 +146,14 @@ impl ResponsesWriter {
             Stage::Before => self.begin(out),
             Stage::Streaming => {}
         }
+        if self.compaction.is_some() {
+            self.compaction_event(event, out);
+            return;
+        }
+        let says_more = matches!(event, Event::Logprobs(_) | Event::Usage(_) | Event::Loss(_));
+        if !says_more {
+            self.write_waiting(None, out);
+        }
         match event {
             // Items are opened by their first piece of text, so that nothing empty is sent.
             Event::Start { .. }
@@ -124,12 +161,15 @@ impl ResponsesWriter {
             | Event::TextStart
             | Event::RefusalStart
             | Event::Loss(_)
-            | Event::Citation(_)
-            | Event::Logprobs(_)
-            | Event::WebSearch(_)
             | Event::Native(_)
             | Event::StoppedAt(_) => {}
+            Event::TextDelta(text) if self.wants_logprobs => {
+                self.waiting = Some((Said::Text, text.into_owned()));
+            }
             Event::TextDelta(text) => self.text(Said::Text, &text, out),
+            Event::Logprobs(logprobs) => self.logprobs(&logprobs, out),
+            Event::Citation(citation) => self.citation(&citation, out),
+            Event::WebSearch(search) => self.web_search(&search, out),
             Event::TextEnd | Event::RefusalEnd => self.text_end(),
             Event::RefusalDelta(text) => self.text(Said::Refusal, &text, out),
             Event::ReasoningDelta(text) => self.reasoning_delta(&text, out),
@@ -145,7 +185,58 @@ impl ResponsesWriter {
         }
     }
 
+    /// What one event means for an answer that stands in the place of the conversation: only its text counts.
+    fn compaction_event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {
+        match event {
+            Event::TextDelta(text) if self.has_room(&text, out) => {
+                if let Some(compaction) = &mut self.compaction {
+                    compaction.push(&text);
+                }
+            }
+            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Finish(reason) => self.finish_compaction(reason, out),
+            Event::Fault(fault) => self.fail(&fault, out),
+            Event::TextDelta(_)
+            | Event::Start { .. }
+            | Event::ReasoningStart
+            | Event::ReasoningDelta(_)
+            | Event::ReasoningOpaque(_)
+            | Event::ReasoningEnd
+            | Event::TextStart
+            | Event::Citation(_)
+            | Event::Logprobs(_)
+            | Event::TextEnd
+            | Event::RefusalStart
+            | Event::RefusalDelta(_)
+            | Event::RefusalEnd
+            | Event::CallStart { .. }
+            | Event::CallDelta(_)
+            | Event::CallEnd
+            | Event::CallCut
+            | Event::WebSearch(_)
+            | Event::Native(_)
+            | Event::StoppedAt(_)
+            | Event::Loss(_) => {}
+        }
+    }
+
+    fn finish_compaction(&mut self, reason: StopReason, out: &mut Frames<'_>) {
+        let identity = self.identity("cmp");
+        let Some(compaction) = &self.compaction else {
+            return;
+        };
+        if let Some(fault) = compaction.failure(reason) {
+            self.fail(&fault, out);
+            self.own_failure = Some(fault);
+            return;
+        }
+        let item = compaction.write(&identity, out);
+        self.keep(&item);
+        self.end(Ending::Completed, out);
+    }
+
     fn sign_of_life(&mut self, out: &mut Frames<'_>) {
+        self.write_waiting(None, out);
         match self.stage {
             Stage::Before => self.begin(out),
             Stage::Streaming => {
@@ -187,11 +278,61 @@ impl ResponsesWriter {
         // An answer without end would be as long the next time.
         let fault = Fault::new(FaultClass::Protocol, message).with_retry(Retry::Never);
         self.fail(&fault, out);
-        self.overflow = Some(fault);
+        self.own_failure = Some(fault);
         false
     }
 
+    /// Writes the piece of text that waits for its probabilities, with them or because they do not come.
+    fn write_waiting(&mut self, logprobs: Option<&Json<'_>>, out: &mut Frames<'_>) {
+        if let Some((said, text)) = self.waiting.take() {
+            self.text_with(said, &text, logprobs, out);
+        }
+    }
+
+    fn logprobs(&mut self, logprobs: &Json<'_>, out: &mut Frames<'_>) {
+        if !self.wants_logprobs {
+            return;
+        }
+        if self.waiting.is_some() {
+            self.write_waiting(Some(logprobs), out);
+        } else if let Open::Message(item) = &mut self.open {
+            item.keep_logprobs(logprobs);
+        }
+    }
+
+    fn citation(&mut self, citation: &Citation<'_>, out: &mut Frames<'_>) {
+        if !self.has_room(&citation.url, out) {
+            return;
+        }
+        if let Open::Message(item) = &mut self.open {
+            item.cite(citation, out);
+        }
+    }
+
+    fn web_search(&mut self, search: &WebSearch<'_>, out: &mut Frames<'_>) {
+        let urls = search.sources.iter().map(|(url, _)| url);
+        for text in std::iter::once(&search.query).chain(urls) {
+            if !self.has_room(text, out) {
+                return;
+            }
+        }
+        self.close_item(Status::Completed, out);
+        let identity = self.identity("ws");
+        let item = searches::write(search, &identity, out);
+        self.keep(&item);
+    }
+
     fn text(&mut self, said: Said, text: &Text<'_>, out: &mut Frames<'_>) {
+        self.text_with(said, text, None, out);
+    }
+
+    fn text_with(
+        &mut self,
+        said: Said,
+        text: &Text<'_>,
+        logprobs: Option<&Json<'_>>,
+        out: &mut Frames<'_>,
+    ) {
         if text.is_empty() || !self.has_room(text, out) {
             return;
         }
@@ -207,7 +348,10 @@ impl ResponsesWriter {
             self.open = Open::Message(MessageItem::open(identity, said, out));
         }
         if let Open::Message(item) = &mut self.open {
-            item.push(text, out);
+            match logprobs {
+                Some(logprobs) => item.push_with_logprobs(text, logprobs, out),
+                None => item.push(text, out),
+            }
         }
     }
 
@@ -501,7 +645,7 @@ impl WriteStream for ResponsesWriter {
     }
 
     fn failure(&self) -> Option<&Fault> {
-        self.overflow.as_ref()
+        self.own_failure.as_ref()
     }
 
     fn whole(&mut self) -> Vec<u8> {
@@ -517,7 +661,7 @@ impl WriteStream for ResponsesWriter {
 
 /// Code, message and parameter stand in the event itself, where OpenAI's description wants them, and in an object inside it,
 /// where Open Responses wants them and OpenAI really writes them.
-fn write_error_event(fault: &Fault, code: &str, message: &str, out: &mut Frames<'_>) {
+pub(crate) fn write_error_event(fault: &Fault, code: &str, message: &str, out: &mut Frames<'_>) {
     let mut members = b",\"code\":".to_vec();
     write_optional(Some(code), &mut members);
     members.extend_from_slice(b",\"message\":");

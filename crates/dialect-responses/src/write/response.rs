@@ -2,13 +2,13 @@
 
 use polywire_conversation::{Text, Usage};
 
+use super::WriterOptions;
 use super::frames::{Decimal, escaped, put};
-use crate::Echo;
 use crate::failure::write_optional;
 
 /// How an answer ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Completed,
     Incomplete { reason: &'static str },
     Failed { code: &'static str, message: String },
@@ -16,7 +16,7 @@ pub(super) enum Ending {
 
 impl Ending {
     /// The name of the last event.
-    pub(super) const fn event(&self) -> &'static str {
+    pub(crate) const fn event(&self) -> &'static str {
         match self {
             Ending::Completed => "response.completed",
             Ending::Incomplete { .. } => "response.incomplete",
@@ -27,32 +27,38 @@ impl Ending {
 
 /// What the response object says from beginning to end.
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// The object up to what changes.
     head: Vec<u8>,
-    echo: Echo,
+    /// What follows behind what changes.
+    tail: Vec<u8>,
 }
 
 impl Frame {
-    pub(super) fn new(response_id: &str, created_at: u64, model: &str, echo: Echo) -> Self {
+    pub(crate) fn new(options: &WriterOptions) -> Self {
         let mut head = Vec::with_capacity(160);
-        put(&mut head, &[b"{\"id\":\"", &escaped(response_id)]);
+        put(&mut head, &[b"{\"id\":\"", &escaped(&options.response_id)]);
         put(
             &mut head,
-            &[b"\",\"object\":\"response\",\"model\":\"", &escaped(model)],
+            &[
+                b"\",\"object\":\"response\",\"model\":\"",
+                &escaped(&options.model),
+            ],
         );
-        let created_at = Decimal::new(created_at);
+        let created_at = Decimal::new(options.created_at);
         put(&mut head, &[b"\",\"created_at\":", created_at.digits()]);
-        Self { head, echo }
+        let previous = options.previous_response_id.as_deref();
+        let tail = options.echo.members(previous, options.store);
+        Self { head, tail }
     }
 
     /// The object while the answer is on its way: no output yet, whatever was sent.
-    pub(super) fn in_progress(&self) -> Vec<u8> {
+    pub(crate) fn in_progress(&self) -> Vec<u8> {
         self.render(b"in_progress", None, None, b"", None)
     }
 
     /// The object at the end. `output` holds the items, separated by commas.
-    pub(super) fn ended(
+    pub(crate) fn ended(
         &self,
         ending: &Ending,
         now: u64,
@@ -76,8 +82,8 @@ impl Frame {
         output: &[u8],
         usage: Option<&Usage>,
     ) -> Vec<u8> {
-        let echo = self.echo.members();
-        let mut object = Vec::with_capacity(self.head.len() + echo.len() + output.len() + 512);
+        let tail = &self.tail;
+        let mut object = Vec::with_capacity(self.head.len() + tail.len() + output.len() + 512);
         put(&mut object, &[&self.head, b",\"completed_at\":"]);
         match completed_at {
             Some(seconds) => put(&mut object, &[Decimal::new(seconds).digits()]),
@@ -87,7 +93,7 @@ impl Frame {
         write_error(ending, &mut object);
         put(&mut object, &[b",\"output\":[", output, b"],\"usage\":"]);
         write_usage(usage, &mut object);
-        put(&mut object, &[b",", echo, b"}"]);
+        put(&mut object, &[b",", tail, b"}"]);
         object
     }
 }
@@ -126,6 +132,11 @@ fn write_usage(usage: Option<&Usage>, out: &mut Vec<u8>) {
         put(out, &[b"null"]);
         return;
     };
+    write_counts(usage, input, output, out);
+}
+
+/// Usage as an object.
+pub(super) fn write_counts(usage: &Usage, input: u64, output: u64, out: &mut Vec<u8>) {
     for (key, number) in [
         ("{\"input_tokens\":", input),
         (

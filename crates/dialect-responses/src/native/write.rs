@@ -1,0 +1,245 @@
+//! Passes a provider's events on to a client of the same protocol.
+
+use polywire_conversation::{Event, Fault, Native, WriteStream};
+use polywire_sse::FrameBuffer;
+use polywire_wire::{One, wire_object};
+use serde_json::value::RawValue;
+
+use super::splice::{self, Edit, json_string, offset_of};
+use crate::failure::failed;
+use crate::write::frames::Frames;
+use crate::write::response::{Ending, Frame};
+use crate::write::write_error_event;
+use crate::{Client, WriterOptions};
+
+wire_object! {
+    WireNative {
+        tag: "type",
+        sequence_number: "sequence_number",
+        response: "response",
+        item: "item",
+    }
+}
+
+/// Writes the events of a provider as they are.
+///
+/// Only where something of ours stands among them, a sign of life or a failure, are the numbers of the events behind it moved,
+/// so that they have no gaps. A failure is told with the response as the provider has told it last.
+#[derive(Debug)]
+pub struct NativeWriter {
+    client: Client,
+    own: Frame,
+    now: u64,
+    /// The response as it was told last.
+    response: Option<String>,
+    /// The items that are done, separated by commas.
+    items: String,
+    /// The number that the next event gets.
+    next: u64,
+    /// How many events of ours stand among the provider's.
+    added: u64,
+    /// The answer in one piece, when it came so or has failed.
+    whole: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl NativeWriter {
+    /// A writer that has written nothing yet. What the options say of the response counts only where the provider said nothing.
+    pub fn new(options: WriterOptions) -> Self {
+        Self {
+            client: options.client,
+            own: Frame::new(&options),
+            now: options.created_at,
+            response: None,
+            items: String::new(),
+            next: 0,
+            added: 0,
+            whole: None,
+            ended: false,
+        }
+    }
+
+    fn native(&mut self, native: Native<'_>, out: &mut FrameBuffer) {
+        if native.event.is_empty() {
+            self.whole = Some(native.data.as_bytes().to_vec());
+            self.ended = true;
+            return;
+        }
+        let wire: WireNative<'_> = serde_json::from_str(native.data)
+            .map_or_else(|_| WireNative::default(), |One(wire)| wire);
+        if let Some(response) = wire.response {
+            self.response = Some(response.get().to_owned());
+        }
+        let tag = wire.tag.map_or("", RawValue::get).trim_matches('"');
+        if let ("response.output_item.done", Some(item)) = (tag, wire.item) {
+            if !self.items.is_empty() {
+                self.items.push(',');
+            }
+            self.items.push_str(item.get());
+        }
+        self.ended = matches!(
+            tag,
+            "response.completed" | "response.incomplete" | "response.done"
+        );
+        self.write_numbered(native, wire.sequence_number, out);
+    }
+
+    /// Writes the event with its own number, moved by what was added before it.
+    fn write_numbered(
+        &mut self,
+        native: Native<'_>,
+        number: Option<&RawValue>,
+        out: &mut FrameBuffer,
+    ) {
+        let own = number.and_then(|raw| raw.get().parse::<u64>().ok());
+        let place = number.and_then(|raw| {
+            let start = offset_of(raw.get(), native.data)?;
+            Some((start, start + raw.get().len()))
+        });
+        let data = out.open(native.event);
+        match (own, place) {
+            (Some(own), Some((start, end))) if self.added > 0 => {
+                let moved = own.saturating_add(self.added);
+                data.extend_from_slice(&native.data.as_bytes()[..start]);
+                data.extend_from_slice(moved.to_string().as_bytes());
+                data.extend_from_slice(&native.data.as_bytes()[end..]);
+                self.next = moved.saturating_add(1);
+            }
+            (Some(own), _) => {
+                data.extend_from_slice(native.data.as_bytes());
+                self.next = own.saturating_add(1);
+            }
+            (None, _) => {
+                data.extend_from_slice(native.data.as_bytes());
+                self.next += 1;
+            }
+        }
+        out.close();
+    }
+
+    fn fail(&mut self, fault: &Fault, out: &mut FrameBuffer) {
+        let (code, message) = failed(fault, self.client);
+        let response = match &self.response {
+            Some(response) => failed_response(response, code, &message),
+            None => None,
+        };
+        let response = response.unwrap_or_else(|| {
+            let ending = Ending::Failed {
+                code,
+                message: message.clone(),
+            };
+            self.own.ended(&ending, self.now, b"", None)
+        });
+        let mut frames = Frames {
+            out,
+            sequence: self.next,
+        };
+        if self.client == Client::Sdk {
+            write_error_event(fault, code, &message, &mut frames);
+        }
+        frames.event("response.failed", &[b",\"response\":", &response]);
+        self.next = frames.sequence;
+        self.whole = Some(response);
+        self.ended = true;
+    }
+}
+
+/// A response of the provider as one that has failed.
+fn failed_response(response: &str, code: &str, message: &str) -> Option<Vec<u8>> {
+    let members = splice::object(response)?;
+    let error = format!(
+        "{{\"code\":{},\"message\":{}}}",
+        json_string(code),
+        json_string(message)
+    );
+    let mut more = Vec::new();
+    for (key, value) in [("status", "\"failed\""), ("error", &*error)] {
+        if !members.has(key) {
+            more.push((key, value.to_owned()));
+        }
+    }
+    let response = members.rewrite(
+        |_, member| match &*member.key {
+            "status" => Edit::Replace("\"failed\"".to_owned()),
+            "error" => Edit::Replace(error.clone()),
+            _ => Edit::Keep,
+        },
+        &more,
+    );
+    Some(response.into_bytes())
+}
+
+impl WriteStream for NativeWriter {
+    fn tick(&mut self, unix_seconds: u64) {
+        self.now = self.now.max(unix_seconds);
+    }
+
+    fn push(&mut self, event: Event<'_>, out: &mut FrameBuffer) {
+        if self.ended {
+            return;
+        }
+        match event {
+            Event::Native(native) => self.native(native, out),
+            Event::Fault(fault) => self.fail(&fault, out),
+            Event::Start { .. }
+            | Event::ReasoningStart
+            | Event::ReasoningDelta(_)
+            | Event::ReasoningOpaque(_)
+            | Event::ReasoningEnd
+            | Event::TextStart
+            | Event::TextDelta(_)
+            | Event::Citation(_)
+            | Event::Logprobs(_)
+            | Event::TextEnd
+            | Event::RefusalStart
+            | Event::RefusalDelta(_)
+            | Event::RefusalEnd
+            | Event::CallStart { .. }
+            | Event::CallDelta(_)
+            | Event::CallEnd
+            | Event::CallCut
+            | Event::WebSearch(_)
+            | Event::StoppedAt(_)
+            | Event::Usage(_)
+            | Event::Loss(_)
+            | Event::Finish(_) => {}
+        }
+    }
+
+    fn heartbeat(&mut self, out: &mut FrameBuffer) {
+        if self.ended {
+            return;
+        }
+        let response = match &self.response {
+            Some(response) => response.clone().into_bytes(),
+            None => self.own.in_progress(),
+        };
+        let mut frames = Frames {
+            out,
+            sequence: self.next,
+        };
+        frames.event("response.in_progress", &[b",\"response\":", &response]);
+        self.next = frames.sequence;
+        self.added += 1;
+    }
+
+    fn whole(&mut self) -> Vec<u8> {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
+        let Some(response) = &self.response else {
+            return self.own.in_progress();
+        };
+        // Some back ends leave the output of the response at the end empty.
+        let filled = splice::object(response).map(|members| {
+            members.rewrite(
+                |_, member| match &*member.key {
+                    "output" if member.value == "[]" => Edit::Replace(format!("[{}]", self.items)),
+                    _ => Edit::Keep,
+                },
+                &[],
+            )
+        });
+        filled.unwrap_or_else(|| response.clone()).into_bytes()
+    }
+}
