@@ -69,10 +69,24 @@ impl OfferedKind<'_> {
 /// offered at once. Hosted and unknown tools become losses. A tool that is declared twice is offered once, and one that the
 /// provider has refused not at all; its name stays in the ledger, for its calls in the history.
 pub fn offer<'r>(request: &'r Request<'r>, rule: NameRule) -> Offer<'r> {
+    offer_beside(request, rule, &|_| false)
+}
+
+/// The same for a provider with built-in tools of its own: a hosted tool whose wire type is `built_in` is left to the dialect and
+/// is no loss.
+pub fn offer_beside<'r>(
+    request: &'r Request<'r>,
+    rule: NameRule,
+    built_in: &dyn Fn(&str) -> bool,
+) -> Offer<'r> {
     let searchable = request
         .all_tools()
         .any(|tool| matches!(tool, Tool::Search { .. }));
-    let mut collected = Collected::default();
+    let mut collected = Collected {
+        tools: Vec::new(),
+        losses: Vec::new(),
+        built_in,
+    };
     for (index, tool) in request.tools.iter().enumerate() {
         collected.add(tool, !searchable, &|| format!("tools[{index}]").into());
     }
@@ -98,7 +112,9 @@ pub fn offer<'r>(request: &'r Request<'r>, rule: NameRule) -> Offer<'r> {
             | Item::Unknown { .. } => {}
         }
     }
-    let Collected { tools, mut losses } = collected;
+    let Collected {
+        tools, mut losses, ..
+    } = collected;
     let (ledger, mut tools) = Ledger::declare_all(tools, rule);
     tools.retain(|tool| {
         let name = ledger
@@ -120,13 +136,13 @@ pub fn offer<'r>(request: &'r Request<'r>, rule: NameRule) -> Offer<'r> {
     }
 }
 
-#[derive(Default)]
-struct Collected<'r> {
+struct Collected<'r, 'b> {
     tools: Vec<OfferedTool<'r>>,
     losses: Vec<Loss>,
+    built_in: &'b dyn Fn(&str) -> bool,
 }
 
-impl<'r> Collected<'r> {
+impl<'r> Collected<'r, '_> {
     fn add(
         &mut self,
         tool: &'r Tool<'r>,
@@ -193,6 +209,7 @@ impl<'r> Collected<'r> {
                 ));
                 return;
             }
+            Tool::Hosted { tag, .. } if (self.built_in)(tag) => return,
             Tool::Hosted { tag, .. } => {
                 self.losses.push(Loss::degraded(
                     format!("{} `{tag}`", place()),

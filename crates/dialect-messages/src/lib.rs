@@ -5,7 +5,8 @@
 //! [`render_error`] and its neighbours say what failed in the words of this protocol; [`parse_count`], [`estimate`] and
 //! [`render_count`] serve `POST /v1/messages/count_tokens`, [`models_page`] the list of models.
 //!
-//! Towards providers: a [`Profile`] says what a provider wants, [`MessagesReader`] reads the answer.
+//! Towards providers: [`render()`] makes the request, [`MessagesReader`] reads the answer, and a [`Profile`] says what a
+//! provider does differently. [`native`] is the way of a turn whose client speaks the protocol too: its bytes are kept.
 //!
 //! This crate holds no I/O, clock or randomness, and knows no other dialect. Facts about the wire come from Anthropic's
 //! documentation and the types of anthropic-python 2.11.0 to 2.14.0, facts about Claude Code from observing version 2.1.197
@@ -49,6 +50,7 @@ mod models;
 mod parse;
 mod profile;
 mod read;
+mod render;
 mod write;
 
 pub use count::{estimate, render_count};
@@ -58,6 +60,7 @@ pub use models::{ModelEntry, ModelsQuery, models_page};
 pub use parse::{Parsed, ThinkingDisplay, parse, parse_count};
 pub use profile::{LateInstructions, Profile, StructuredOutput, ThinkingForm};
 pub use read::MessagesReader;
+pub use render::render;
 pub use write::{MessagesWriter, WriterOptions};
 
 /// The path of the endpoint below a provider's base URL, which has no `/v1` of its own.

@@ -63,10 +63,7 @@ impl Tally {
     /// All input, from whereever it came.
     fn input(&self) -> Option<u64> {
         let counts = [self.fresh, self.cache_read, self.cache_write];
-        counts
-            .into_iter()
-            .flatten()
-            .reduce(|sum, count| sum.saturating_add(count))
+        counts.into_iter().flatten().reduce(u64::saturating_add)
     }
 
     /// The counts in neutral terms; `None` when nothing was counted.
