@@ -6,13 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use polywire_credentials::{Secret, ensure_token};
-use polywire_gateway::{Configuration, ConfigurationSource, Gateway, Stores};
+use polywire_gateway::{
+    Configuration, ConfigurationSource, Gateway, ResponseStore, SearchKind, SearchService, Stores,
+};
 use polywire_server::{Access, App};
 use polywire_settings::{
-    AuthMode, Environment, Overrides, Paths, ProcessEnvironment, Settings, Watch,
+    AuthMode, Environment, Overrides, Paths, ProcessEnvironment, SearchProvider, Settings, Watch,
 };
+use polywire_store::{ReceiptSink, Store};
 
 use crate::logging::{note, say};
+use crate::state;
 
 /// Reads the settings.
 pub(crate) fn load(overrides: &Overrides) -> anyhow::Result<Settings> {
@@ -61,33 +65,96 @@ pub(crate) fn load_watched(overrides: &Overrides) -> anyhow::Result<(Settings, W
     Ok((load(overrides)?, source))
 }
 
+/// A gateway with what it keeps.
+pub(crate) struct Service {
+    /// The gateway and who gets in.
+    pub(crate) app: Arc<App>,
+    store: Option<Store>,
+}
+
+impl Service {
+    /// Writes what waits to be kept. To be called when the turns have ended.
+    pub(crate) async fn close(self) {
+        if let Some(store) = self.store {
+            store.close().await;
+        }
+    }
+}
+
 /// A gateway that listens on `address`, with these settings, and follows their files.
-pub(crate) fn app(
+pub(crate) fn service(
     address: SocketAddr,
     settings: &Settings,
     source: WatchedSettings,
     token: Option<Secret>,
-) -> anyhow::Result<Arc<App>> {
-    let gateway = Gateway::new(
-        configuration(settings.clone()),
-        Box::new(source),
-        Stores::default(),
-    )
-    .context("the settings cannot be used")?;
-    Ok(Arc::new(App {
-        gateway,
-        access: Access::new(address, token),
-    }))
+) -> anyhow::Result<Service> {
+    let store = open_store(settings);
+    let stores = Stores {
+        responses: store
+            .clone()
+            .filter(|_| settings.store.responses)
+            .map(|store| Arc::new(store) as ResponseStore),
+        receipts: store
+            .clone()
+            .filter(|_| settings.receipts.enabled)
+            .map(|store| Arc::new(store) as Arc<dyn ReceiptSink>),
+    };
+    let gateway = Gateway::new(configuration(settings.clone()), Box::new(source), stores)
+        .context("the settings cannot be used")?;
+    Ok(Service {
+        app: Arc::new(App {
+            gateway,
+            access: Access::new(address, token),
+        }),
+        store,
+    })
+}
+
+/// Opens the store, if anything is to be kept. Turns are served without one as well, so that one that cannot be opened is told
+/// and not fatal.
+fn open_store(settings: &Settings) -> Option<Store> {
+    if !settings.store.responses && !settings.receipts.enabled {
+        return None;
+    }
+    match state::open(settings) {
+        Ok(store) => Some(store),
+        Err(error) => {
+            note(format_args!(
+                "warning: no responses and no receipts are kept: {error:#}"
+            ));
+            None
+        }
+    }
+}
+
+fn search(settings: &Settings) -> Option<SearchService> {
+    let search = settings.search.as_ref()?;
+    let url = |usual: &str| search.url.clone().unwrap_or_else(|| usual.to_owned());
+    Some(SearchService {
+        kind: match search.provider {
+            SearchProvider::Brave => SearchKind::Brave {
+                url: url("https://api.search.brave.com"),
+            },
+            SearchProvider::Tavily => SearchKind::Tavily {
+                url: url("https://api.tavily.com"),
+            },
+            // The settings insist on its address.
+            SearchProvider::Searxng => SearchKind::Searxng { url: url("") },
+        },
+        key: search.key.clone(),
+        results_max: usize::try_from(search.max_results).unwrap_or(usize::MAX),
+    })
 }
 
 /// What of the settings the gateway needs.
 fn configuration(settings: Settings) -> Configuration {
+    let (strict, search) = (settings.strict, search(&settings));
     Configuration {
         catalog: settings.catalog.clone(),
         keys: settings.keys.clone(),
         variables: Arc::new(move |name| settings.variable(name)),
-        strict: false,
-        search: None,
+        strict,
+        search,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -49,14 +50,15 @@ pub(crate) async fn demo(
     let address = listener.local_addr()?;
     let token = configuration::token(&settings)?;
     let stop = CancellationToken::new();
-    let app = configuration::app(address, &settings, source, token.clone())?;
-    let serving = polywire_server::serve(listener, app, stop.clone());
+    let service = configuration::service(address, &settings, source, token.clone())?;
+    let serving = polywire_server::serve(listener, Arc::clone(&service.app), stop.clone());
     tokio::pin!(serving);
     tokio::select! {
         () = &mut serving => anyhow::bail!("the gateway stopped by itself"),
         played = play(address, token.as_ref()) => played?,
     }
     if arguments.once {
+        service.close().await;
         return Ok(ExitCode::SUCCESS);
     }
     tell_how_to_connect(address, token.is_some());
@@ -64,6 +66,7 @@ pub(crate) async fn demo(
         () = serving => {}
         interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
+    service.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -16,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::WatchedSettings;
+use crate::configuration::{Service, WatchedSettings};
 use crate::{codex, configuration, logging, running, serve};
 
 /// A log larger than this is begun anew.
@@ -35,6 +36,9 @@ pub(crate) struct RunArguments {
     /// Where the Codex CLI is [default: the first `codex` of the search path]
     #[arg(long, value_name = "PATH")]
     codex: Option<PathBuf>,
+    /// Refuse a turn rather than lose something of it that matters, and say what
+    #[arg(long)]
+    strict: bool,
     /// Arguments for the client
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -50,8 +54,13 @@ enum ClientName {
 struct Served {
     address: SocketAddr,
     token: Option<Secret>,
-    /// Stops the gateway that was started for this run; a running one is left alone.
-    stop: Option<CancellationToken>,
+    /// The gateway that was started for this run; a running one is left alone.
+    own: Option<OwnGateway>,
+}
+
+struct OwnGateway {
+    stop: CancellationToken,
+    service: Service,
 }
 
 pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
@@ -60,6 +69,7 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     let program = codex::find(arguments.codex.as_deref(), search_path.as_deref())?;
     let overrides = Overrides {
         default_provider: arguments.provider.clone(),
+        strict: arguments.strict,
         ..overrides
     };
     let (settings, source) = configuration::load_watched(&overrides)?;
@@ -69,8 +79,9 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     log_to_state(&settings)?;
     let served = gateway_for(&target, &settings, source, overrides.config.is_none()).await?;
     let status = launch(&program, &arguments.arguments, &model, &served).await;
-    if let Some(stop) = &served.stop {
+    if let Some(OwnGateway { stop, service }) = served.own {
         stop.cancel();
+        service.close().await;
     }
     Ok(exit_code(status?))
 }
@@ -153,20 +164,21 @@ async fn gateway_for(
         return Ok(Served {
             address,
             token,
-            stop: None,
+            own: None,
         });
     }
     let listener = serve::listen((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
     let token = Secret::new(format!("pw-{:032x}", rand::random::<u128>()));
     let stop = CancellationToken::new();
-    let app = configuration::app(address, settings, source, Some(token.clone()))?;
-    let tasks = app.gateway.tasks.clone();
+    let service = configuration::service(address, settings, source, Some(token.clone()))?;
+    let tasks = service.app.gateway.tasks.clone();
+    let app = Arc::clone(&service.app);
     tasks.spawn(polywire_server::serve(listener, app, stop.clone()));
     Ok(Served {
         address,
         token: Some(token),
-        stop: Some(stop),
+        own: Some(OwnGateway { stop, service }),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,6 +22,9 @@ pub(crate) struct ServeArguments {
     /// Where to listen [default: 127.0.0.1:4891]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// Refuse a turn rather than lose something of it that matters, and say what
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(crate) async fn serve(
@@ -29,6 +33,7 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let overrides = Overrides {
         listen: arguments.listen,
+        strict: arguments.strict,
         ..overrides
     };
     let (settings, source) = configuration::load_watched(&overrides)?;
@@ -38,7 +43,8 @@ pub(crate) async fn serve(
     let address = listener.local_addr()?;
     let token = configuration::token(&settings)?;
     let stop = CancellationToken::new();
-    let app = configuration::app(address, &settings, source, token)?;
+    let service = configuration::service(address, &settings, source, token)?;
+    let app = Arc::clone(&service.app);
     announce(address, &settings);
     let tasks = app.gateway.tasks.clone();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -59,6 +65,7 @@ pub(crate) async fn serve(
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    service.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,11 +1,13 @@
 //! The client's side of a turn: its dialect, and which client it is.
 
 use polywire_conversation::envelope::Minter;
-use polywire_conversation::{Fault, Request, WriteStream};
+use polywire_conversation::{Fault, Request, WriteStream, estimate};
 use polywire_dialect_chat as chat;
+use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 
 use crate::answer::unix_seconds;
+use crate::sealing::seal_summary;
 use crate::turn::Accepted;
 
 pub use responses::Client;
@@ -17,6 +19,8 @@ pub enum ClientDialect {
     Responses,
     /// OpenAI Chat Completions.
     Chat,
+    /// Anthropic Messages.
+    Messages,
 }
 
 /// A request as its client sent it, read into the neutral model.
@@ -30,6 +34,7 @@ pub struct Decoded<'a> {
 enum Setup {
     Responses(responses::Echo),
     Chat(ChatWishes),
+    Messages(messages::ThinkingDisplay),
 }
 
 /// What a client of Chat Completions wants to see of an answer.
@@ -84,6 +89,7 @@ impl ClientDialect {
         match self {
             ClientDialect::Responses => "responses",
             ClientDialect::Chat => "chat",
+            ClientDialect::Messages => "messages",
         }
     }
 
@@ -91,6 +97,8 @@ impl ClientDialect {
     pub fn of_path(path: &str) -> Self {
         if path.ends_with("/chat/completions") {
             ClientDialect::Chat
+        } else if path.contains("/messages") {
+            ClientDialect::Messages
         } else {
             ClientDialect::Responses
         }
@@ -121,14 +129,22 @@ impl ClientDialect {
                     }),
                 })
             }
+            ClientDialect::Messages => {
+                let parsed = messages::parse(body)?;
+                Ok(Decoded {
+                    request: parsed.request,
+                    setup: Setup::Messages(parsed.thinking),
+                })
+            }
         }
     }
 
     /// An error body in the shape that the client knows.
-    pub fn render_error(self, fault: &Fault, _request_id: &str) -> Vec<u8> {
+    pub fn render_error(self, fault: &Fault, request_id: &str) -> Vec<u8> {
         match self {
             ClientDialect::Responses => responses::render_error(fault),
             ClientDialect::Chat => chat::render_error(fault),
+            ClientDialect::Messages => messages::render_error(fault, request_id),
         }
     }
 
@@ -137,6 +153,7 @@ impl ClientDialect {
         match self {
             ClientDialect::Responses => responses::http_status(fault),
             ClientDialect::Chat => chat::http_status(fault),
+            ClientDialect::Messages => messages::http_status(fault),
         }
     }
 
@@ -147,23 +164,47 @@ impl ClientDialect {
     pub fn tells_in_stream(self, client: Client, fault: &Fault) -> bool {
         match self {
             ClientDialect::Responses => client == Client::Codex && self.http_status(fault) != 429,
-            ClientDialect::Chat => false,
+            ClientDialect::Chat | ClientDialect::Messages => false,
         }
     }
 }
 
 impl Decoded<'_> {
+    /// What seals the summary, when the client asks for one.
+    fn seal_of_summary(&self, home: Option<&Minter>) -> Option<responses::Seal> {
+        let home = home.filter(|_| self.request.compact)?.clone();
+        Some(Box::new(move |summary: &str| seal_summary(&home, summary)))
+    }
+
     /// A writer for the answer.
     pub(crate) fn writer(&self, writing: &Writing<'_>) -> Box<dyn WriteStream> {
         match &self.setup {
             Setup::Responses(echo) => {
-                Box::new(responses::ResponsesWriter::new(responses::WriterOptions {
+                let options = responses::WriterOptions {
                     response_id: format!("resp_{}", writing.turn_id),
                     created_at: writing.unix_seconds,
                     model: self.request.model.clone().into_owned(),
                     client: writing.client,
                     echo: echo.clone(),
                     output_tokens_max: self.request.output_tokens_max,
+                    previous_response_id: writing.parent.map(str::to_owned),
+                    store: writing.stored,
+                    logprobs: self.request.sampling.logprobs,
+                    compaction: self.seal_of_summary(writing.home),
+                };
+                if writing.native {
+                    Box::new(responses::NativeWriter::new(options))
+                } else {
+                    Box::new(responses::ResponsesWriter::new(options))
+                }
+            }
+            Setup::Messages(thinking) => {
+                Box::new(messages::MessagesWriter::new(messages::WriterOptions {
+                    message_id: format!("msg_{}", writing.turn_id),
+                    request_id: writing.turn_id.to_owned(),
+                    model: self.request.model.clone().into_owned(),
+                    input_tokens_estimate: estimate::request_tokens(&self.request),
+                    thinking: *thinking,
                 }))
             }
             Setup::Chat(wishes) => Box::new(chat::ChatWriter::new(chat::WriterOptions {

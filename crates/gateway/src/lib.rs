@@ -3,6 +3,7 @@
 //! Start with [`turn::run`], which reads as the life of a request does, then [`answer`], where the stream flows.
 
 pub mod answer;
+mod asides;
 mod body;
 mod client;
 mod compaction;
@@ -23,6 +24,7 @@ mod stop;
 mod stored;
 pub mod turn;
 
+pub use asides::{count_tokens, list_models, search_web};
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};

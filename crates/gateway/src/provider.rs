@@ -8,17 +8,21 @@ use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
+use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::read::Framing;
+use crate::sealing::{open_state, seal_one};
 use crate::settle::lowered;
 
 /// What is spoken to a provider.
 pub(crate) enum ProviderDialect {
     /// OpenAI Chat Completions.
     Chat(Profiles<chat::Profile>),
+    /// Anthropic Messages.
+    Messages(Profiles<messages::Profile>),
     /// OpenAI Responses.
     Responses(Profiles<responses::Profile>),
     /// The built-in model, which is asked without HTTP.
@@ -88,7 +92,8 @@ impl ProviderDialect {
             Kind::Chat => ProviderDialect::Chat(Profiles::read(provider)?),
             Kind::Responses => ProviderDialect::Responses(Profiles::read(provider)?),
             Kind::Demo => ProviderDialect::Demo,
-            Kind::Messages | Kind::CommandCode => {
+            Kind::Messages => ProviderDialect::Messages(Profiles::read(provider)?),
+            Kind::CommandCode => {
                 return Err(format!("kind `{}` is not served yet", provider.kind.name()));
             }
         })
@@ -98,6 +103,7 @@ impl ProviderDialect {
     pub(crate) fn path(&self) -> &'static str {
         match self {
             ProviderDialect::Chat(_) => chat::PATH,
+            ProviderDialect::Messages(_) => messages::PATH,
             ProviderDialect::Responses(_) => responses::PATH,
             ProviderDialect::Demo => "",
         }
@@ -106,6 +112,8 @@ impl ProviderDialect {
     /// Headers that every request of the protocol carries. A provider's own come above them.
     pub(crate) fn headers(&self) -> &'static [(&'static str, &'static str)] {
         match self {
+            // The only version there is; a request without one is refused.
+            ProviderDialect::Messages(_) => &[("anthropic-version", "2023-06-01")],
             ProviderDialect::Chat(_) | ProviderDialect::Responses(_) | ProviderDialect::Demo => &[],
         }
     }
@@ -113,9 +121,10 @@ impl ProviderDialect {
     /// How the answer is cut into frames.
     pub(crate) fn framing(&self) -> Framing {
         match self {
-            ProviderDialect::Chat(_) | ProviderDialect::Responses(_) | ProviderDialect::Demo => {
-                Framing::Events
-            }
+            ProviderDialect::Chat(_)
+            | ProviderDialect::Messages(_)
+            | ProviderDialect::Responses(_)
+            | ProviderDialect::Demo => Framing::Events,
         }
     }
 
@@ -126,6 +135,10 @@ impl ProviderDialect {
         };
         match self {
             ProviderDialect::Chat(_) | ProviderDialect::Demo => false,
+            ProviderDialect::Messages(profiles) => {
+                tag.starts_with("web_search")
+                    && profiles.of(&home.model).hosted_web_search.is_some()
+            }
             ProviderDialect::Responses(profiles) => {
                 let passing = &profiles.of(&home.model).hosted_tools;
                 passing.iter().any(|passing| passing == tag)
@@ -150,9 +163,21 @@ impl ProviderDialect {
             }),
             ProviderDialect::Responses(profiles) => {
                 let profile = profiles.of(ask.model.name);
+                if let Some(body) = ask.body
+                    && responses::is_plain(ask.request, profile)
+                {
+                    return native_responses(ask, body, profile);
+                }
                 let rendered = responses::render(ask.request, &ask.model, profile)?;
                 Ok(encoded(rendered, |ledger| {
                     Box::new(responses::ResponsesReader::new(ledger, ask.seed))
+                }))
+            }
+            ProviderDialect::Messages(profiles) => {
+                let profile = profiles.of(ask.model.name);
+                let rendered = messages::render(ask.request, &ask.model, profile)?;
+                Ok(encoded(rendered, |ledger| {
+                    Box::new(messages::MessagesReader::new(ledger, ask.seed))
                 }))
             }
             ProviderDialect::Chat(profiles) => {
@@ -163,6 +188,43 @@ impl ProviderDialect {
                 }))
             }
         }
+    }
+}
+
+/// A request that keeps its bytes, because client and provider speak the same protocol.
+fn native_responses(
+    ask: &Ask<'_>,
+    body: &[u8],
+    profile: &responses::Profile,
+) -> Result<Encoded, Fault> {
+    let edited = responses::edit(
+        &String::from_utf8_lossy(body),
+        &responses::NativeEdits {
+            model: ask.model.name,
+            profile,
+            open: &|sealed| open_state(sealed, ask.home).ok(),
+        },
+    )?;
+    let home = ask.home.clone();
+    let seal = Box::new(move |kind, state: &str| seal_one(&home, kind, state));
+    let reader = responses::NativeReader::new(Arc::default(), ask.seed, seal);
+    Ok(native(
+        edited.body.into_bytes(),
+        edited.losses,
+        Box::new(reader),
+        ask,
+    ))
+}
+
+fn native(body: Vec<u8>, losses: Vec<Loss>, reader: Box<dyn ReadStream>, ask: &Ask<'_>) -> Encoded {
+    Encoded {
+        outgoing: Outgoing::Body { body, reader },
+        tools: ask.request.tools.iter().map(|_| String::new()).collect(),
+        lowered: 0,
+        format_in_words: false,
+        stops: true,
+        native: true,
+        losses,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use polywire_catalog::Price;
-use polywire_conversation::{Event, Fault, Ledger, Loss, Request, StopReason, Usage};
+use polywire_conversation::{Event, Fault, Ledger, Loss, Request, StopReason, Usage, estimate};
 use polywire_plan::Target;
 use polywire_store::{Outcome as ReceiptOutcome, Receipt, ReceiptAttempt, ReceiptSink, Timings};
 
@@ -93,7 +93,7 @@ impl Settlement {
         (*request.model).clone_into(&mut self.model);
         self.request_losses.extend_from_slice(&request.losses);
         self.request_bytes = body_bytes;
-        self.request_tokens = u64::try_from(body_bytes.div_ceil(4)).unwrap_or(u64::MAX);
+        self.request_tokens = estimate::request_tokens(request);
     }
 
     /// A new attempt begins; what the one before saw does not count any more.
@@ -134,7 +134,7 @@ impl Settlement {
 
     /// What the turn has probably consumed, when the provider has not said.
     pub(crate) fn estimated_usage(&self) -> Option<Usage> {
-        let said = u64::try_from(self.attempt.answer_bytes.div_ceil(4)).unwrap_or(u64::MAX);
+        let said = estimate::text_tokens(self.attempt.answer_bytes);
         self.attempt.usage.is_none().then_some(Usage {
             input: Some(self.request_tokens),
             output: Some(said),

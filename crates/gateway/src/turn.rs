@@ -13,6 +13,7 @@ use polywire_sse::FrameBuffer;
 
 use crate::answer::{AnswerBody, Pump, unix_seconds};
 use crate::client::{Client, ClientDialect, Decoded, Writing};
+use crate::compaction::compacted;
 use crate::exchange::{Exchange, Prepared, rejected_tool};
 use crate::fault::empty_answer;
 use crate::limits::COMMIT_HOLD;
@@ -136,7 +137,7 @@ fn needs_history(gateway: &Gateway, accepted: &Accepted) -> bool {
                 || (accepted.client != Client::Codex && gateway.responses().is_some())
                 || goes_on()
         }
-        ClientDialect::Chat => false,
+        ClientDialect::Chat | ClientDialect::Messages => false,
     }
 }
 
@@ -290,6 +291,11 @@ impl Turn<'_> {
         }
         let losses = pump.settlement().losses();
         if let Some(body) = whole {
+            let body = if self.accepted.compact {
+                compacted(&body)
+            } else {
+                body
+            };
             return Ok(Answer::Whole { body, losses });
         }
         pump.release();

@@ -4,6 +4,7 @@
 
 mod access;
 mod error_page;
+mod helpers;
 mod kept;
 mod routes;
 mod serve;

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Path, Request, State};
-use axum::http::{HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use polywire_gateway::{ClientDialect, Gateway};
@@ -14,7 +14,7 @@ use polywire_gateway::{ClientDialect, Gateway};
 use crate::access::Access;
 use crate::error_page::Refusal;
 use crate::turns::{self, Asked, client_of};
-use crate::{kept, websocket};
+use crate::{helpers, kept, websocket};
 
 /// What the routes work with.
 pub struct App {
@@ -37,6 +37,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/responses/{id}/cancel", post(cancel))
         .route("/v1/chat/completions", post(chat))
         .route("/chat/completions", post(chat))
+        .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
+        .route("/v1/responses/input_tokens", post(input_tokens))
+        .route("/v1/alpha/search", post(search))
         .route("/v1/models", get(models))
         .route("/models", get(models))
         .route("/api/providers/{id}", get(provider))
@@ -98,6 +102,26 @@ async fn chat(State(app): Shared, request: Request) -> Response<Body> {
     turns::serve(app, asked, request).await
 }
 
+async fn messages(State(app): Shared, request: Request) -> Response<Body> {
+    let asked = Asked {
+        dialect: ClientDialect::Messages,
+        compact: false,
+    };
+    turns::serve(app, asked, request).await
+}
+
+async fn count_tokens(request: Request) -> Response<Body> {
+    helpers::count(ClientDialect::Messages, request).await
+}
+
+async fn input_tokens(request: Request) -> Response<Body> {
+    helpers::count(ClientDialect::Responses, request).await
+}
+
+async fn search(State(app): Shared, request: Request) -> Response<Body> {
+    helpers::search(&app.gateway, request).await
+}
+
 async fn compact(State(app): Shared, request: Request) -> Response<Body> {
     let asked = Asked {
         dialect: ClientDialect::Responses,
@@ -142,7 +166,10 @@ async fn cancel(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
     kept::cancel(&app.gateway, &id).await
 }
 
-async fn models(State(app): Shared, uri: Uri) -> Response<Body> {
+async fn models(State(app): Shared, headers: HeaderMap, uri: Uri) -> Response<Body> {
+    if headers.contains_key("anthropic-version") {
+        return helpers::models_page(&app.gateway, uri.query().unwrap_or_default());
+    }
     let extra_model = uri.query().and_then(wanted_model);
     let live = app.gateway.live();
     let document = polywire_catalog::models_document(live.catalog(), extra_model.as_deref());

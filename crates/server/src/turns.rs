@@ -50,7 +50,10 @@ pub(crate) fn name_turn(response: &mut Response<Body>, dialect: ClientDialect, t
     let Ok(id) = HeaderValue::try_from(turn_id) else {
         return;
     };
-    // MESSAGES
+    if dialect == ClientDialect::Messages {
+        let headers = response.headers_mut();
+        headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+    }
     response.headers_mut().insert(REQUEST_ID, id);
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::Overrides;
 use crate::file::{ConfigFile, ReceiptsTable, StoreTable};
 use crate::load::Loading;
 use crate::providers::expand;
@@ -117,14 +118,19 @@ impl Loading<'_> {
         })
     }
 
-    pub(crate) fn strict(&mut self, config: &ConfigFile) -> Result<bool, SettingsError> {
+    pub(crate) fn strict(
+        &mut self,
+        overrides: &Overrides,
+        config: &ConfigFile,
+    ) -> Result<bool, SettingsError> {
+        let option = overrides.strict.then_some(true);
         let in_environment = match self.variable("POLYWIRE_STRICT") {
             Some(word) => Some(parse_truth(&word)?),
             None => None,
         };
         let strict = self.first(
             "strict",
-            ("", None),
+            ("--strict", option),
             ("POLYWIRE_STRICT", in_environment),
             config.strict,
         );

@@ -133,6 +133,8 @@ pub struct Overrides {
     pub default_provider: Option<String>,
     /// What to log (`--log`).
     pub log: Option<String>,
+    /// Refuses turns that would lose something that matters (`--strict`).
+    pub strict: bool,
 }
 
 impl Settings {

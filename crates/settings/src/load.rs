@@ -42,7 +42,7 @@ pub fn load(
     let server = loading.server(&config)?;
     let log = loading.log(&config);
     let token = loading.token()?;
-    let strict = loading.strict(&config)?;
+    let strict = loading.strict(overrides, &config)?;
     let store = loading.store(&config)?;
     let receipts = loading.receipts(&config)?;
     let search = loading.search(config.search.take())?;

@@ -16,6 +16,13 @@ pub(super) struct Chosen<'r> {
 }
 
 impl Chosen<'_> {
+    /// The names under which tools stand in the body.
+    pub(super) fn names(&self, ledger: &Ledger) -> Vec<String> {
+        let own = self.tools.iter().map(|tool| wire_name_of(tool, ledger));
+        let search = self.web_search.iter().map(|_| "web_search");
+        own.chain(search).map(str::to_owned).collect()
+    }
+
     /// Whether there is no tool at all.
     pub(super) fn is_empty(&self) -> bool {
         self.tools.is_empty() && self.web_search.is_none()

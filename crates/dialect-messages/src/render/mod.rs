@@ -111,6 +111,9 @@ pub fn render(
     object.close();
     Ok(Rendered {
         body,
+        tools: chosen.names(&ledger),
+        format_in_words: format.instruction.is_some(),
+        stops: true,
         ledger,
         losses: losses.0,
     })
