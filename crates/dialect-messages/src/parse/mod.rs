@@ -11,6 +11,7 @@ mod media;
 mod messages;
 mod notes;
 mod settings;
+mod tool_changes;
 mod tools;
 mod typed_tools;
 
