@@ -40,9 +40,9 @@ pub struct WriterOptions {
 /// Events that come in an order that [`Event`] does not promise never make it panic or write an ill-formed stream: a block that
 /// was left open is closed before the next, a call that was left open counts as cut, deltas without a call are ignored.
 ///
-/// Opaque reasoning goes to the client as the signature of its thinking block when its kind is [`OpaqueKind::Sealed`]; without
-/// readable text it becomes a block of redacted thinking. Other kinds are meaningless without the name of their provider, which is
-/// not known here; whoever knows it seals them into that form first.
+/// Opaque reasoning goes to the client as the signature of its thinking block when its kind is
+/// [`Sealed`](polywire_conversation::OpaqueKind::Sealed); without readable text it becomes a block of redacted thinking. Other kinds
+/// are meaningless without the name of their provider, which is not known here; whoever knows it seals them into that form first.
 #[derive(Debug)]
 pub struct MessagesWriter {
     frame: Frame,
