@@ -24,10 +24,12 @@ pub(crate) fn write_error(fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
     let mut error = Object::open(body.member("error"));
     error.string("type", error_type(fault));
     error.string("message", &message(fault));
-    if fault.code.as_deref() == Some(THREAD_UNSUPPORTED) {
+    if let Some(code) = detailed_code(fault) {
         let mut details = Object::open(error.member("details"));
-        details.string("error_code", THREAD_UNSUPPORTED);
-        write_array(["thread"], details.member("unsupported"), write_string);
+        details.string("error_code", code);
+        if code == THREAD_UNSUPPORTED {
+            write_array(["thread"], details.member("unsupported"), write_string);
+        }
         details.close();
     }
     error.close();
@@ -37,6 +39,16 @@ pub(crate) fn write_error(fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
         body.string("request_id", request_id);
     }
     body.close();
+}
+
+/// The provider's code, where it is a word that says more than `error.type`. Numbers mean nothing without the provider's name.
+fn detailed_code(fault: &Fault) -> Option<&str> {
+    let is_word = |code: &str| {
+        code.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let code = fault.code.as_deref()?;
+    (!code.is_empty() && is_word(code) && !code.ends_with("_error")).then_some(code)
 }
 
 /// The HTTP status of an error answer.
@@ -194,6 +206,23 @@ mod tests {
                 expected,
                 "{class:?} {status} {origin:?}"
             );
+        }
+    }
+
+    #[test]
+    fn codes_that_say_more_than_the_type_are_told() {
+        let details = |code: &str| {
+            let fault = Fault::new(FaultClass::Quota, "m").with_code(code);
+            let body: serde_json::Value =
+                serde_json::from_slice(&render_error(&fault, "r")).unwrap();
+            body["error"].get("details").cloned()
+        };
+        assert_eq!(
+            details("insufficient_quota"),
+            Some(serde_json::json!({"error_code": "insufficient_quota"}))
+        );
+        for code in ["1113", "billing_error", "", "Two words"] {
+            assert_eq!(details(code), None, "{code}");
         }
     }
 

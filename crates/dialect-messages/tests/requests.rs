@@ -138,6 +138,11 @@ fn bad_bodies() {
         r#"[{"role":"user","content":"x"},{"role":"user","content":[{"type":"text","text":"a"},{"text":"x"}]}]"#,
         r#"[{"role":"user","content":"x"},{"role":"assistant","content":"x"},{"role":"user","content":"x"},{"role":"user","content":[{"type":7}]}]"#,
         r#"[{"role":"system","content":[{"type":"image","source":{"type":"url","url":"u"}}]}]"#,
+        r#"[{"role":"system"}]"#,
+        r#"[{"role":"user","output_config":{}}]"#,
+        r#"[{"role":"system","content":[{"type":"tool_addition"}]}]"#,
+        r#"[{"role":"system","content":[{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"name":"g"}}}]}]"#,
+        r#"[{"role":"system","content":[{"type":"tool_removal","tool":"f"}]}]"#,
         r#"[{"role":"system","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]}]"#,
     ];
     let user_blocks = [
@@ -258,6 +263,11 @@ fn what_looks_odd_and_is_accepted() {
         with(r#""output_format":{"type":"json_schema","schema":{}},"tool_choice":{"type":"none"}"#),
         with(r#""tool_choice":{"type":"tool","name":"web_search"}"#),
         with(r#""system":[{"type":"text","text":"only one"}],"stream":true"#),
+        with_messages(r#"[{"role":"user","content":"a"},{"role":"system","clear_at":"next_user_message","content":"gone"},{"role":"user","content":"b"},{"role":"system","clear_at":"next_user_message","content":"here"},{"role":"system","output_config":{"effort":"low"}}]"#),
+        with(r#""tools":[{"name":"f","input_schema":{},"defer_loading":true}],"u":1"#).replace(
+            r#"{"role":"user","content":"x"}"#,
+            r#"{"role":"user","content":"x"},{"role":"system","content":[{"type":"text","text":"new"},{"type":"tool_addition","tool":{"type":"tool_reference","name":"f"}},{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"name":"g","input_schema":{}}}},{"type":"tool_addition","tool":{"type":"mcp_tool_reference","server_name":"s","name":"h"}},{"type":"tool_removal","tool":{"type":"tool_reference","name":"f"}}]}"#,
+        ),
         with_messages(r#"[{"role":"assistant","content":"begin"},{"role":"user","content":[]}]"#),
         with_messages(r#"[{"role":"user","content":"\ud800 \ude00 \ud83d\ude00"}]"#),
         with_block("assistant", r#"{"type":"tool_use","id":"t","name":"f","input":{"a":"\ud800","a":1e400}}"#),

@@ -10,6 +10,7 @@ use polywire_wire::{At, field, first_byte, quoted, text, wire_object, wrong_type
 
 use super::media;
 use super::messages::{BlockList, Reader};
+use super::tool_changes;
 use crate::write::SIGNATURE_WITHOUT_STATE;
 
 wire_object! {
@@ -35,6 +36,7 @@ wire_object! {
         server_name: "server_name",
         tool_name: "tool_name",
         toolset_name: "toolset_name",
+        tool: "tool",
     }
 }
 
@@ -86,6 +88,8 @@ pub(super) fn block<'a>(
             };
             reader.item(role, item);
         }
+        "tool_addition" => tool_changes::addition(reader, role, field(wire.tool, at, "tool"))?,
+        "tool_removal" => tool_changes::removal(reader, field(wire.tool, at, "tool"))?,
         tag if tag.ends_with("_tool_result") => reader.hosted_result(tag, role, wire, at)?,
         _ => reader.said.push(Part::Unknown {
             tag,
@@ -102,8 +106,10 @@ fn refuse_misplaced(tag: &str, role: Role, wire: &WireBlock<'_>, at: &At<'_>) ->
             ("assistant", role == Role::Assistant)
         }
         "tool_result" => ("user", role == Role::User),
-        "text" => return Ok(()),
-        _ => ("user` or `assistant", !matches!(role, Role::Instructor(_))),
+        "image" | "document" | "search_result" => {
+            ("user` or `assistant", !matches!(role, Role::Instructor(_)))
+        }
+        _ => return Ok(()),
     };
     if fits {
         return Ok(());
@@ -231,7 +237,7 @@ fn result_block<'a>(
 }
 
 /// The function of this name, to be offered from now on.
-fn declared<'a>(name: &str, tools: &[Tool<'a>]) -> Option<Tool<'a>> {
+pub(super) fn declared<'a>(name: &str, tools: &[Tool<'a>]) -> Option<Tool<'a>> {
     tools
         .iter()
         .find(|tool| matches!(tool, Tool::Function(function) if function.name == name))

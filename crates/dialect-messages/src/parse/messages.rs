@@ -17,6 +17,9 @@ wire_object! {
     WireMessage {
         role: "role",
         content: "content",
+        // Of messages of the role `system` only.
+        output_config: "output_config",
+        clear_at: "clear_at",
     }
 }
 
@@ -34,10 +37,27 @@ pub(super) fn items<'a>(
         tools,
         notes,
     };
+    let last_of_user = wires.iter().rposition(is_of_user).unwrap_or(0);
     for (index, wire) in wires.iter().enumerate() {
-        reader.message(wire, &messages.index(index))?;
+        let at = messages.index(index);
+        if index < last_of_user && is_cleared(wire, &at)? {
+            continue;
+        }
+        reader.message(wire, &at)?;
     }
     Ok(reader.items)
+}
+
+fn is_of_user(wire: &WireMessage<'_>) -> bool {
+    wire.role.is_some_and(|raw| raw.get() == "\"user\"")
+}
+
+/// Whether a message of the role `system` is over as soon as the user speaks again: it stays in the list, and the model does not see
+/// it any more (anthropic-python 2.14.0).
+fn is_cleared(wire: &WireMessage<'_>, at: &At<'_>) -> Result<bool, Fault> {
+    let role = role(field(wire.role, at, "role"))?;
+    let clear_at = field(wire.clear_at, at, "clear_at").name()?;
+    Ok(matches!(role, Role::Instructor(_)) && clear_at.as_deref() == Some("next_user_message"))
 }
 
 /// Turns blocks into items. What is said between blocks of other kinds becomes one message, in its place.
@@ -55,6 +75,16 @@ impl<'a> Reader<'a, '_> {
     fn message(&mut self, wire: &WireMessage<'a>, at: &At<'_>) -> Result<(), Fault> {
         let role = role(field(wire.role, at, "role"))?;
         let content = field(wire.content, at, "content");
+        let settings = field(wire.output_config, at, "output_config");
+        if settings.is_set() {
+            self.notes.degraded(
+                settings.at().to_string(),
+                "left out: how the model works cannot change in the middle of a conversation",
+            );
+            if matches!(role, Role::Instructor(_)) && !content.is_set() {
+                return Ok(());
+            }
+        }
         let raw = content.required()?;
         match first_byte(raw) {
             b'"' => self.said.push(Part::Text(text(raw, content.at())?)),

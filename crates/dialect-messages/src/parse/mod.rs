@@ -11,12 +11,11 @@ mod media;
 mod messages;
 mod notes;
 mod settings;
+mod tool_changes;
 mod tools;
 mod typed_tools;
 
-use polywire_conversation::{
-    Dialect, Fault, FaultClass, Request, Sampling, Text, Tool, ToolChoice,
-};
+use polywire_conversation::{Dialect, Fault, FaultClass, Request, Sampling, Text, Tool};
 use polywire_wire::{At, Field, field, read};
 use serde_json::value::RawValue;
 
@@ -181,30 +180,4 @@ fn stop_sequences<'a>(list: Field<'a, '_>) -> Result<Vec<Text<'a>>, Fault> {
         texts.push(text);
     }
     Ok(texts)
-}
-
-/// What a request without the field says.
-impl Default for ThinkingDisplay {
-    fn default() -> Self {
-        ThinkingDisplay::Hidden
-    }
-}
-
-/// Whether a tool of the provider has this name, and no tool of the client.
-fn names_hosted(tools: &[Tool<'_>], wanted: &str) -> bool {
-    let is_function =
-        |tool: &Tool<'_>| matches!(tool, Tool::Function(function) if function.name == wanted);
-    let is_hosted = |tool: &Tool<'_>| matches!(tool, Tool::Hosted { tag, .. } if tag == wanted);
-    !tools.iter().any(is_function) && tools.iter().any(is_hosted)
-}
-
-/// The choice of one tool by its name.
-fn named<'a>(name: std::borrow::Cow<'a, str>, tools: &[Tool<'a>]) -> ToolChoice<'a> {
-    if names_hosted(tools, &name) {
-        return ToolChoice::Hosted(name);
-    }
-    ToolChoice::Named {
-        name,
-        namespace: None,
-    }
 }

@@ -7,10 +7,10 @@ use polywire_conversation::{
 };
 use polywire_wire::{Field, field, quoted, wire_object};
 
-use super::{Notes, named};
+use super::Notes;
 
 /// How much of the model's thinking a client wants to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ThinkingDisplay {
     /// The readable text, in `thinking` blocks.
     Shown,
@@ -18,6 +18,7 @@ pub enum ThinkingDisplay {
     Omitted,
     /// The client asked for no thinking. Many clients of that kind take the first block of an answer for its text, so none stands
     /// before it; what the provider wants back goes before calls only, where the next turn needs it.
+    #[default]
     Hidden,
 }
 
@@ -72,6 +73,25 @@ pub(super) fn tool_choice<'a>(
         "disable_parallel_tool_use",
     );
     Ok((chosen, single.flag()?.map(|single| !single)))
+}
+
+/// Whether a tool of the provider has this name, and no tool of the client.
+fn names_hosted(tools: &[Tool<'_>], wanted: &str) -> bool {
+    let is_function =
+        |tool: &Tool<'_>| matches!(tool, Tool::Function(function) if function.name == wanted);
+    let is_hosted = |tool: &Tool<'_>| matches!(tool, Tool::Hosted { tag, .. } if tag == wanted);
+    !tools.iter().any(is_function) && tools.iter().any(is_hosted)
+}
+
+/// The choice of one tool by its name.
+fn named<'a>(name: Cow<'a, str>, tools: &[Tool<'a>]) -> ToolChoice<'a> {
+    if names_hosted(tools, &name) {
+        return ToolChoice::Hosted(name);
+    }
+    ToolChoice::Named {
+        name,
+        namespace: None,
+    }
 }
 
 wire_object! {

@@ -38,7 +38,12 @@ pub(super) fn tools<'a>(
         .collect()
 }
 
-fn tool<'a>(raw: &'a RawValue, at: &At<'_>, notes: &mut Notes) -> Result<Tool<'a>, Fault> {
+/// One tool.
+pub(super) fn tool<'a>(
+    raw: &'a RawValue,
+    at: &At<'_>,
+    notes: &mut Notes,
+) -> Result<Tool<'a>, Fault> {
     let wire: WireTool<'a> = object(raw, at)?;
     notes.cache_mark(wire.cache_control.is_some());
     note_callers(field(wire.allowed_callers, at, "allowed_callers"), notes)?;

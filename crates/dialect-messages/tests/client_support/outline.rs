@@ -84,7 +84,10 @@ fn item_outline(item: &Item<'_>) -> String {
                 parts_outline(&result.parts)
             )
         }
-        Item::ToolsAdded(tools) => format!("tools added {tools:?}"),
+        Item::ToolsAdded(tools) => {
+            let tools: Vec<String> = tools.iter().map(tool_outline).collect();
+            format!("tools added {tools:?}")
+        }
         Item::HostedCall { tag, summary } => format!("hosted {tag} {}", said(summary)),
         Item::Compaction { sealed, summary } => format!("compaction {sealed:?} {summary:?}"),
         Item::Unknown { tag, raw } => format!("unknown {tag} {}", raw.as_str()),
