@@ -7,7 +7,7 @@ use std::sync::Arc;
 use polywire_conversation::{
     Citation, Event, Fault, Form, Ledger, NameRule, ReadStream, StreamEnd, Text, Usage,
 };
-use polywire_sse::Decoder;
+use polywire_sse::{Decoder, LineDecoder};
 
 /// An event without borrows, with neighbouring deltas of one part joined.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,6 +233,24 @@ impl Bench {
             decoder
                 .push(chunk, |frame| reader.push(frame, &mut sink))
                 .expect("frames are short");
+        }
+        decoder.finish(|frame| reader.push(frame, &mut sink));
+        reader.finish(end, &mut sink);
+        assert!(reader.is_done());
+        assert!(collector.terminal, "no terminal event");
+        collector.seen
+    }
+
+    /// Reads a stream of one value per line that arrives in these chunks and then ends so.
+    pub fn read_lines_until(self, chunks: &[&[u8]], end: StreamEnd) -> Vec<Seen> {
+        let mut collector = Collector::default();
+        let mut reader = (self.reader)();
+        let mut decoder = LineDecoder::new(16 << 20);
+        let mut sink = |event: Event<'_>| collector.take(event);
+        for chunk in chunks {
+            decoder
+                .push(chunk, |frame| reader.push(frame, &mut sink))
+                .expect("lines are short");
         }
         decoder.finish(|frame| reader.push(frame, &mut sink));
         reader.finish(end, &mut sink);
