@@ -18,7 +18,11 @@ const model = {
   messages: () => createAnthropic({ baseURL, authToken: TOKEN })(MODEL),
 }[DIALECT]();
 // Nothing is to be remembered by the server: whole items come back in the next request, not references to them.
-const providerOptions = { openai: { store: false, include: ['reasoning.encrypted_content'] } };
+// And a schema goes out as a schema: for models whose names it does not know, the Anthropic package would make it a tool.
+const providerOptions = {
+  openai: { store: false, include: ['reasoning.encrypted_content'] },
+  anthropic: { structuredOutputMode: 'outputFormat' },
+};
 const common = { model, maxRetries: 0, providerOptions };
 const GREETING = { ...common, system: 'Be brief.', prompt: 'Say hello.' };
 

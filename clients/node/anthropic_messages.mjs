@@ -109,6 +109,19 @@ async function image() {
   see({ text: textOf(message) });
 }
 
+/** A call that lacks what every client relies on, and text after it. */
+async function odd() {
+  const settings = { ...SETTINGS, messages: [user('Look.')], tools: [TOOL] };
+  const message = await client.messages.stream(settings).finalMessage();
+  const [call] = message.content.filter((block) => block.type === 'tool_use');
+  see({ named: Boolean(call.id), arguments: JSON.stringify(call.input), text: textOf(message) });
+}
+
+async function empty() {
+  const message = await client.messages.stream({ ...SETTINGS, messages: [user('Say nothing.')] }).finalMessage();
+  see({ text: textOf(message), stop: message.stop_reason });
+}
+
 async function cancel() {
   for await (const event of await ask('Talk on.', { stream: true })) {
     if (event.type === 'content_block_delta') {
@@ -145,7 +158,7 @@ async function errors() {
 async function refused() {
   const body = { ...SETTINGS, messages: [user('hi')] };
   await client.withOptions({ authToken: 'pw-somebody-else' }).messages.create(body).catch(seeError);
-  await client.messages.create({ ...body, messages: 42 }).catch(seeError);
+  await client.messages.create({ ...body, temperature: 'hot' }).catch(seeError);
   await client.messages.create({ ...body, stream: 'yes' }).catch(seeError);
 }
 
@@ -162,5 +175,5 @@ async function models() {
 }
 
 await main({
-  text, stream, parse, tools, runner, reasoning, length, refusal, image, cancel, cut, timeout, errors, refused, count, models,
+  text, stream, parse, tools, runner, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, errors, refused, count, models,
 });

@@ -47,7 +47,7 @@ async function stream() {
   const result = await run(agent({ instructions: 'Be brief.' }), 'Say hello.', { stream: true });
   for await (const event of result) {
     if (event.type === 'raw_model_stream_event' && event.data.type === 'output_text_delta') {
-      pieces.push(event.data.delta);
+      if (event.data.delta) pieces.push(event.data.delta);
     }
   }
   await result.completed;

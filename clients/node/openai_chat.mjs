@@ -33,7 +33,8 @@ async function text() {
 async function stream() {
   const pieces = [];
   const events = completions.stream({ ...GREETING, ...WITH_USAGE });
-  events.on('content', (piece) => pieces.push(piece));
+  // The first chunk carries the role, and may carry an empty piece of text.
+  events.on('content', (piece) => piece && pieces.push(piece));
   const completion = await events.finalChatCompletion();
   const [choice] = completion.choices;
   see({ pieces, text: choice.message.content, stop: choice.finish_reason, usage: usage(completion) });
@@ -97,6 +98,23 @@ async function image() {
   see({ text: completion.choices[0].message.content });
 }
 
+/** A call that lacks what every client relies on, and text after it. */
+async function odd() {
+  const events = completions.stream({ model: MODEL, messages: [user('Look.')], tools: [TOOL] });
+  const [{ message }] = (await events.finalChatCompletion()).choices;
+  const [call] = message.tool_calls;
+  see({ named: Boolean(call.id), arguments: call.function.arguments, text: message.content });
+}
+
+async function empty() {
+  const events = completions.stream({ model: MODEL, messages: [user('Say nothing.')] });
+  const roles = [];
+  events.on('chunk', (chunk) => chunk.choices.length > 0 && roles.push(chunk.choices[0].delta.role));
+  const [choice] = (await events.finalChatCompletion()).choices;
+  if (roles[0] !== 'assistant') see({ roles });
+  see({ text: choice.message.content ?? '', stop: choice.finish_reason });
+}
+
 async function cancel() {
   for await (const chunk of await ask('Talk on.', { stream: true })) {
     if (chunk.choices[0]?.delta.content) {
@@ -139,4 +157,4 @@ async function refused() {
   await completions.create({ ...body, stream: 'yes' }).catch(seeError);
 }
 
-await main({ text, stream, parse, tools, reasoning, length, refusal, image, cancel, cut, timeout, errors, refused });
+await main({ text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, errors, refused });

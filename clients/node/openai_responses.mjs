@@ -85,6 +85,20 @@ async function image() {
   see({ text: response.output_text });
 }
 
+/** A call that lacks what every client relies on, and text after it. */
+async function odd() {
+  const settings = { model: MODEL, input: 'Look.', tools: [TOOL], store: false };
+  const { output } = await client.responses.stream(settings).finalResponse();
+  const [call] = output.filter((item) => item.type === 'function_call');
+  const texts = output.filter((item) => item.type === 'message').map((item) => item.content[0].text);
+  see({ named: Boolean(call.call_id), arguments: call.arguments, text: texts.join('') });
+}
+
+async function empty() {
+  const response = await client.responses.stream({ model: MODEL, input: 'Say nothing.' }).finalResponse();
+  see({ text: response.output_text, stop: response.status });
+}
+
 async function cancel() {
   const events = await client.responses.create({ model: MODEL, input: 'Talk on.', stream: true });
   for await (const event of events) {
@@ -152,5 +166,5 @@ async function models() {
 }
 
 await main({
-  text, stream, parse, tools, reasoning, length, refusal, image, cancel, cut, timeout, custom, errors, refused, models,
+  text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, errors, refused, models,
 });

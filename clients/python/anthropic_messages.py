@@ -1,5 +1,7 @@
 """Anthropic's Python SDK on `/v1/messages`."""
 
+import json
+
 import anthropic
 from anthropic import beta_tool
 from harness import GATEWAY, MODEL, RED_PNG, TOKEN, WEATHER, main, see, see_error, weather
@@ -124,6 +126,20 @@ def image():
     see(text=text_of(message))
 
 
+def odd():
+    """A call that lacks what every client relies on, and text after it."""
+    with client.messages.stream(model=MODEL, max_tokens=1000, messages=[user("Look.")], tools=[TOOL]) as events:
+        message = events.get_final_message()
+    [call] = [block for block in message.content if block.type == "tool_use"]
+    see(named=bool(call.id), arguments=json.dumps(call.input), text=text_of(message))
+
+
+def empty():
+    with client.messages.stream(model=MODEL, max_tokens=1000, messages=[user("Say nothing.")]) as events:
+        message = events.get_final_message()
+    see(text=text_of(message), stop=message.stop_reason)
+
+
 def cancel():
     events = ask("Talk on.", stream=True)
     for event in events:
@@ -164,7 +180,8 @@ def refused():
     """What the gateway itself refuses."""
     stranger = client.with_options(auth_token="pw-somebody-else")
     body = {"model": MODEL, "max_tokens": 10, "messages": [user("hi")]}
-    for asked, changes in [(stranger, {}), (client, {"messages": 42}), (client, {"extra_body": {"stream": "yes"}})]:
+    wrong = [{"temperature": "hot"}, {"stream": "yes"}]
+    for asked, changes in [(stranger, {}), *((client, {"extra_body": extra}) for extra in wrong)]:
         try:
             asked.messages.create(**{**body, **changes})
         except anthropic.APIError as error:
@@ -181,5 +198,5 @@ def models():
 
 
 main(
-    text, stream, parse, tools, runner, reasoning, length, refusal, image, cancel, cut, timeout, errors, refused, count, models
+    text, stream, parse, tools, runner, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, errors, refused, count, models
 )

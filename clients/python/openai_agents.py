@@ -49,7 +49,8 @@ async def stream():
     result = agents.Runner.run_streamed(agent(instructions="Be brief.", model_settings=settings), "Say hello.")
     async for event in result.stream_events():
         if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
-            pieces.append(event.data.delta)
+            if event.data.delta:
+                pieces.append(event.data.delta)
     see(pieces=pieces, text=result.final_output, stop=None, usage=usage(result))
 
 

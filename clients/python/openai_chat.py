@@ -47,7 +47,8 @@ def stream():
     options = {"include_usage": True}
     with client.chat.completions.stream(model=MODEL, messages=GREETING, stream_options=options) as events:
         for event in events:
-            if event.type == "content.delta":
+            # The first chunk carries the role, and may carry an empty piece of text.
+            if event.type == "content.delta" and event.delta:
                 pieces.append(event.delta)
         completion = events.get_final_completion()
     [choice] = completion.choices
@@ -112,6 +113,27 @@ def image():
     see(text=completion.choices[0].message.content)
 
 
+def odd():
+    """A call that lacks what every client relies on, and text after it."""
+    messages = [user("Look.")]
+    with client.chat.completions.stream(model=MODEL, messages=messages, tools=[TOOL]) as events:
+        message = events.get_final_completion().choices[0].message
+    [call] = message.tool_calls
+    see(named=bool(call.id), arguments=call.function.arguments, text=message.content)
+
+
+def empty():
+    roles = []
+    with client.chat.completions.stream(model=MODEL, messages=[user("Say nothing.")]) as events:
+        for event in events:
+            if event.type == "chunk" and event.chunk.choices:
+                roles.append(event.chunk.choices[0].delta.role)
+        [choice] = events.get_final_completion().choices
+    if roles[0] != "assistant":
+        see(roles=roles)
+    see(text=choice.message.content or "", stop=choice.finish_reason)
+
+
 def cancel():
     chunks = ask("Talk on.", stream=True)
     for chunk in chunks:
@@ -159,4 +181,4 @@ def refused():
             see_error(error)
 
 
-main(text, stream, parse, tools, reasoning, length, refusal, image, cancel, cut, timeout, errors, refused)
+main(text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, errors, refused)

@@ -96,6 +96,21 @@ def image():
     see(text=response.output_text)
 
 
+def odd():
+    """A call that lacks what every client relies on, and text after it."""
+    with client.responses.stream(model=MODEL, input="Look.", tools=[TOOL], store=False) as events:
+        output = events.get_final_response().output
+    [call] = [item for item in output if item.type == "function_call"]
+    texts = [item.content[0].text for item in output if item.type == "message"]
+    see(named=bool(call.call_id), arguments=call.arguments, text="".join(texts))
+
+
+def empty():
+    with client.responses.stream(model=MODEL, input="Say nothing.") as events:
+        response = events.get_final_response()
+    see(text=response.output_text, stop=response.status)
+
+
 def cancel():
     events = client.responses.create(model=MODEL, input="Talk on.", stream=True)
     for event in events:
@@ -183,5 +198,5 @@ def models():
 
 
 main(
-    text, stream, parse, tools, reasoning, length, refusal, image, cancel, cut, timeout, custom, schema, errors, refused, models
+    text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, schema, errors, refused, models
 )

@@ -12,7 +12,7 @@ use polywire_testkit::{
 use serde_json::{Value, json};
 
 const NOTES: &str = "one \"größer\"\n";
-const EDITED: &str = "two \"größer\" \\ \n";
+const EDITED: &str = "two \"größer\" \\\n";
 const TASK: &str = "Edit the notes.";
 
 /// How an agent calls its tools and their arguments.

@@ -134,3 +134,13 @@ async fn errors_of_the_gateway() {
         failures::refused(*client, &expected).await;
     }
 }
+
+#[tokio::test]
+async fn a_call_that_lacks_its_id_and_arguments() {
+    answers::odd(OPENAI).await;
+}
+
+#[tokio::test]
+async fn an_empty_answer() {
+    answers::empty(OPENAI, &json!("stop")).await;
+}

@@ -129,7 +129,7 @@ async fn errors_of_the_provider() {
 async fn errors_of_the_gateway() {
     let expected = [
         json!({"error": "AuthenticationError", "status": 401, "type": "authentication_error"}),
-        json!({"error": "BadRequestError", "status": 400, "type": "invalid_request_error", "message": "messages"}),
+        json!({"error": "BadRequestError", "status": 400, "type": "invalid_request_error", "message": "temperature"}),
         json!({"error": "BadRequestError", "status": 400, "type": "invalid_request_error", "message": "stream"}),
     ];
     for client in ANTHROPIC {
@@ -145,4 +145,14 @@ async fn the_number_of_tokens() {
 #[tokio::test]
 async fn the_list_of_models() {
     answers::models(ANTHROPIC).await;
+}
+
+#[tokio::test]
+async fn a_call_that_lacks_its_id_and_arguments() {
+    answers::odd(ANTHROPIC).await;
+}
+
+#[tokio::test]
+async fn an_empty_answer() {
+    answers::empty(ANTHROPIC, &json!("end_turn")).await;
 }

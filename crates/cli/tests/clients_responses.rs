@@ -157,3 +157,13 @@ async fn events_have_the_types_that_the_library_declares() {
 async fn an_answer_that_the_server_is_asked_to_remember() {
     lowered::remembered(AI_SDK).await;
 }
+
+#[tokio::test]
+async fn a_call_that_lacks_its_id_and_arguments() {
+    answers::odd(OPENAI).await;
+}
+
+#[tokio::test]
+async fn an_empty_answer() {
+    answers::empty(OPENAI, &json!("completed")).await;
+}

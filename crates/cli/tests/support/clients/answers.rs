@@ -1,6 +1,6 @@
 //! Answers of every kind, and what the client makes of them.
 
-use polywire_testkit::{ChatStream, RED_PNG_BASE64, answer};
+use polywire_testkit::{ChatStream, RED_PNG_BASE64, ScriptedUpstream, answer};
 use serde_json::{Value, json};
 
 use super::play::*;
@@ -196,6 +196,39 @@ pub(crate) async fn image(clients: &[Client]) {
             "{}",
             played.client
         );
+    }
+}
+
+/// A stream with a byte order mark, a call without an id and without arguments, and text after it.
+pub(crate) async fn odd(clients: &[Client]) {
+    let piece = |delta: Value| {
+        json!({
+            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": null}],
+        })
+    };
+    let call = json!({"index": 0, "function": {"name": "weather", "arguments": ""}});
+    let stream = ChatStream::default()
+        .bytes("\u{feff}")
+        .event(&piece(json!({"role": "assistant"})))
+        .event(&piece(json!({"tool_calls": [call]})))
+        .text("I look.");
+    let reply = end(stream, "tool_calls");
+    for played in play_each(clients, "odd", || replies(std::slice::from_ref(&reply))).await {
+        let seen = json!({"named": true, "arguments": "{}", "text": "I look."});
+        played.assert_saw(&json!([seen]));
+    }
+}
+
+/// An answer without anything in it.
+pub(crate) async fn empty(clients: &[Client], stop: &Value) {
+    let reply = end(ChatStream::new(), "stop");
+    let always = || {
+        let reply = reply.clone();
+        ScriptedUpstream::start(move |_, _| reply.clone())
+    };
+    for played in play_each(clients, "empty", always).await {
+        played.assert_saw(&json!([{"text": "", "stop": stop}]));
     }
 }
 
