@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::format_push_string,
     clippy::print_stdout,
     reason = "a test that cannot go on has failed, and its readers are people"
 )]

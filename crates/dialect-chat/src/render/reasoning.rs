@@ -10,7 +10,7 @@ use polywire_conversation::{Loss, OpaqueKind, Reasoning, Text};
 use polywire_wire::{Object, write_array};
 
 use super::Losses;
-use super::parts::write_text_part;
+use super::parts::{write_lines, write_paragraphs, write_paragraphs_body, write_text_part};
 use crate::details::Details;
 use crate::profile::{CallSignature, Profile, ReasoningBack};
 
@@ -158,7 +158,7 @@ fn details(assistant: &Assistant<'_>, texts: &[&Text<'_>], required: bool) -> Ve
         let mut out = Vec::new();
         let mut entry = Object::open(&mut out);
         entry.string("type", "reasoning.text");
-        super::parts::write_paragraphs(texts.iter().copied(), entry.member("text"));
+        write_paragraphs(texts.iter().copied(), entry.member("text"));
         entry.close();
         details.join(&String::from_utf8_lossy(&out));
     }
@@ -204,7 +204,7 @@ fn call_signatures<'r>(
 }
 
 /// Whether an item has words.
-pub(super) fn is_readable(reasoning: &Reasoning<'_>) -> bool {
+fn is_readable(reasoning: &Reasoning<'_>) -> bool {
     reasoning
         .visible
         .parts()
@@ -213,7 +213,7 @@ pub(super) fn is_readable(reasoning: &Reasoning<'_>) -> bool {
 }
 
 /// Writes an item as a content part of type `thinking`.
-pub(super) fn write_thinking_part(reasoning: &Reasoning<'_>, out: &mut Vec<u8>) {
+fn write_thinking_part(reasoning: &Reasoning<'_>, out: &mut Vec<u8>) {
     let mut part = Object::open(out);
     part.string("type", "thinking");
     let texts = reasoning.visible.parts().iter();
@@ -239,4 +239,61 @@ pub(super) fn write_extra_content(signature: &Text<'_>, object: &mut Object<'_>)
     google.text("thought_signature", signature);
     google.close();
     extra.close();
+}
+
+/// Writes what goes back beside the content.
+pub(super) fn write_back(back: &Back<'_>, message: &mut Object<'_>) {
+    if let Some((field, texts)) = &back.text {
+        write_paragraphs(texts.iter().copied(), message.member(field));
+    }
+    if let Some(opaque) = back.opaque {
+        message.text("reasoning_opaque", opaque);
+    }
+    if !back.details.is_empty() {
+        write_array(
+            &back.details,
+            message.member("reasoning_details"),
+            |entry, out| {
+                out.extend_from_slice(entry.as_bytes());
+            },
+        );
+    }
+    if let Some(signature) = back.signature {
+        write_extra_content(signature, message);
+    }
+}
+
+/// Writes reasoning and texts as content parts in their order.
+pub(super) fn write_thinking_content(
+    assistant: &Assistant<'_>,
+    texts: &[Text<'_>],
+    out: &mut Vec<u8>,
+) {
+    let mut texts = texts.iter();
+    let pieces = assistant.pieces.iter().filter(|piece| match piece {
+        Piece::Reasoning(thought) => is_readable(thought),
+        Piece::Part(_) => true,
+        Piece::Call(_) => false,
+    });
+    write_array(pieces, out, |piece, out| match piece {
+        Piece::Reasoning(thought) => write_thinking_part(thought, out),
+        Piece::Part(_) | Piece::Call(_) => {
+            write_text_part(texts.next().unwrap_or(&Text::EMPTY), out);
+        }
+    });
+}
+
+/// Writes reasoning between tags, and the texts behind it: as the models write it themselves.
+pub(super) fn write_tagged_content(thoughts: &[&Text<'_>], texts: &[Text<'_>], out: &mut Vec<u8>) {
+    let mut body = br"<think>\n".to_vec();
+    write_paragraphs_body(thoughts.iter().copied(), &mut body);
+    if !body.ends_with(br"\n") {
+        body.extend_from_slice(br"\n");
+    }
+    body.extend_from_slice(br"</think>\n\n");
+    out.push(b'"');
+    out.append(&mut body);
+    let mut said = Vec::new();
+    write_lines(texts.iter(), &mut said);
+    out.extend_from_slice(said.strip_prefix(b"\"").unwrap_or(&said));
 }

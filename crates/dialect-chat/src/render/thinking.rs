@@ -193,6 +193,12 @@ fn allowed_effort<'a>(
         | ReasoningForm::ThinkingAdaptive
         | ReasoningForm::EnableThinking
         | ReasoningForm::ChatTemplate => {
+            if counted.is_some() && listed.is_empty() {
+                losses.add(Loss::note(
+                    "reasoning.budget_tokens",
+                    "left out: the provider only knows whether to think at all",
+                ));
+            }
             if effort::is_off(wanted) || listed.is_empty() {
                 return None;
             }
