@@ -76,7 +76,7 @@ pub(super) fn back<'r>(
         ReasoningBack::ContentParts => kept.push(OpaqueKind::Signature),
         ReasoningBack::TextAndOpaque => {
             kept.push(OpaqueKind::Encrypted);
-            back.opaque = states(assistant, OpaqueKind::Encrypted).last();
+            back.opaque = last_state(assistant, OpaqueKind::Encrypted, losses);
             if back.opaque.is_some() || required {
                 back.text = Some(("reasoning_text", texts));
             } else if !texts.is_empty() {
@@ -96,12 +96,14 @@ pub(super) fn back<'r>(
     }
     if profile.call_signature == CallSignature::Placeholder && form != ReasoningBack::ContentParts {
         kept.push(OpaqueKind::Signature);
-        back.signature = states(assistant, OpaqueKind::Signature).last();
+        back.signature = last_state(assistant, OpaqueKind::Signature, losses);
     }
-    let homeless = assistant
-        .reasoning()
-        .flat_map(|item| &item.state)
-        .any(|state| !kept.contains(&state.kind));
+    let homeless = assistant.reasoning().any(|item| {
+        // A signed part without its words would be refused.
+        let is_bare = form == ReasoningBack::ContentParts && !is_readable(item);
+        let has_place = |kind| kept.contains(&kind) && !(is_bare && kind == OpaqueKind::Signature);
+        item.state.iter().any(|state| !has_place(state.kind))
+    });
     if homeless {
         losses.add(Loss::note(
             "input",
@@ -134,6 +136,21 @@ fn note_sealed(assistant: &Assistant<'_>, profile: &Profile, losses: &mut Losses
             "sealed reasoning of earlier turns was left out: there is no field for it"
         },
     ));
+}
+
+/// The one state of a kind for which there is one place only.
+fn last_state<'r>(
+    assistant: &'r Assistant<'r>,
+    kind: OpaqueKind,
+    losses: &mut Losses,
+) -> Option<&'r Text<'r>> {
+    if states(assistant, kind).count() > 1 {
+        losses.add(Loss::note(
+            "input",
+            "of several pieces of sealed reasoning in one turn the last one is sent: there is one field for it",
+        ));
+    }
+    states(assistant, kind).last()
 }
 
 fn states<'r>(
