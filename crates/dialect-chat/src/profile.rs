@@ -212,6 +212,9 @@ pub enum ReasoningForm {
     /// `enable_thinking: true`, and `reasoning_effort` beside it when efforts are listed, or `thinking_budget` when the client
     /// counted.
     EnableThinking,
+    /// `enable_thinking: true`, and always a `thinking_budget` beside it: the client's count, or the one that stands for the effort
+    /// that it named.
+    ThinkingBudget,
     /// `chat_template_kwargs` with both names that templates look for, `thinking` and `enable_thinking`; `reasoning_effort`
     /// beside it when efforts are listed.
     ChatTemplate,

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::format_push_string,
     clippy::print_stdout,
     reason = "a test that cannot go on has failed, and its readers are people"
 )]
@@ -163,6 +164,7 @@ fn budgets() {
         json!({"reasoning_request": "thinking_adaptive", "efforts": ["low", "medium", "high"]}),
         json!({"reasoning_request": "enable_thinking"}),
         json!({"reasoning_request": "enable_thinking", "efforts": ["low", "medium", "xhigh"]}),
+        json!({"reasoning_request": "thinking_budget"}),
     ] {
         for (effort, budget_tokens) in [
             (None, Some(0)),
@@ -172,6 +174,7 @@ fn budgets() {
             (Some("none"), None),
             (Some("high"), None),
             (Some("max"), None),
+            (Some("minimal"), None),
         ] {
             let request = Request {
                 reasoning: ReasoningRequest {
@@ -179,7 +182,11 @@ fn budgets() {
                     budget_tokens,
                     summary: None,
                 },
-                output_tokens_max: (effort == Some("high")).then_some(6_000),
+                output_tokens_max: match effort {
+                    Some("high") => Some(6_000),
+                    Some("minimal") => Some(2_000),
+                    _ => None,
+                },
                 ..items(vec![user("Hi.")])
             };
             let all = outline(&request, &profile(changes.clone()), true);

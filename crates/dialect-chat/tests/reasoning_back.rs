@@ -4,6 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::format_push_string,
+    clippy::format_collect,
     clippy::print_stdout,
     clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on has failed, and its readers are people"

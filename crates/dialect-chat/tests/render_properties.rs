@@ -10,7 +10,8 @@ use std::collections::HashSet;
 
 use polywire_conversation::{
     Call, CallInput, File, FileContent, Function, Image, Instruction, Item, Json, Message,
-    ModelFacts, Part, Reasoning, Request, Role, Text, Tool, ToolResult, VisibleReasoning,
+    ModelFacts, Opaque, OpaqueKind, Part, Reasoning, Request, Role, Text, Tool, ToolResult,
+    VisibleReasoning,
 };
 use polywire_dialect_chat::{Profile, render};
 use proptest::prelude::*;
@@ -68,6 +69,35 @@ fn call() -> impl Strategy<Value = Item<'static>> {
     })
 }
 
+fn reasoning() -> impl Strategy<Value = Item<'static>> {
+    let state = prop::sample::select(vec![
+        (
+            OpaqueKind::Detail,
+            r#"{"type":"reasoning.text","text":"a","index":0}"#,
+        ),
+        (
+            OpaqueKind::Detail,
+            r#"{"type":"reasoning.text","signature":"s","index":0}"#,
+        ),
+        (OpaqueKind::Detail, "no JSON"),
+        (OpaqueKind::Signature, "sig\"n"),
+        (OpaqueKind::Encrypted, "opaque"),
+        (OpaqueKind::CallSignature, "call"),
+        (OpaqueKind::Redacted, "redacted"),
+    ]);
+    let state = state.prop_map(|(kind, state)| Opaque {
+        kind,
+        state: Text::plain(state),
+    });
+    ("[a-z]{0,3}", prop::collection::vec(state, 0..3)).prop_map(|(text, state)| {
+        Item::Reasoning(Reasoning {
+            visible: VisibleReasoning::Full(vec![Text::plain(text)]),
+            sealed: Some(Text::plain("sealed")),
+            state,
+        })
+    })
+}
+
 fn item() -> impl Strategy<Value = Item<'static>> {
     let role = prop::sample::select(vec![
         Role::User,
@@ -77,11 +107,7 @@ fn item() -> impl Strategy<Value = Item<'static>> {
     ]);
     prop_oneof![
         4 => (role, parts()).prop_map(|(role, parts)| Item::Message(Message { role, parts, phase: None })),
-        1 => "[a-z]{0,3}".prop_map(|text| Item::Reasoning(Reasoning {
-            visible: VisibleReasoning::Full(vec![Text::plain(text)]),
-            sealed: None,
-            state: Vec::new(),
-        })),
+        2 => reasoning(),
         4 => call(),
         4 => (id(), parts()).prop_map(|(id, parts)| Item::Result(ToolResult { call_id: id.into(), parts, tools_loaded: Vec::new(), is_error: false })),
         1 => Just(Item::Compaction { sealed: None, summary: None }),
@@ -97,6 +123,10 @@ fn profiles() -> impl Strategy<Value = Profile> {
         json!({"merge_user_messages": true}),
         json!({"late_instructions": "hoist", "text_parts_as_string": false, "assistant_content_with_calls": "empty"}),
         json!({"call_ids": "alphanumeric9", "reasoning_back": "reasoning", "reasoning_back_required": true}),
+        json!({"reasoning_back": "details", "reasoning_back_required": true, "files": true}),
+        json!({"reasoning_back": "content_parts", "freeform_tools": true}),
+        json!({"reasoning_back": "text_and_opaque", "reasoning_back_required": true}),
+        json!({"reasoning_back": "think_tags", "call_signature": "placeholder", "assistant_content_with_calls": "empty"}),
     ])
     .prop_map(|changes| serde_json::from_value(changes).unwrap())
 }
@@ -117,6 +147,7 @@ fn messages(request: &Request<'_>, profile: &Profile) -> Vec<Value> {
     let body = String::from_utf8(rendered.body)
         .unwrap()
         .replace(r"\ud83d", "?");
+    assert!(!body.contains("\"sealed\""), "{body}");
     let body: Value = serde_json::from_str(&body).unwrap();
     body["messages"].as_array().unwrap().clone()
 }
@@ -171,6 +202,9 @@ fn assert_legal(messages: &[Value], system_anywhere: bool) {
                     "results in order"
                 );
             }
+            "assistant" if message["reasoning_details"] == json!([]) => {
+                panic!("an empty list: {message}")
+            }
             "assistant" => match message.get("tool_calls") {
                 None => assert_is_said(&message["content"]),
                 Some(calls) => {
@@ -179,6 +213,11 @@ fn assert_legal(messages: &[Value], system_anywhere: bool) {
                         assert!(legal(&id), "{id}");
                         assert!(ids.insert(id.clone()), "the id `{id}` comes twice");
                         awaited.push(id);
+                        if call["type"] == "custom" {
+                            assert!(call["custom"]["input"].is_string(), "{call}");
+                            assert!(legal(call["custom"]["name"].as_str().unwrap()), "{call}");
+                            continue;
+                        }
                         let name = call["function"]["name"].as_str().unwrap();
                         assert!(legal(name) && !name.contains(['.', ':']), "{name}");
                         let arguments: Value =
@@ -198,11 +237,12 @@ fn assert_legal(messages: &[Value], system_anywhere: bool) {
 fn orderly_turn() -> impl Strategy<Value = Vec<Item<'static>>> {
     (
         parts(),
+        prop::option::of(reasoning()),
         prop::collection::vec(call(), 0..3),
         parts(),
         "[a-z]{1,4}",
     )
-        .prop_map(|(asked, calls, output, answer)| {
+        .prop_map(|(asked, thought, calls, output, answer)| {
             let message = |role, parts| {
                 Item::Message(Message {
                     role,
@@ -229,6 +269,7 @@ fn orderly_turn() -> impl Strategy<Value = Vec<Item<'static>>> {
                 })
                 .collect();
             let mut items = vec![message(Role::User, asked)];
+            items.extend(thought);
             items.extend(calls);
             items.extend(results);
             items.push(message(
@@ -263,9 +304,12 @@ proptest! {
     fn a_longer_conversation_begins_with_the_bytes_of_the_shorter(
         turns in prop::collection::vec(orderly_turn(), 1..4),
         longer in orderly_turn(),
+        profile in profiles().prop_filter("what comes later joins what was there", |profile| {
+            !profile.merge_user_messages && profile.late_instructions != polywire_dialect_chat::LateInstructions::Hoist
+        }),
     ) {
         let body = |turns: &[Vec<Item<'static>>]| {
-            render(&request(turns.concat()), &ModelFacts::named("m"), &Profile::default()).unwrap().body
+            render(&request(turns.concat()), &ModelFacts::named("m"), &profile).unwrap().body
         };
         let short = body(&turns);
         // The tools come behind the messages.

@@ -81,6 +81,37 @@ fn call_piece() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A piece of an entry of reasoning details.
+fn detail_piece() -> impl Strategy<Value = Value> {
+    let text = prop::sample::select(vec![
+        Value::Null,
+        json!(""),
+        json!("a"),
+        json!("ab"),
+        json!("b\n"),
+    ]);
+    let signature = prop::sample::select(vec![Value::Null, Value::Null, json!("s")]);
+    (0..2i64, text, signature).prop_map(|(index, text, signature)| {
+        json!({"type": "reasoning.text", "index": index, "text": text, "signature": signature})
+    })
+}
+
+/// A piece of a freeform call that comes as what it is.
+fn custom_piece() -> impl Strategy<Value = Value> {
+    let index = prop_oneof![Just(Value::Null), (0..3i64).prop_map(Value::from)];
+    let name = prop::sample::select(vec![Value::Null, json!("edit"), json!("get")]);
+    let input = prop::sample::select(vec![
+        Value::Null,
+        json!(""),
+        json!("{}"),
+        json!("rm a\n"),
+        json!("null"),
+    ]);
+    (index, name, input).prop_map(|(index, name, input)| {
+        json!({"index": index, "type": "custom", "custom": {"name": name, "input": input}})
+    })
+}
+
 fn chunk() -> impl Strategy<Value = Value> {
     let text = prop::sample::select(vec![
         "",
@@ -99,6 +130,9 @@ fn chunk() -> impl Strategy<Value = Value> {
         prop::collection::vec(call_piece(), 0..3).prop_map(|calls| json!({"tool_calls": calls})),
         call_piece().prop_map(|call| json!({"function_call": call["function"]})),
         Just(json!({"reasoning_details": [{"data": "x"}]})),
+        detail_piece().prop_map(|detail| json!({"reasoning_details": [detail]})),
+        custom_piece().prop_map(|call| json!({"tool_calls": [call]})),
+        Just(json!({"content": "", "annotations": [{"url": "https://example.org"}]})),
         Just(
             json!({"tool_calls": [{"index": 0, "function": {"name": "get"}, "extra_content": {"google": {"thought_signature": "s"}}}]})
         ),
@@ -107,8 +141,13 @@ fn chunk() -> impl Strategy<Value = Value> {
         12 => Just(Value::Null),
         1 => prop::sample::select(vec![json!("stop"), json!("tool_calls"), json!("length"), json!("error")]),
     ];
-    (delta, finish)
-        .prop_map(|(delta, finish)| json!({"choices": [{"delta": delta, "finish_reason": finish}]}))
+    let logprobs = prop_oneof![
+        6 => Just(Value::Null),
+        1 => Just(json!({"content": [{"token": "a", "logprob": -1}]})),
+    ];
+    (delta, finish, logprobs).prop_map(|(delta, finish, logprobs)| {
+        json!({"choices": [{"delta": delta, "finish_reason": finish, "logprobs": logprobs}]})
+    })
 }
 
 fn stream(chunks: &[Value], done: bool) -> String {
@@ -151,8 +190,9 @@ proptest! {
     }
 
     #[test]
-    fn random_chunks(chunks in prop::collection::vec(chunk(), 0..16), done in any::<bool>()) {
-        let seen = support::read(&[stream(&chunks, done).as_bytes()]);
+    fn random_chunks(chunks in prop::collection::vec(chunk(), 0..16), done in any::<bool>(), knowing in any::<bool>()) {
+        let bench = if knowing { support::KNOWING } else { support::BENCH };
+        let seen = bench.read(&[stream(&chunks, done).as_bytes()]);
         let finished = chunks.iter().any(|chunk| chunk["choices"][0]["finish_reason"].is_string());
         if !done && !finished {
             prop_assert!(matches!(seen.last(), Some(Seen::Fault(_))), "a cut stream is no success: {seen:?}");

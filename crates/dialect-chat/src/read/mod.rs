@@ -2,9 +2,11 @@
 
 mod calls;
 mod chunk;
+mod delta;
 mod finish;
 mod leaked_calls;
 mod leaks;
+mod say;
 mod sources;
 mod think;
 mod usage;
@@ -14,23 +16,19 @@ use std::sync::Arc;
 
 use polywire_conversation::json::PairMender;
 use polywire_conversation::{
-    Event, EventSink, Fault, FaultClass, Json, Ledger, Loss, OpaqueKind, ReadStream, StopReason,
-    StreamEnd, Text, Usage,
+    Event, EventSink, Fault, FaultClass, Ledger, Loss, ReadStream, StopReason, StreamEnd, Usage,
 };
 use polywire_sse::Frame;
 
 use calls::{Calls, Ending};
-use chunk::{
-    BaseResp, CalledFunction, Choice, Chunk, ContentPart, Delta, ExtraContent, List, Logprobs, Raw,
-    ReasoningDetail, ToolCall, read_chunk,
-};
+use chunk::{BaseResp, Choice, Chunk, Raw, read_chunk};
 use finish::Finish;
 pub use leaks::LOOK_AHEAD_BYTES_MAX;
-use leaks::{Found, LeakScanner};
+use leaks::LeakScanner;
 use polywire_conversation::parts::{Kind, Parts};
 use polywire_wire::{clean, html_fault, read_embedded_error};
 use sources::Sources;
-use think::{Divided, ThinkSplitter};
+use think::ThinkSplitter;
 
 use crate::details::Details;
 use crate::profile::{Leak, Profile, ReasoningBack};
@@ -48,7 +46,7 @@ const CALLS_MAX: usize = 1_024;
 /// calls apart, takes reasoning from wherever it stands, and never presents a cut or failed answer as a whole one. The finish
 /// reason is held until `[DONE]` or the end of the stream, because the usage comes after it.
 ///
-/// A [`CallSignature`](OpaqueKind::CallSignature) comes directly before the call that it belongs to.
+/// A [`CallSignature`](polywire_conversation::OpaqueKind::CallSignature) comes directly before the call that it belongs to.
 #[derive(Debug)]
 pub struct ChatReader {
     parts: Parts,
@@ -251,173 +249,6 @@ impl ChatReader {
         }
     }
 
-    fn read_delta(&mut self, delta: &Delta<'_>, sink: &mut dyn EventSink) {
-        self.read_reasoning(delta, sink);
-        if let Some(text) = delta.content.text() {
-            self.text(text, sink);
-        } else if delta.content.has_members() {
-            self.read_content_parts(delta.content, sink);
-        }
-        if let Some(refusal) = delta.refusal.text() {
-            self.refusal(refusal, sink);
-        }
-        if !delta.tool_calls.is_empty() || !delta.function_call.is_empty() {
-            self.flush_details(sink);
-            self.release_text(sink);
-        }
-        for (position, piece) in delta.tool_calls.iter().enumerate() {
-            self.calls.read(piece, position, &mut self.parts, sink);
-        }
-        if !delta.function_call.is_empty() {
-            let piece = ToolCall {
-                function: CalledFunction {
-                    name: delta.function_call.name,
-                    arguments: delta.function_call.arguments,
-                },
-                ..ToolCall::default()
-            };
-            self.calls.read(&piece, 0, &mut self.parts, sink);
-        }
-        if delta.extra_content.has_members() {
-            let extra: ExtraContent<'_> = delta.extra_content.parse();
-            if let Some(signature) = extra.google.thought_signature.text() {
-                self.opaque(OpaqueKind::Signature, signature, sink);
-            }
-        }
-        if delta.annotations.has_members() {
-            self.read_sources("annotations", delta.annotations, sink);
-        }
-        if delta.images.has_members() {
-            self.note(
-                "images",
-                Loss::degraded("images", "left out: images of the model cannot be carried"),
-                sink,
-            );
-        }
-        if delta.audio.has_members() {
-            self.note(
-                "audio",
-                Loss::degraded("audio", "left out: sound of the model cannot be carried"),
-                sink,
-            );
-        }
-    }
-
-    /// Reads reasoning from the first field that has any: providers send the same words in several. The details have what no
-    /// other field has, the opaque part.
-    fn read_reasoning(&mut self, delta: &Delta<'_>, sink: &mut dyn EventSink) {
-        let text = delta
-            .reasoning_content
-            .text()
-            .or_else(|| text_or_object(delta.reasoning))
-            .or_else(|| delta.reasoning_text.text())
-            .or_else(|| delta.thinking.text());
-        let in_details = text.is_none();
-        if let Some(text) = text {
-            self.reasoning(text, sink);
-        }
-        if let Some(opaque) = delta.reasoning_opaque.text() {
-            self.opaque(OpaqueKind::Encrypted, opaque, sink);
-        }
-        if !delta.reasoning_details.has_members() {
-            return;
-        }
-        let details: List<Raw<'_>> = delta.reasoning_details.parse();
-        for raw in details.iter() {
-            if let (Some(details), Some(json)) = (&mut self.details, raw.get()) {
-                let new = details.stream(json).filter(|_| in_details);
-                if let Some(text) = new {
-                    self.reasoning(text, sink);
-                }
-                continue;
-            }
-            let detail: ReasoningDetail<'_> = raw.parse();
-            if in_details && let Some(text) = detail.text.text().or_else(|| detail.summary.text()) {
-                self.reasoning(text, sink);
-            }
-            let is_opaque = detail.data.text().is_some() || detail.signature.text().is_some();
-            if is_opaque && let Some(json) = raw.get() {
-                self.opaque(OpaqueKind::Detail, Text::plain(json), sink);
-            }
-        }
-    }
-
-    /// Hands out the entries of reasoning details that came so far, because the reasoning is over.
-    fn flush_details(&mut self, sink: &mut dyn EventSink) {
-        let entries = self.details.as_mut().map(Details::take);
-        for entry in entries.unwrap_or_default() {
-            self.opaque(OpaqueKind::Detail, Text::plain(entry), sink);
-        }
-    }
-
-    fn read_sources(&mut self, field: &'static str, list: Raw<'_>, sink: &mut dyn EventSink) {
-        if !self.sources.read(list) {
-            self.note(
-                field,
-                Loss::note(field, "left out: sources cannot be carried"),
-                sink,
-            );
-        }
-        self.sources.emit(&self.parts, sink);
-    }
-
-    /// Passes on the probabilities of the tokens of the text that came with them.
-    fn read_logprobs(&mut self, logprobs: Raw<'_>, sink: &mut dyn EventSink) {
-        let logprobs: Logprobs<'_> = logprobs.parse();
-        let Some(json) = logprobs
-            .content
-            .get()
-            .filter(|_| logprobs.content.has_members())
-        else {
-            return;
-        };
-        if self.parts.is_open(Kind::Text) {
-            sink.event(Event::Logprobs(Json::new(json)));
-        } else {
-            self.note(
-                "logprobs",
-                Loss::note("logprobs", "left out where they belong to no text"),
-                sink,
-            );
-        }
-    }
-
-    /// Reads content that is an array of parts, as Mistral sends it.
-    fn read_content_parts(&mut self, content: Raw<'_>, sink: &mut dyn EventSink) {
-        let parts: List<ContentPart<'_>> = content.parse();
-        for part in parts.iter() {
-            for thought in part.thinking.parse::<List<ContentPart<'_>>>().iter() {
-                if let Some(text) = thought.text.text() {
-                    self.reasoning(text, sink);
-                }
-            }
-            if let Some(thought) = part.thinking.text() {
-                self.reasoning(thought, sink);
-            }
-            if let Some(signature) = part.signature.text() {
-                self.opaque(OpaqueKind::Signature, signature, sink);
-            }
-            if let Some(refusal) = part.refusal.text() {
-                self.refusal(refusal, sink);
-            }
-            if let Some(text) = part.text.text() {
-                self.text(text, sink);
-            }
-            let kind = part.kind.string().unwrap_or_default();
-            if !matches!(
-                kind.as_str(),
-                "" | "text" | "output_text" | "thinking" | "refusal"
-            ) {
-                let what = format!("content part `{}`", clean(&kind, 40));
-                self.note(
-                    "content",
-                    Loss::degraded(what, "left out: it cannot be carried"),
-                    sink,
-                );
-            }
-        }
-    }
-
     fn read_finish(&mut self, word: Raw<'_>, sink: &mut dyn EventSink) {
         // A second finish reason repeats the first.
         let Some(word) = word.string().filter(|_| self.finish.is_none()) else {
@@ -429,102 +260,6 @@ impl ChatReader {
             Finish::Stopped(StopReason::Stop)
         });
         self.finish = Some((meaning, word));
-    }
-
-    fn text(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
-        self.flush_details(sink);
-        self.settle_calls(sink);
-        let text = self.text_mender.mend(text);
-        if self.think.is_over() {
-            self.text_behind_reasoning(text, sink);
-        } else {
-            self.divide(sink, |think, emit| think.push(text, emit));
-        }
-    }
-
-    /// Lets the splitter do something, and says what it divides.
-    fn divide(
-        &mut self,
-        sink: &mut dyn EventSink,
-        act: impl FnOnce(&mut ThinkSplitter, &mut dyn FnMut(Divided<'_>)),
-    ) {
-        let mut think = std::mem::take(&mut self.think);
-        act(&mut think, &mut |divided| match divided {
-            Divided::Reasoning(text) => self.parts.say(Kind::Reasoning, text, sink),
-            Divided::Text(text) => self.text_behind_reasoning(text, sink),
-        });
-        self.think = think;
-    }
-
-    /// Says text, or what the markup in it means.
-    fn text_behind_reasoning(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
-        let Some(scanner) = &mut self.leaks else {
-            self.parts.say(Kind::Text, text, sink);
-            return;
-        };
-        let mut found = Vec::new();
-        let calls = &self.calls;
-        scanner.push(
-            &text.to_plain(),
-            &|name| calls.is_declared(name),
-            &mut found,
-        );
-        self.say_found(found, sink);
-    }
-
-    fn say_found(&mut self, found: Vec<Found>, sink: &mut dyn EventSink) {
-        for found in found {
-            self.settle_calls(sink);
-            match found {
-                Found::Text(text) => self.parts.say(Kind::Text, text.into(), sink),
-                Found::Reasoning(text) => self.parts.say(Kind::Reasoning, text.into(), sink),
-                Found::Call { name, arguments } => {
-                    sink.event(Event::Loss(Loss::note(
-                        format!("call of `{name}`"),
-                        "read from the text of the answer, where the provider has left it",
-                    )));
-                    self.calls
-                        .read_leaked(name, &arguments, &mut self.parts, sink);
-                }
-                Found::Loss(loss) => self.note("leaked markup", loss, sink),
-            }
-        }
-    }
-
-    /// Says text that waits to be understood, because something else follows it.
-    fn release_text(&mut self, sink: &mut dyn EventSink) {
-        self.divide(sink, |think, emit| think.release(emit));
-        let mut found = Vec::new();
-        if let Some(scanner) = &mut self.leaks {
-            scanner.release(&mut found);
-        }
-        self.say_found(found, sink);
-    }
-
-    fn reasoning(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
-        self.divide(sink, |think, emit| think.reasoning_comes_separately(emit));
-        self.settle_calls(sink);
-        let text = self.reasoning_mender.mend(text);
-        self.parts.say(Kind::Reasoning, text, sink);
-    }
-
-    fn refusal(&mut self, text: Text<'_>, sink: &mut dyn EventSink) {
-        self.flush_details(sink);
-        self.settle_calls(sink);
-        let text = self.refusal_mender.mend(text);
-        self.parts.say(Kind::Refusal, text, sink);
-    }
-
-    fn opaque(&mut self, kind: OpaqueKind, state: Text<'_>, sink: &mut dyn EventSink) {
-        self.settle_calls(sink);
-        self.parts.opaque(kind, state, sink);
-    }
-
-    /// Something else follows: the open call ends if it can.
-    fn settle_calls(&mut self, sink: &mut dyn EventSink) {
-        if self.parts.call_is_open() {
-            self.calls.settle(&mut self.parts, sink);
-        }
     }
 
     fn error_event(&mut self, data: &str, sink: &mut dyn EventSink) {
@@ -662,15 +397,6 @@ impl ChatReader {
             sink.event(Event::Loss(loss));
         }
     }
-}
-
-/// Reasoning as text, or as an object that has it.
-fn text_or_object(raw: Raw<'_>) -> Option<Text<'_>> {
-    if raw.has_members() {
-        let part: ContentPart<'_> = raw.parse();
-        return part.text.text().or_else(|| part.content.text());
-    }
-    raw.text()
 }
 
 /// Whether a chunk reports a failure, in any of the forms that are used for it.

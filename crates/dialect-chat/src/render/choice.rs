@@ -3,9 +3,8 @@
 use polywire_conversation::tools::OfferedTool;
 use polywire_conversation::{Fault, Ledger, Loss, Request, ToolChoice};
 
-use super::Losses;
+use super::{Losses, thinking};
 use crate::profile::{ChoiceForm, Profile, ReasoningForm};
-use polywire_conversation::effort;
 
 /// The tools that go out, and the `tool_choice` that goes with them.
 pub(super) struct Chosen<'r> {
@@ -141,12 +140,8 @@ fn named(
 }
 
 fn forbidden_by_thinking(request: &Request<'_>, profile: &Profile, losses: &mut Losses) -> bool {
-    let thinks = profile.reasoning_request != ReasoningForm::None
-        && !request
-            .reasoning
-            .effort
-            .as_deref()
-            .is_some_and(effort::is_off);
+    let thinks =
+        profile.reasoning_request != ReasoningForm::None && !thinking::is_off(&request.reasoning);
     let forbidden = thinks && !profile.forced_choice_with_thinking;
     if forbidden {
         losses.add(Loss::degraded(

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use polywire_conversation::history::{self, Assistant, Turn};
+use polywire_conversation::history::{Assistant, Turn};
 use polywire_conversation::{
     Call, Form, Function, Ledger, Loss, Part, Text, Tool, ToolResult, tools::SEARCH_NAME,
 };
@@ -10,10 +10,8 @@ use polywire_conversation::{
 use super::Losses;
 use super::calls::{CallForm, wire_call_id, write_call};
 use super::files;
-use super::parts::{
-    Piece, write_content, write_lines, write_paragraphs, write_paragraphs_body, write_text_part,
-};
-use super::reasoning::{self, Back};
+use super::parts::{Piece, write_content, write_lines, write_paragraphs, write_paragraphs_body};
+use super::reasoning;
 use crate::profile::{EmptyContent, LateInstructions, Profile, ReasoningBack, SystemRole};
 use polywire_wire::{Object, write_array};
 
@@ -176,9 +174,9 @@ impl<'a> Writer<'a, '_> {
         let mut message = self.open("assistant");
         let content = message.member("content");
         if profile.reasoning_back == ReasoningBack::ContentParts && back.has_text() {
-            write_thinking_content(assistant, &texts, content);
+            reasoning::write_thinking_content(assistant, &texts, content);
         } else if !back.think.is_empty() {
-            write_tagged_content(&back.think, &texts, content);
+            reasoning::write_tagged_content(&back.think, &texts, content);
         } else {
             match (texts.is_empty(), profile.assistant_content_with_calls) {
                 (false, _) => write_lines(texts.iter(), content),
@@ -186,7 +184,7 @@ impl<'a> Writer<'a, '_> {
                 (true, EmptyContent::Empty) => content.extend_from_slice(b"\"\""),
             }
         }
-        write_back(&back, &mut message);
+        reasoning::write_back(&back, &mut message);
         if calls.is_empty() {
             message.close();
             return;
@@ -355,59 +353,6 @@ struct Accepts {
     images: bool,
     files: bool,
     audio: bool,
-}
-
-/// Writes what goes back beside the content.
-fn write_back(back: &Back<'_>, message: &mut Object<'_>) {
-    if let Some((field, texts)) = &back.text {
-        write_paragraphs(texts.iter().copied(), message.member(field));
-    }
-    if let Some(opaque) = back.opaque {
-        message.text("reasoning_opaque", opaque);
-    }
-    if !back.details.is_empty() {
-        write_array(
-            &back.details,
-            message.member("reasoning_details"),
-            |entry, out| {
-                out.extend_from_slice(entry.as_bytes());
-            },
-        );
-    }
-    if let Some(signature) = back.signature {
-        reasoning::write_extra_content(signature, message);
-    }
-}
-
-/// Writes reasoning and texts as content parts in their order.
-fn write_thinking_content(assistant: &Assistant<'_>, texts: &[Text<'_>], out: &mut Vec<u8>) {
-    let mut texts = texts.iter();
-    let pieces = assistant.pieces.iter().filter(|piece| match piece {
-        history::Piece::Reasoning(thought) => reasoning::is_readable(thought),
-        history::Piece::Part(_) => true,
-        history::Piece::Call(_) => false,
-    });
-    write_array(pieces, out, |piece, out| match piece {
-        history::Piece::Reasoning(thought) => reasoning::write_thinking_part(thought, out),
-        history::Piece::Part(_) | history::Piece::Call(_) => {
-            write_text_part(texts.next().unwrap_or(&Text::EMPTY), out);
-        }
-    });
-}
-
-/// Writes reasoning between tags, and the texts behind it: as the models write it themselves.
-fn write_tagged_content(thoughts: &[&Text<'_>], texts: &[Text<'_>], out: &mut Vec<u8>) {
-    let mut body = br"<think>\n".to_vec();
-    write_paragraphs_body(thoughts.iter().copied(), &mut body);
-    if !body.ends_with(br"\n") {
-        body.extend_from_slice(br"\n");
-    }
-    body.extend_from_slice(br"</think>\n\n");
-    out.push(b'"');
-    out.append(&mut body);
-    let mut said = Vec::new();
-    write_lines(texts.iter(), &mut said);
-    out.extend_from_slice(said.strip_prefix(b"\"").unwrap_or(&said));
 }
 
 /// Calls `visit` with name, namespace, form and description of every tool that can be called.

@@ -10,7 +10,7 @@ use polywire_conversation::{Loss, OpaqueKind, Reasoning, Text};
 use polywire_wire::{Object, write_array};
 
 use super::Losses;
-use super::parts::write_text_part;
+use super::parts::{write_lines, write_paragraphs, write_paragraphs_body, write_text_part};
 use crate::details::Details;
 use crate::profile::{CallSignature, Profile, ReasoningBack};
 
@@ -76,7 +76,7 @@ pub(super) fn back<'r>(
         ReasoningBack::ContentParts => kept.push(OpaqueKind::Signature),
         ReasoningBack::TextAndOpaque => {
             kept.push(OpaqueKind::Encrypted);
-            back.opaque = states(assistant, OpaqueKind::Encrypted).last();
+            back.opaque = last_state(assistant, OpaqueKind::Encrypted, losses);
             if back.opaque.is_some() || required {
                 back.text = Some(("reasoning_text", texts));
             } else if !texts.is_empty() {
@@ -96,12 +96,14 @@ pub(super) fn back<'r>(
     }
     if profile.call_signature == CallSignature::Placeholder && form != ReasoningBack::ContentParts {
         kept.push(OpaqueKind::Signature);
-        back.signature = states(assistant, OpaqueKind::Signature).last();
+        back.signature = last_state(assistant, OpaqueKind::Signature, losses);
     }
-    let homeless = assistant
-        .reasoning()
-        .flat_map(|item| &item.state)
-        .any(|state| !kept.contains(&state.kind));
+    let homeless = assistant.reasoning().any(|item| {
+        // A signed part without its words would be refused.
+        let is_bare = form == ReasoningBack::ContentParts && !is_readable(item);
+        let has_place = |kind| kept.contains(&kind) && !(is_bare && kind == OpaqueKind::Signature);
+        item.state.iter().any(|state| !has_place(state.kind))
+    });
     if homeless {
         losses.add(Loss::note(
             "input",
@@ -136,6 +138,21 @@ fn note_sealed(assistant: &Assistant<'_>, profile: &Profile, losses: &mut Losses
     ));
 }
 
+/// The one state of a kind for which there is one place only.
+fn last_state<'r>(
+    assistant: &'r Assistant<'r>,
+    kind: OpaqueKind,
+    losses: &mut Losses,
+) -> Option<&'r Text<'r>> {
+    if states(assistant, kind).count() > 1 {
+        losses.add(Loss::note(
+            "input",
+            "of several pieces of sealed reasoning in one turn the last one is sent: there is one field for it",
+        ));
+    }
+    states(assistant, kind).last()
+}
+
 fn states<'r>(
     assistant: &'r Assistant<'r>,
     kind: OpaqueKind,
@@ -158,7 +175,7 @@ fn details(assistant: &Assistant<'_>, texts: &[&Text<'_>], required: bool) -> Ve
         let mut out = Vec::new();
         let mut entry = Object::open(&mut out);
         entry.string("type", "reasoning.text");
-        super::parts::write_paragraphs(texts.iter().copied(), entry.member("text"));
+        write_paragraphs(texts.iter().copied(), entry.member("text"));
         entry.close();
         details.join(&String::from_utf8_lossy(&out));
     }
@@ -204,7 +221,7 @@ fn call_signatures<'r>(
 }
 
 /// Whether an item has words.
-pub(super) fn is_readable(reasoning: &Reasoning<'_>) -> bool {
+fn is_readable(reasoning: &Reasoning<'_>) -> bool {
     reasoning
         .visible
         .parts()
@@ -213,7 +230,7 @@ pub(super) fn is_readable(reasoning: &Reasoning<'_>) -> bool {
 }
 
 /// Writes an item as a content part of type `thinking`.
-pub(super) fn write_thinking_part(reasoning: &Reasoning<'_>, out: &mut Vec<u8>) {
+fn write_thinking_part(reasoning: &Reasoning<'_>, out: &mut Vec<u8>) {
     let mut part = Object::open(out);
     part.string("type", "thinking");
     let texts = reasoning.visible.parts().iter();
@@ -239,4 +256,61 @@ pub(super) fn write_extra_content(signature: &Text<'_>, object: &mut Object<'_>)
     google.text("thought_signature", signature);
     google.close();
     extra.close();
+}
+
+/// Writes what goes back beside the content.
+pub(super) fn write_back(back: &Back<'_>, message: &mut Object<'_>) {
+    if let Some((field, texts)) = &back.text {
+        write_paragraphs(texts.iter().copied(), message.member(field));
+    }
+    if let Some(opaque) = back.opaque {
+        message.text("reasoning_opaque", opaque);
+    }
+    if !back.details.is_empty() {
+        write_array(
+            &back.details,
+            message.member("reasoning_details"),
+            |entry, out| {
+                out.extend_from_slice(entry.as_bytes());
+            },
+        );
+    }
+    if let Some(signature) = back.signature {
+        write_extra_content(signature, message);
+    }
+}
+
+/// Writes reasoning and texts as content parts in their order.
+pub(super) fn write_thinking_content(
+    assistant: &Assistant<'_>,
+    texts: &[Text<'_>],
+    out: &mut Vec<u8>,
+) {
+    let mut texts = texts.iter();
+    let pieces = assistant.pieces.iter().filter(|piece| match piece {
+        Piece::Reasoning(thought) => is_readable(thought),
+        Piece::Part(_) => true,
+        Piece::Call(_) => false,
+    });
+    write_array(pieces, out, |piece, out| match piece {
+        Piece::Reasoning(thought) => write_thinking_part(thought, out),
+        Piece::Part(_) | Piece::Call(_) => {
+            write_text_part(texts.next().unwrap_or(&Text::EMPTY), out);
+        }
+    });
+}
+
+/// Writes reasoning between tags, and the texts behind it: as the models write it themselves.
+pub(super) fn write_tagged_content(thoughts: &[&Text<'_>], texts: &[Text<'_>], out: &mut Vec<u8>) {
+    let mut body = br"<think>\n".to_vec();
+    write_paragraphs_body(thoughts.iter().copied(), &mut body);
+    if !body.ends_with(br"\n") {
+        body.extend_from_slice(br"\n");
+    }
+    body.extend_from_slice(br"</think>\n\n");
+    out.push(b'"');
+    out.append(&mut body);
+    let mut said = Vec::new();
+    write_lines(texts.iter(), &mut said);
+    out.extend_from_slice(said.strip_prefix(b"\"").unwrap_or(&said));
 }

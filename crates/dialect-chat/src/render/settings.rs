@@ -67,10 +67,10 @@ pub(super) fn format<'r>(
         }
         (OutputFormat::JsonSchema { schema, .. }, StructuredOutput::JsonObject) => (
             Some(ResponseFormat::JsonObject),
-            Some(schema_in_words(schema, profile)),
+            Some(schema_in_words(schema)),
         ),
         (OutputFormat::JsonSchema { schema, .. }, StructuredOutput::Prompt) => {
-            (None, Some(schema_in_words(schema, profile)))
+            (None, Some(schema_in_words(schema)))
         }
     };
     if instruction.is_some() {
@@ -85,11 +85,12 @@ pub(super) fn format<'r>(
     }
 }
 
-fn schema_in_words(schema: &Json<'_>, profile: &Profile) -> String {
+/// A schema as the model is told it. Whoever reads it is no validator, so it stays as the client wrote it.
+fn schema_in_words(schema: &Json<'_>) -> String {
     format!(
         "Answer with one JSON value and nothing else: no text around it, no code fence. It must match this JSON Schema:\n\
          ```json\n{}\n```",
-        schema::lower(schema, profile)
+        schema.as_str()
     )
 }
 
@@ -109,7 +110,7 @@ pub(super) fn write(
     write_parallel(request, chosen, profile, body, losses);
     write_limit_and_sampling(request, profile, body, losses);
     thinking::write(request, profile, body, losses);
-    write_format(format, profile, body);
+    write_format(format, profile, body, losses);
     write_extensions(request, profile, body, losses);
     extra::write(request, profile, body, losses);
 }
@@ -218,7 +219,12 @@ fn write_stop(stop: &[Text<'_>], profile: &Profile, body: &mut Object<'_>, losse
     }
 }
 
-fn write_format(format: &Format<'_>, profile: &Profile, body: &mut Object<'_>) {
+fn write_format(
+    format: &Format<'_>,
+    profile: &Profile,
+    body: &mut Object<'_>,
+    losses: &mut Losses,
+) {
     match &format.response_format {
         None => {}
         Some(ResponseFormat::JsonObject) => {
@@ -237,9 +243,15 @@ fn write_format(format: &Format<'_>, profile: &Profile, body: &mut Object<'_>) {
             if let Some(description) = description {
                 json_schema.text("description", description);
             }
-            json_schema.raw("schema", &schema::lower(schema, profile));
-            if let Some(strict) = strict {
-                json_schema.flag("strict", *strict);
+            let lowered = schema::lower(schema, "text.format", profile, losses);
+            json_schema.raw("schema", &lowered.json);
+            match strict {
+                Some(true) if !lowered.strict_possible => losses.add(Loss::degraded(
+                    "text.format",
+                    "`strict` was left out: the provider does not hold answers to such a schema",
+                )),
+                Some(strict) => json_schema.flag("strict", *strict),
+                None => {}
             }
             json_schema.close();
             response_format.close();

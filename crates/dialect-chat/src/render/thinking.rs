@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use polywire_conversation::{Loss, Request, effort};
+use polywire_conversation::{Loss, ReasoningRequest, Request, effort};
 use polywire_wire::Object;
 
 use super::Losses;
@@ -19,8 +19,10 @@ const BUDGETS: [(&str, u64); 5] = [
     ("xhigh", 32_768),
 ];
 
-/// The fewest tokens that thinking makes sense with, and the fewest tokens of output beside which it does.
+/// The fewest tokens that thinking makes sense with.
 const BUDGET_MIN: u64 = 1_024;
+
+/// The fewest tokens of output beside which it does.
 const OUTPUT_TOKENS_MIN: u64 = 2 * BUDGET_MIN;
 
 /// What is asked for.
@@ -30,6 +32,14 @@ struct Wanted<'r> {
     effort: Cow<'r, str>,
     /// The count, when that is all that the client said.
     budget_tokens: Option<u64>,
+}
+
+/// Whether the client asks for no thinking at all.
+pub(super) fn is_off(reasoning: &ReasoningRequest<'_>) -> bool {
+    match reasoning.effort.as_deref() {
+        Some(effort) => effort::is_off(effort),
+        None => reasoning.budget_tokens == Some(0),
+    }
 }
 
 impl<'r> Wanted<'r> {
@@ -79,10 +89,14 @@ pub(super) fn write(
         ReasoningForm::ThinkingAdaptive => write_thinking("adaptive", thinks, profile, body),
         ReasoningForm::EnableThinking => {
             body.flag("enable_thinking", thinks);
-            if let Some(tokens) = budget_beside_switch(&wanted, request, profile) {
+            if let Some(tokens) = wanted.budget_tokens {
                 body.raw("thinking_budget", &tokens.to_string());
                 return;
             }
+        }
+        ReasoningForm::ThinkingBudget => {
+            write_budget(&wanted, request, body, losses);
+            return;
         }
         ReasoningForm::ChatTemplate => body.raw(
             "chat_template_kwargs",
@@ -115,26 +129,41 @@ fn write_object(
     reasoning.close();
 }
 
-/// The count to send beside a switch: the client's own, or the one that stands for the effort it named where efforts have no
-/// field. No more than half of the output, or nothing would be left for the answer.
-fn budget_beside_switch(
+/// Writes a switch and a count. An answer that has no room for both thinking and words is for words.
+fn write_budget(
     wanted: &Wanted<'_>,
     request: &Request<'_>,
-    profile: &Profile,
-) -> Option<u64> {
+    body: &mut Object<'_>,
+    losses: &mut Losses,
+) {
+    let is_short = wanted.budget_tokens.is_none()
+        && request
+            .output_tokens_max
+            .is_some_and(|output| output < OUTPUT_TOKENS_MIN);
+    if wanted.thinks && is_short {
+        losses.add(Loss::note(
+            "reasoning.effort",
+            format!("thinking is off: fewer than {OUTPUT_TOKENS_MIN} tokens of output leave no room for it"),
+        ));
+    }
+    let thinks = wanted.thinks && !is_short;
+    body.flag("enable_thinking", thinks);
+    if let Some(tokens) = budget(wanted, request).filter(|_| thinks) {
+        body.raw("thinking_budget", &tokens.to_string());
+    }
+}
+
+/// The count to send: the client's own, or the one that stands for the effort it named. Of the latter no more than half of the
+/// output, or nothing would be left for the answer. Above the table the model's own limit holds.
+fn budget(wanted: &Wanted<'_>, request: &Request<'_>) -> Option<u64> {
     if !wanted.thinks || wanted.budget_tokens.is_some() {
         return wanted.budget_tokens;
     }
-    let tokens = profile
-        .efforts
-        .is_empty()
-        .then(|| budget_of(&wanted.effort))
-        .flatten()?;
-    match request.output_tokens_max {
-        Some(output) if output < OUTPUT_TOKENS_MIN => None,
-        Some(output) => Some(tokens.min(output / 2).max(BUDGET_MIN)),
-        None => Some(tokens),
-    }
+    let tokens = budget_of(&wanted.effort)?;
+    let most = request
+        .output_tokens_max
+        .map_or(tokens, |output| output / 2);
+    Some(tokens.min(most).max(BUDGET_MIN))
 }
 
 /// The tokens that stand for an effort.
@@ -182,7 +211,7 @@ fn allowed_effort<'a>(
     let wanted = &*wanted.effort;
     let listed: Vec<&str> = profile.efforts.iter().map(String::as_str).collect();
     let allowed: &[&str] = match profile.reasoning_request {
-        ReasoningForm::None => return None,
+        ReasoningForm::None | ReasoningForm::ThinkingBudget => return None,
         ReasoningForm::ReasoningEffort | ReasoningForm::ReasoningObject if listed.is_empty() => {
             &["low", "medium", "high"]
         }
@@ -193,6 +222,12 @@ fn allowed_effort<'a>(
         | ReasoningForm::ThinkingAdaptive
         | ReasoningForm::EnableThinking
         | ReasoningForm::ChatTemplate => {
+            if counted.is_some() && listed.is_empty() {
+                losses.add(Loss::note(
+                    "reasoning.budget_tokens",
+                    "left out: the provider only knows whether to think at all",
+                ));
+            }
             if effort::is_off(wanted) || listed.is_empty() {
                 return None;
             }

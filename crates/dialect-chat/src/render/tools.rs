@@ -88,14 +88,18 @@ fn write_tool(
                 &Input::Arguments,
                 &mut function,
             );
-            write_parameters(
+            let strict_possible = write_parameters(
                 declared.parameters.as_ref(),
                 NO_PARAMETERS,
+                wire_name,
                 profile,
                 &mut function,
+                losses,
             );
             match declared.strict {
-                Some(strict) if profile.strict_tools => function.flag("strict", strict),
+                Some(strict) if profile.strict_tools && (strict_possible || !strict) => {
+                    function.flag("strict", strict);
+                }
                 Some(true) => losses.add(Loss::degraded(
                     format!("tool `{wire_name}`"),
                     "`strict` was left out: the provider does not hold arguments to the schema",
@@ -113,7 +117,14 @@ fn write_tool(
                 &Input::Freeform(*grammar),
                 &mut function,
             );
-            function.raw("parameters", FREEFORM_PARAMETERS);
+            write_parameters(
+                None,
+                FREEFORM_PARAMETERS,
+                wire_name,
+                profile,
+                &mut function,
+                losses,
+            );
             if grammar.is_some() {
                 losses.add(Loss::note(
                     format!("tool `{wire_name}`"),
@@ -126,7 +137,14 @@ fn write_tool(
             parameters,
         } => {
             write_description(tool, *description, &Input::Arguments, &mut function);
-            write_parameters(*parameters, SEARCH_PARAMETERS, profile, &mut function);
+            write_parameters(
+                *parameters,
+                SEARCH_PARAMETERS,
+                wire_name,
+                profile,
+                &mut function,
+                losses,
+            );
         }
     }
     function.close();
@@ -212,16 +230,19 @@ fn write_grammar(grammar: &Grammar<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(br"\n```");
 }
 
+/// Writes the schema of a tool's arguments, and gives whether the provider can hold the model to it.
 fn write_parameters(
     parameters: Option<&Json<'_>>,
     otherwise: &str,
+    wire_name: &str,
     profile: &Profile,
     function: &mut Object<'_>,
-) {
-    match parameters {
-        Some(given) if given.as_str() != "null" => {
-            function.raw("parameters", &schema::lower(given, profile));
-        }
-        Some(_) | None => function.raw("parameters", otherwise),
-    }
+    losses: &mut Losses,
+) -> bool {
+    let otherwise = Json::new(otherwise);
+    let given = parameters.filter(|given| given.as_str() != "null");
+    let place = format!("tool `{wire_name}`");
+    let lowered = schema::lower(given.unwrap_or(&otherwise), &place, profile, losses);
+    function.raw("parameters", &lowered.json);
+    lowered.strict_possible
 }

@@ -17,6 +17,18 @@ pub(crate) const BENCH: Bench = Bench {
     reader: || Box::new(ChatReader::new(ledger(), "seed")),
 };
 
+/// The same for a provider of which everything is known.
+pub(crate) const KNOWING: Bench = Bench {
+    reader: || {
+        let profile = request::profile(serde_json::json!({
+            "reasoning_back": "details",
+            "leaks": ["think_tags", "thought_tags", "kimi_think", "orphan_close", "harmony", "tool_call_json", "tool_call_xml",
+                "tool_call_section", "invoke"],
+        }));
+        Box::new(ChatReader::new(ledger(), "seed").with_profile(&profile))
+    },
+};
+
 pub(crate) fn read(chunks: &[&[u8]]) -> Vec<Seen> {
     BENCH.read(chunks)
 }

@@ -1,5 +1,11 @@
 //! Requests in shorthand, and what becomes of them as text.
 
+#![allow(
+    clippy::format_push_string,
+    clippy::unwrap_used,
+    reason = "its readers are people, and its texts are short"
+)]
+
 use polywire_conversation::{
     Call, CallInput, Function, Image, Instruction, Item, Json, Message, ModelFacts, Part,
     Reasoning, Request, Role, Text, Tool, ToolResult, VisibleReasoning,
