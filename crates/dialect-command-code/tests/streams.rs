@@ -95,13 +95,15 @@ fn whole_bodies() {
     }
 }
 
+/// A call by id, name and arguments.
+type Call = (&'static str, &'static str, &'static str);
+
 /// What the shared fixtures are to be read as: text, calls as id, name and arguments, and the end.
 #[test]
 fn shared_fixtures() {
     let Some(folder) = support::shared("streams") else {
         return;
     };
-    type Call = (&'static str, &'static str, &'static str);
     let expected: [(&str, &str, &[Call], &str); 18] = [
         ("abort.ndjson", "before", &[], "length"),
         ("crlf-no-final-newline.ndjson", "ab", &[], "stop"),

@@ -12,6 +12,9 @@ use polywire_wire::{Object, write_array, write_string};
 
 use super::Losses;
 
+/// The most characters of an image's address that the model is told.
+const ADDRESS_CHARS_MAX: usize = 200;
+
 /// How messages are written, and where notes about them go.
 pub(super) struct Setting<'w> {
     /// Whether provider and model both take images.
@@ -226,6 +229,7 @@ impl Writer<'_> {
 
     /// A part as text, where there can be nothing else.
     fn part_text<'p>(&mut self, part: &'p Part<'p>) -> Text<'p> {
+        let mut address = String::new();
         let kind = match part {
             Part::Text(text) | Part::Refusal(text) => return text.borrow(),
             Part::File(file) => match &file.content {
@@ -234,12 +238,15 @@ impl Writer<'_> {
                     "file".to_owned()
                 }
             },
-            // The service ignores images that it would have to fetch.
-            Part::Image(image) if self.setting.accepts_images => {
+            Part::Image(image) => {
                 let url = image.url.to_plain();
-                format!("image at {}", url.chars().take(200).collect::<String>())
+                // The service ignores images that it would have to fetch. The model may have a tool that can.
+                if self.setting.accepts_images && !url.starts_with("data:") {
+                    let shown: String = url.chars().take(ADDRESS_CHARS_MAX).collect();
+                    address = format!(" at {shown}");
+                }
+                "image".to_owned()
             }
-            Part::Image(_) => "image".to_owned(),
             Part::Audio(_) => "audio".to_owned(),
             Part::Unknown { tag, .. } => format!("part of type `{tag}`"),
         };
@@ -248,7 +255,7 @@ impl Writer<'_> {
             "replaced by a remark: the model or its provider cannot take it here",
         ));
         Text::plain(format!(
-            "[{kind} omitted: it cannot be shown to this model]"
+            "[{kind}{address} omitted: it cannot be shown to this model]"
         ))
     }
 
