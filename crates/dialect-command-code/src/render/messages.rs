@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use polywire_conversation::arguments::{ArgumentsCheck, Progress};
 use polywire_conversation::history::{Assistant, Piece, Turn};
+use polywire_conversation::tools::SEARCH_NAME;
 use polywire_conversation::{
-    Call, CallInput, FileContent, Form, Ledger, Loss, Part, Reasoning, Text, Tool, ToolResult, ids,
-    tools::SEARCH_NAME,
+    FileContent, Form, Ledger, Loss, Part, Reasoning, Text, Tool, ToolResult,
 };
-use polywire_wire::{Object, write_array, write_string};
+use polywire_wire::{Object, write_array};
 
 use super::Losses;
+use super::parts::{
+    Written, form_of, media_type_of, wire_call_id, write_call, write_image, write_text,
+};
 
 /// The most characters of an image's address that the model is told.
 const ADDRESS_CHARS_MAX: usize = 200;
@@ -83,14 +85,6 @@ struct Writer<'w> {
     empty: bool,
     /// The wire names of the tools that were called, by call id: a result has to repeat its tool's name.
     called: HashMap<String, String>,
-}
-
-/// A part as it can be written.
-enum Written<'p> {
-    Text(Text<'p>),
-    Reasoning(Text<'p>),
-    Image { url: Text<'p>, media_type: String },
-    Call(&'p Call<'p>),
 }
 
 impl Writer<'_> {
@@ -268,23 +262,12 @@ impl Writer<'_> {
         write_array(parts, message.member("content"), |part, out| match part {
             Written::Text(text) => write_text("text", text, out),
             Written::Reasoning(text) => write_text("reasoning", text, out),
-            Written::Image { url, media_type } => {
-                let mut part = Object::open(out);
-                part.string("type", "image");
-                part.text("image", url);
-                part.string("mimeType", media_type);
-                part.close();
-            }
+            Written::Image { url, media_type } => write_image(url, media_type, out),
             Written::Call(call) => {
                 let form = form_of(call);
                 let name = ledger.wire_name(&call.name, call.namespace.as_deref(), form);
                 called.insert(call.id.clone().into_owned(), name.to_owned());
-                let mut part = Object::open(out);
-                part.string("type", "tool-call");
-                part.string("toolCallId", &wire_call_id(&call.id));
-                part.string("toolName", name);
-                write_input(&call.input, part.member("input"), place, losses);
-                part.close();
+                write_call(call, name, place, losses, out);
             }
         });
         message.close();
@@ -302,70 +285,6 @@ impl Writer<'_> {
             self.out.push(b',');
         }
     }
-}
-
-fn write_text(kind: &str, text: &Text<'_>, out: &mut Vec<u8>) {
-    let mut part = Object::open(out);
-    part.string("type", kind);
-    part.text("text", text);
-    part.close();
-}
-
-/// Writes the input of a call, which has to be an object. Arguments that are none are put inside of one; the model still sees what
-/// it wrote.
-fn write_input(input: &CallInput<'_>, out: &mut Vec<u8>, place: &str, losses: &mut Losses) {
-    match input {
-        CallInput::Freeform(text) => {
-            let mut object = Object::open(out);
-            object.text("input", text);
-            object.close();
-        }
-        CallInput::Search(arguments) => arguments.write(out),
-        CallInput::Arguments(arguments) => {
-            let mut check = ArgumentsCheck::default();
-            check.push(arguments);
-            let plain = arguments.to_plain();
-            match (check.progress(), plain.trim()) {
-                (Progress::Whole, whole) => out.extend_from_slice(whole.as_bytes()),
-                (Progress::Empty, _) | (Progress::Partial | Progress::Broken, "null") => {
-                    out.extend_from_slice(b"{}");
-                }
-                (Progress::Partial | Progress::Broken, _) => {
-                    losses.add(Loss::note(
-                        place.to_owned(),
-                        "the arguments of a call are not a JSON object; they are sent inside one",
-                    ));
-                    out.extend_from_slice(br#"{"_invalid_arguments":"#);
-                    write_string(&plain, out);
-                    out.push(b'}');
-                }
-            }
-        }
-    }
-}
-
-fn form_of(call: &Call<'_>) -> Form {
-    match &call.input {
-        CallInput::Arguments(_) => Form::Function,
-        CallInput::Freeform(_) => Form::Freeform,
-        CallInput::Search(_) => Form::Search,
-    }
-}
-
-/// The same id always becomes the same id, for a call and its result alike.
-fn wire_call_id(id: &str) -> std::borrow::Cow<'_, str> {
-    if ids::is_usual(id) {
-        id.into()
-    } else {
-        ids::made_from(id).into()
-    }
-}
-
-/// The media type of a `data:` URL; `None` for any other URL.
-fn media_type_of(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("data:")?;
-    let end = rest.find([';', ','])?;
-    Some(rest[..end].to_owned())
 }
 
 /// Name, namespace and form of every tool that can be called.
