@@ -21,13 +21,14 @@ pub fn read_error(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fa
 /// An error that came inside a stream: words, perhaps with a status in front and JSON behind it.
 pub(crate) fn stream_error(message: &str, status: Option<u16>, retryable: Option<bool>) -> Fault {
     let (told_status, json) = status_and_json(message);
-    // An error that names no status counts as one of the server (the provider's client, 2026).
-    let status = status.or(told_status).unwrap_or(500);
+    let status = status.or(told_status);
     let words = json.unwrap_or(message);
-    let fault = refined(
-        polywire_wire::read_error(status, None, words.as_bytes()),
-        message,
-    );
+    // An error that names no status counts as one of the server (the provider's client, 2026), unless its words say more.
+    let read = polywire_wire::read_error(status.unwrap_or(500), None, words.as_bytes());
+    let mut fault = refined(read, message);
+    if status.is_none() && fault.class != FaultClass::Server {
+        fault.status = Fault::new(fault.class, "").status;
+    }
     let fault = match (fault.retry, retryable) {
         (Retry::After(_), Some(false)) => fault.with_retry(Retry::Elsewhere),
         (Retry::After(_) | Retry::Never | Retry::Elsewhere, _) => fault,

@@ -1,8 +1,14 @@
 //! Two schemas that both hold, as one.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::keywords::{ENTANGLED, Members, is_annotation};
+use crate::notes::{Notes, Place};
+
+/// The most branches of one `allOf` that are put together. Each costs a copy of what came before it; real ones have a handful.
+pub(crate) const ALL_OF_MAX: usize = 64;
 
 /// One schema that holds when both do: their members side by side, or the first inside `allOf` when they cannot stand so.
 ///
@@ -70,13 +76,37 @@ fn properties(first: &Members, second: &Members) -> Option<Members> {
     Some(all)
 }
 
+/// The branches of an `allOf`, as far as they are put together; the rest is left out, which is told.
+pub(crate) fn branches(all: Vec<Value>, place: &Place<'_>, notes: &mut Notes) -> Vec<Members> {
+    if all.len() > ALL_OF_MAX {
+        notes.add(
+            place,
+            format_args!("`allOf` has more than {ALL_OF_MAX} branches; the rest was left out"),
+        );
+    }
+    let objects = all.into_iter().take(ALL_OF_MAX);
+    objects
+        .filter_map(|branch| match branch {
+            Value::Object(members) => Some(members),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => None,
+        })
+        .collect()
+}
+
 /// The elements of both, each once.
 pub(crate) fn union(first: &[Value], second: &[Value]) -> Value {
-    let mut all = first.to_vec();
-    for value in second {
-        if !all.contains(value) {
-            all.push(value.clone());
-        }
-    }
-    Value::Array(all)
+    Value::Array(distinct(first.iter().chain(second).cloned()))
+}
+
+/// The values, each once, in the order in which they came. Compared as they are written, so that many are no matter.
+pub(crate) fn distinct(values: impl IntoIterator<Item = Value>) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    let values = values.into_iter();
+    values
+        .filter(|value| seen.insert(value.to_string()))
+        .collect()
 }

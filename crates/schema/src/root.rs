@@ -1,5 +1,7 @@
 //! The root: an object with properties, and no union where the target takes none.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::keywords::Members;
@@ -51,9 +53,9 @@ fn open() -> Members {
 pub(crate) fn flatten(mut root: Members, notes: &mut Notes) -> Members {
     if let Some(Value::Array(branches)) = root.shift_remove("allOf") {
         notes.add(&Place::Root, "`allOf` was put together into one object");
-        for branch in branches {
+        for branch in merge::branches(branches, &Place::Root, notes) {
             // What stands in the branch may itself be a union.
-            root = all_of(root, flatten(as_map(branch), notes), notes);
+            root = all_of(root, flatten(branch, notes), notes);
         }
     }
     for union in ["anyOf", "oneOf"] {
@@ -99,19 +101,22 @@ fn all_of(mut root: Members, mut branch: Members, notes: &mut Notes) -> Members 
         branch.shift_remove("additionalProperties");
     }
     let properties = branch.shift_remove("properties");
+    // Apart from the rest, which is copied.
+    let own = root.get_mut("properties").map(Value::take);
     if let Some(merged) = merge::merged(&branch, &root) {
         // The root's members first, in their order.
-        let mut ordered = root.clone();
-        ordered.extend(merged);
-        root = ordered;
+        root.extend(merged);
     } else {
         notes.add(
             &Place::Root,
             "a branch of `allOf` contradicts the rest; left out",
         );
     }
+    if let Some(own) = own {
+        root.insert("properties".to_owned(), own);
+    }
     if let Some(Value::Object(properties)) = properties {
-        add_properties(&mut root, properties, "allOf");
+        add_properties(&mut root, properties);
     }
     root
 }
@@ -124,23 +129,33 @@ fn one_of(mut root: Members, branches: Vec<Members>) -> Members {
             .iter()
             .all(|branch| branch.get("additionalProperties") == Some(&closed));
     let mut required: Option<Vec<Value>> = None;
-    let mut together = Map::new();
+    let mut together: Map<String, Value> = Map::new();
     for mut branch in branches {
         let here = names(branch.get("required"));
         required = Some(match required {
             None => here,
-            Some(before) => before
-                .into_iter()
-                .filter(|name| here.contains(name))
-                .collect(),
+            Some(before) => in_both(before, &here),
         });
         if let Some(Value::Object(properties)) = branch.shift_remove("properties") {
-            add_properties(&mut together, properties, "anyOf");
+            for (name, schema) in properties {
+                let schemas = together.entry(name).or_insert_with(|| json!([]));
+                if let Value::Array(schemas) = schemas {
+                    schemas.push(schema);
+                }
+            }
         }
     }
-    if let Some(Value::Object(properties)) = together.shift_remove("properties") {
-        add_properties(&mut root, properties, "allOf");
-    }
+    let properties = together
+        .into_iter()
+        .filter_map(|(name, schemas)| match schemas {
+            Value::Array(schemas) => Some((name, any_of(schemas))),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Object(_) => None,
+        });
+    add_properties(&mut root, properties.collect());
     if let Some(required) = required.filter(|names| !names.is_empty()) {
         let all = merge::union(&names(root.get("required")), &required);
         root.insert("required".to_owned(), all);
@@ -158,8 +173,23 @@ fn names(required: Option<&Value>) -> Vec<Value> {
         .unwrap_or_default()
 }
 
-/// Adds properties to an object. One that is there already gets both schemas, joined by `keyword`.
-fn add_properties(object: &mut Members, added: Members, keyword: &str) {
+fn in_both(mut names: Vec<Value>, others: &[Value]) -> Vec<Value> {
+    let others: HashSet<&str> = others.iter().filter_map(Value::as_str).collect();
+    names.retain(|name| name.as_str().is_some_and(|name| others.contains(name)));
+    names
+}
+
+/// A schema that holds when any of these does.
+fn any_of(schemas: Vec<Value>) -> Value {
+    let mut schemas = merge::distinct(schemas);
+    if schemas.len() == 1 {
+        return schemas.remove(0);
+    }
+    unions::one_choice(&schemas).unwrap_or_else(|| json!({ "anyOf": schemas }))
+}
+
+/// Adds properties to an object. One that is there already gets both schemas, which both have to hold.
+fn add_properties(object: &mut Members, added: Members) {
     let properties = object
         .entry("properties")
         .or_insert_with(|| Value::Object(Map::new()));
@@ -168,32 +198,11 @@ fn add_properties(object: &mut Members, added: Members, keyword: &str) {
     };
     for (name, schema) in added {
         match properties.get_mut(&name) {
-            Some(old) => join(old, schema, keyword),
+            Some(old) if *old == schema => {}
+            Some(old) => *old = json!({"allOf": [old.take(), schema]}),
             None => {
                 properties.insert(name, schema);
             }
         }
     }
-}
-
-fn join(old: &mut Value, schema: Value, keyword: &str) {
-    if *old == schema {
-        return;
-    }
-    if keyword == "anyOf"
-        && let Some(choice) = unions::one_choice(&[old, &schema])
-    {
-        *old = choice;
-        return;
-    }
-    if let Value::Object(members) = old
-        && members.len() == 1
-        && let Some(Value::Array(schemas)) = members.get_mut(keyword)
-    {
-        if !schemas.contains(&schema) {
-            schemas.push(schema);
-        }
-        return;
-    }
-    *old = json!({keyword: [old.take(), schema]});
 }

@@ -224,7 +224,7 @@ impl Writer {
             let name = Value::String(name.clone());
             if !required.contains(&name) {
                 required.push(name);
-                schema = nullable(schema);
+                schema = unions::nullable(schema);
                 self.notes
                     .add(&place, "optional; null stands for leaving it out");
             }
@@ -259,10 +259,11 @@ impl Writer {
 /// Composition as far as the subset has it: `allOf` put together, `oneOf` as `anyOf`.
 fn composed(mut schema: Members, place: &Place<'_>) -> Result<Members, String> {
     if let Some(Value::Array(branches)) = schema.shift_remove("allOf") {
+        if branches.len() > merge::ALL_OF_MAX {
+            return Err(format!("too many branches of `allOf` at {place}"));
+        }
+        let branches = merge::branches(branches, place, &mut Notes::default());
         for branch in branches.into_iter().rev() {
-            let Value::Object(branch) = branch else {
-                continue;
-            };
             let branch = composed(branch, place)?;
             let merged = merge::merged(&branch, &schema);
             schema.extend(merged.ok_or_else(|| format!("`allOf` at {place}"))?);
@@ -292,34 +293,4 @@ fn inferred_type(schema: &Members) -> Option<&'static str> {
     }
     let listed = schema.get("enum").and_then(Value::as_array);
     type_of_all(listed.into_iter().flatten().chain(schema.get("const")))
-}
-
-/// The same schema, which takes null too.
-fn nullable(mut schema: Members) -> Members {
-    let no_value = json!("null");
-    if schema.contains_key("const") {
-        let mut either = Map::new();
-        let only = Value::Object(schema);
-        either.insert("anyOf".to_owned(), json!([only, {"type": "null"}]));
-        return either;
-    }
-    if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
-        if !branches.iter().any(unions::is_null) {
-            branches.push(json!({ "type": "null" }));
-        }
-        return schema;
-    }
-    if let Some(Value::Array(values)) = schema.get_mut("enum")
-        && !values.contains(&Value::Null)
-    {
-        values.push(Value::Null);
-    }
-    match schema.get_mut("type") {
-        Some(Value::Array(names)) if !names.contains(&no_value) => names.push(no_value),
-        Some(name @ Value::String(_)) if *name != no_value => {
-            *name = json!([name.take(), no_value]);
-        }
-        Some(_) | None => {}
-    }
-    schema
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::keywords::{Members, rewrite_inside};
+use crate::merge;
 use crate::notes::Place;
 
 /// Moves every `type` that stands beside a union into its branches.
@@ -39,9 +40,9 @@ pub(crate) fn type_into_branches(mut schema: Members) -> Members {
 }
 
 /// One `enum` in place of schemas that do nothing but list values of the same type.
-pub(crate) fn one_choice(schemas: &[&Value]) -> Option<Value> {
+pub(crate) fn one_choice(schemas: &[Value]) -> Option<Value> {
     let mut named: Option<Option<&Value>> = None;
-    let mut values: Vec<&Value> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
     for schema in schemas {
         let members = schema.as_object()?;
         let here = members.get("type");
@@ -56,17 +57,13 @@ pub(crate) fn one_choice(schemas: &[&Value]) -> Option<Value> {
         if members.len() != 1 + usize::from(here.is_some()) {
             return None;
         }
-        for value in listed {
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
+        values.extend(listed.into_iter().cloned());
     }
     let mut choice = Map::new();
     if let Some(Some(name)) = named {
         choice.insert("type".to_owned(), name.clone());
     }
-    choice.insert("enum".to_owned(), json!(values));
+    choice.insert("enum".to_owned(), Value::Array(merge::distinct(values)));
     Some(Value::Object(choice))
 }
 
@@ -75,4 +72,34 @@ pub(crate) fn is_null(schema: &Value) -> bool {
     schema
         .as_object()
         .is_some_and(|members| members.len() == 1 && members.get("type") == Some(&json!("null")))
+}
+
+/// The same schema, which takes null too.
+pub(crate) fn nullable(mut schema: Members) -> Members {
+    let no_value = json!("null");
+    if schema.contains_key("const") {
+        let mut either = Map::new();
+        let only = Value::Object(schema);
+        either.insert("anyOf".to_owned(), json!([only, {"type": "null"}]));
+        return either;
+    }
+    if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
+        if !branches.iter().any(is_null) {
+            branches.push(json!({ "type": "null" }));
+        }
+        return schema;
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum")
+        && !values.contains(&Value::Null)
+    {
+        values.push(Value::Null);
+    }
+    match schema.get_mut("type") {
+        Some(Value::Array(names)) if !names.contains(&no_value) => names.push(no_value),
+        Some(name @ Value::String(_)) if *name != no_value => {
+            *name = json!([name.take(), no_value]);
+        }
+        Some(_) | None => {}
+    }
+    schema
 }

@@ -111,7 +111,34 @@ fn bombs_are_bounded() {
         r#"{{"type":"object","description":"{}"}}"#,
         "x".repeat(SCHEMA_BYTES_MAX)
     );
-    for schema in [&doubling, &copies, &deep, &deeper, loops, &large] {
+    let many = |count: usize, one: &dyn Fn(usize) -> String| {
+        (0..count).map(one).collect::<Vec<String>>().join(",")
+    };
+    let branch = |number: usize| {
+        format!(
+            r#"{{"type":"object","properties":{{"k":{{"const":"{number}"}}}},"required":["k"]}}"#
+        )
+    };
+    let one_of = format!(r#"{{"type":"object","oneOf":[{}]}}"#, many(3_000, &branch));
+    let branch = |number: usize| {
+        format!(
+            r#"{{"properties":{{"p{number}":{{"type":"string","x":1}}}},"required":["p{number}"]}}"#
+        )
+    };
+    let all_of = format!(r#"{{"type":"object","allOf":[{}]}}"#, many(3_000, &branch));
+    let name = |number: usize| format!(r#""{number}""#);
+    let names = many(20_000, &name);
+    let required = format!(
+        r#"{{"type":"object","required":[{names}],"anyOf":[{{"required":[{names}]}},{{"required":[{names}]}}],"x":1}}"#
+    );
+    let place = |number: usize| format!(r#"{{"const":{number},"x":1}}"#);
+    let tuple = format!(
+        r#"{{"type":"object","properties":{{"a":{{"type":"array","prefixItems":[{}]}}}}}}"#,
+        many(8_000, &place)
+    );
+    for schema in [
+        &doubling, &copies, &deep, &deeper, loops, &large, &one_of, &all_of, &required, &tuple,
+    ] {
         for (name, target) in TARGETS {
             let compiled = compile(&Json::new(schema), target);
             assert!(
@@ -119,7 +146,12 @@ fn bombs_are_bounded() {
                 "{name}: {}",
                 compiled.schema.len()
             );
-            assert!(!compiled.dropped.is_empty(), "{name}: {schema:.100}");
+            let is_plain =
+                compiled.dropped.is_empty() && compiled.schema.len() <= schema.len() + 20;
+            assert!(
+                is_plain || !compiled.dropped.is_empty(),
+                "{name}: {schema:.100}"
+            );
             rules::check(&compiled, target);
         }
     }

@@ -208,7 +208,11 @@ impl CommandCodeReader {
                 self.fail(Fault::new(class, message).with_code(word), sink);
             }
             Finish::Unknown => {
-                let what = format!("finish reason `{}`", clean(&reason, 40));
+                let what = format!(
+                    "finish reason `{}` (`{}`)",
+                    clean(&reason, 40),
+                    clean(&raw_reason, 40)
+                );
                 sink.event(Event::Loss(Loss::note(what, "not known; taken for `stop`")));
                 self.complete(StopReason::Stop, sink);
             }

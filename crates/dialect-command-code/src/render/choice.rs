@@ -92,7 +92,7 @@ fn leave_out_refused(
         let wire_name = wire_name_of(tool, ledger);
         let refused = request.tools_refused.iter().any(|name| name == wire_name);
         if refused {
-            losses.add(Loss::severe(
+            losses.add(Loss::degraded(
                 format!("tool `{wire_name}`"),
                 "left out: the provider has refused it",
             ));

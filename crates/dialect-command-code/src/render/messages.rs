@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 
-use polywire_conversation::arguments::{ArgumentsCheck, Progress};
 use polywire_conversation::history::{Assistant, Piece, Turn};
+use polywire_conversation::tools::SEARCH_NAME;
 use polywire_conversation::{
-    Call, CallInput, FileContent, Form, Ledger, Loss, Part, Reasoning, Text, Tool, ToolResult, ids,
-    tools::SEARCH_NAME,
+    FileContent, Form, Ledger, Loss, Part, Reasoning, Text, Tool, ToolResult,
 };
-use polywire_wire::{Object, write_array, write_string};
+use polywire_wire::{Object, write_array};
 
 use super::Losses;
+use super::parts::{
+    Written, form_of, media_type_of, wire_call_id, write_call, write_image, write_text,
+};
+
+/// The most characters of an image's address that the model is told.
+const ADDRESS_CHARS_MAX: usize = 200;
 
 /// How messages are written, and where notes about them go.
 pub(super) struct Setting<'w> {
@@ -80,14 +85,6 @@ struct Writer<'w> {
     empty: bool,
     /// The wire names of the tools that were called, by call id: a result has to repeat its tool's name.
     called: HashMap<String, String>,
-}
-
-/// A part as it can be written.
-enum Written<'p> {
-    Text(Text<'p>),
-    Reasoning(Text<'p>),
-    Image { url: Text<'p>, media_type: String },
-    Call(&'p Call<'p>),
 }
 
 impl Writer<'_> {
@@ -226,6 +223,7 @@ impl Writer<'_> {
 
     /// A part as text, where there can be nothing else.
     fn part_text<'p>(&mut self, part: &'p Part<'p>) -> Text<'p> {
+        let mut address = String::new();
         let kind = match part {
             Part::Text(text) | Part::Refusal(text) => return text.borrow(),
             Part::File(file) => match &file.content {
@@ -234,12 +232,15 @@ impl Writer<'_> {
                     "file".to_owned()
                 }
             },
-            // The service ignores images that it would have to fetch.
-            Part::Image(image) if self.setting.accepts_images => {
+            Part::Image(image) => {
                 let url = image.url.to_plain();
-                format!("image at {}", url.chars().take(200).collect::<String>())
+                // The service ignores images that it would have to fetch. The model may have a tool that can.
+                if self.setting.accepts_images && !url.starts_with("data:") {
+                    let shown: String = url.chars().take(ADDRESS_CHARS_MAX).collect();
+                    address = format!(" at {shown}");
+                }
+                "image".to_owned()
             }
-            Part::Image(_) => "image".to_owned(),
             Part::Audio(_) => "audio".to_owned(),
             Part::Unknown { tag, .. } => format!("part of type `{tag}`"),
         };
@@ -248,7 +249,7 @@ impl Writer<'_> {
             "replaced by a remark: the model or its provider cannot take it here",
         ));
         Text::plain(format!(
-            "[{kind} omitted: it cannot be shown to this model]"
+            "[{kind}{address} omitted: it cannot be shown to this model]"
         ))
     }
 
@@ -261,23 +262,12 @@ impl Writer<'_> {
         write_array(parts, message.member("content"), |part, out| match part {
             Written::Text(text) => write_text("text", text, out),
             Written::Reasoning(text) => write_text("reasoning", text, out),
-            Written::Image { url, media_type } => {
-                let mut part = Object::open(out);
-                part.string("type", "image");
-                part.text("image", url);
-                part.string("mimeType", media_type);
-                part.close();
-            }
+            Written::Image { url, media_type } => write_image(url, media_type, out),
             Written::Call(call) => {
                 let form = form_of(call);
                 let name = ledger.wire_name(&call.name, call.namespace.as_deref(), form);
                 called.insert(call.id.clone().into_owned(), name.to_owned());
-                let mut part = Object::open(out);
-                part.string("type", "tool-call");
-                part.string("toolCallId", &wire_call_id(&call.id));
-                part.string("toolName", name);
-                write_input(&call.input, part.member("input"), place, losses);
-                part.close();
+                write_call(call, name, place, losses, out);
             }
         });
         message.close();
@@ -295,70 +285,6 @@ impl Writer<'_> {
             self.out.push(b',');
         }
     }
-}
-
-fn write_text(kind: &str, text: &Text<'_>, out: &mut Vec<u8>) {
-    let mut part = Object::open(out);
-    part.string("type", kind);
-    part.text("text", text);
-    part.close();
-}
-
-/// Writes the input of a call, which has to be an object. Arguments that are none are put inside of one; the model still sees what
-/// it wrote.
-fn write_input(input: &CallInput<'_>, out: &mut Vec<u8>, place: &str, losses: &mut Losses) {
-    match input {
-        CallInput::Freeform(text) => {
-            let mut object = Object::open(out);
-            object.text("input", text);
-            object.close();
-        }
-        CallInput::Search(arguments) => arguments.write(out),
-        CallInput::Arguments(arguments) => {
-            let mut check = ArgumentsCheck::default();
-            check.push(arguments);
-            let plain = arguments.to_plain();
-            match (check.progress(), plain.trim()) {
-                (Progress::Whole, whole) => out.extend_from_slice(whole.as_bytes()),
-                (Progress::Empty, _) | (Progress::Partial | Progress::Broken, "null") => {
-                    out.extend_from_slice(b"{}");
-                }
-                (Progress::Partial | Progress::Broken, _) => {
-                    losses.add(Loss::note(
-                        place.to_owned(),
-                        "the arguments of a call are not a JSON object; they are sent inside one",
-                    ));
-                    out.extend_from_slice(br#"{"_invalid_arguments":"#);
-                    write_string(&plain, out);
-                    out.push(b'}');
-                }
-            }
-        }
-    }
-}
-
-fn form_of(call: &Call<'_>) -> Form {
-    match &call.input {
-        CallInput::Arguments(_) => Form::Function,
-        CallInput::Freeform(_) => Form::Freeform,
-        CallInput::Search(_) => Form::Search,
-    }
-}
-
-/// The same id always becomes the same id, for a call and its result alike.
-fn wire_call_id(id: &str) -> std::borrow::Cow<'_, str> {
-    if ids::is_usual(id) {
-        id.into()
-    } else {
-        ids::made_from(id).into()
-    }
-}
-
-/// The media type of a `data:` URL; `None` for any other URL.
-fn media_type_of(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("data:")?;
-    let end = rest.find([';', ','])?;
-    Some(rest[..end].to_owned())
 }
 
 /// Name, namespace and form of every tool that can be called.

@@ -2,6 +2,7 @@
 
 mod choice;
 mod messages;
+mod parts;
 mod settings;
 mod tools;
 
