@@ -2,7 +2,8 @@
 //!
 //! One renderer and one reader serve every provider that speaks the protocol. What providers do differently in requests is
 //! data (a [`Profile`]); what they do differently in answers is tolerated by the reader without being told, because the same
-//! provider answers differently from model to model and from month to month.
+//! provider answers differently from model to model and from month to month. Only what could be text as well, markup that a
+//! server has left in the answer, is read on the profile's word ([`Leak`]).
 //!
 //! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
 //! reads the events. Start with [`render()`], then [`ChatReader`].

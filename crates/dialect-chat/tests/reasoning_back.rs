@@ -202,6 +202,17 @@ fn details_of_text_alone_and_cumulative_ones_go_home() {
             }
             other => panic!("{other:?}"),
         }
+        let unasked = read_stream(stream(&deltas).as_bytes(), &Profile::default());
+        match &unasked[..] {
+            [Item::Reasoning(reasoning)] => {
+                assert_eq!(
+                    reasoning.visible.parts(),
+                    [Text::plain("Look up the weather.")]
+                );
+                assert_eq!(reasoning.state, []);
+            }
+            other => panic!("{other:?}"),
+        }
         let mut deltas = deltas;
         deltas.push(json!({"content": "Sun."}));
         assert_eq!(

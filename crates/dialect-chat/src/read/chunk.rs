@@ -391,8 +391,6 @@ object! {
 object! {
     /// An entry of `reasoning_details`.
     ReasoningDetail {
-        "text" => text: Raw<'a>,
-        "summary" => summary: Raw<'a>,
         "data" => data: Raw<'a>,
         "signature" => signature: Raw<'a>,
     }

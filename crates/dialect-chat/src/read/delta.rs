@@ -9,7 +9,6 @@ use super::chunk::{
     CalledFunction, ContentPart, Delta, ExtraContent, List, Logprobs, Raw, ReasoningDetail,
     ToolCall,
 };
-use crate::details::Details;
 
 impl ChatReader {
     pub(super) fn read_delta(&mut self, delta: &Delta<'_>, sink: &mut dyn EventSink) {
@@ -85,19 +84,18 @@ impl ChatReader {
         }
         let details: List<Raw<'_>> = delta.reasoning_details.parse();
         for raw in details.iter() {
-            if let (Some(details), Some(json)) = (&mut self.details, raw.get()) {
-                let new = details.stream(json).filter(|_| in_details);
-                if let Some(text) = new {
+            let Some(json) = raw.get() else {
+                continue;
+            };
+            if in_details || self.keeps_details {
+                let new = self.details.stream(json);
+                if let Some(text) = new.filter(|_| in_details) {
                     self.reasoning(text, sink);
                 }
-                continue;
             }
             let detail: ReasoningDetail<'_> = raw.parse();
-            if in_details && let Some(text) = detail.text.text().or_else(|| detail.summary.text()) {
-                self.reasoning(text, sink);
-            }
             let is_opaque = detail.data.text().is_some() || detail.signature.text().is_some();
-            if is_opaque && let Some(json) = raw.get() {
+            if is_opaque && !self.keeps_details {
                 self.opaque(OpaqueKind::Detail, Text::plain(json), sink);
             }
         }
@@ -105,8 +103,10 @@ impl ChatReader {
 
     /// Hands out the entries of reasoning details that came so far, because the reasoning is over.
     pub(super) fn flush_details(&mut self, sink: &mut dyn EventSink) {
-        let entries = self.details.as_mut().map(Details::take);
-        for entry in entries.unwrap_or_default() {
+        if !self.keeps_details {
+            return;
+        }
+        for entry in self.details.take() {
             self.opaque(OpaqueKind::Detail, Text::plain(entry), sink);
         }
     }

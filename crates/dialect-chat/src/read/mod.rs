@@ -54,8 +54,10 @@ pub struct ChatReader {
     think: ThinkSplitter,
     /// Looks for markup in the text, where a profile says that there may be some.
     leaks: Option<LeakScanner>,
-    /// The entries of `reasoning_details`, where a profile says that they go back whole.
-    details: Option<Details>,
+    /// The entries of `reasoning_details`.
+    details: Details,
+    /// Whether they go back whole, so that every one has to be kept.
+    keeps_details: bool,
     sources: Sources,
     text_mender: PairMender,
     reasoning_mender: PairMender,
@@ -78,7 +80,8 @@ impl ChatReader {
             calls: Calls::new(ledger, seed),
             think: ThinkSplitter::default(),
             leaks: None,
-            details: None,
+            details: Details::default(),
+            keeps_details: false,
             sources: Sources::default(),
             text_mender: PairMender::default(),
             reasoning_mender: PairMender::default(),
@@ -95,9 +98,8 @@ impl ChatReader {
     /// entry of `reasoning_details` if they go back ([`ReasoningBack::Details`]), text and all.
     #[must_use]
     pub fn with_profile(self, profile: &Profile) -> Self {
-        let details = profile.reasoning_back == ReasoningBack::Details;
         Self {
-            details: details.then(Details::default),
+            keeps_details: profile.reasoning_back == ReasoningBack::Details,
             ..self.with_leaks(&profile.leaks)
         }
     }
@@ -236,13 +238,12 @@ impl ChatReader {
             self.read_logprobs(choice.logprobs, sink);
         }
         self.sources.emit(&self.parts, sink);
-        let details = self.details.as_ref();
         let held_bytes = self
             .calls
             .bytes()
             .saturating_add(self.parts.deferred_bytes())
-            .saturating_add(details.map_or(0, Details::bytes));
-        let too_many = self.calls.count().max(details.map_or(0, Details::count)) > CALLS_MAX;
+            .saturating_add(self.details.bytes());
+        let too_many = self.calls.count().max(self.details.count()) > CALLS_MAX;
         if held_bytes > HELD_BYTES_MAX || too_many {
             let message = "the answer has more tool calls, or longer ones, than can be believed";
             self.fail(Fault::new(FaultClass::Protocol, message), sink);
