@@ -159,6 +159,29 @@ async function refused() {
   await client.responses.create({ ...body, stream: 'yes' }).catch(seeError);
 }
 
+/** Conversations that the server remembers. */
+async function stored() {
+  const { responses } = client;
+  const first = await responses.create({ model: MODEL, instructions: 'Be brief.', input: 'Say hello.' });
+  const second = await responses.create({ model: MODEL, input: 'And now?', previous_response_id: first.id });
+  see({ text: second.output_text });
+  see({ retrieved: (await responses.retrieve(second.id)).output_text });
+  const items = [];
+  for await (const item of responses.inputItems.list(second.id, { order: 'asc' })) items.push(item.type);
+  see({ items });
+  await responses.delete(first.id);
+  await responses.retrieve(first.id).catch(seeError);
+  await responses.retrieve('resp_nobody').catch(seeError);
+  await responses
+    .create({ model: MODEL, input: 'And now?', previous_response_id: 'resp_nobody' })
+    .catch(seeError);
+}
+
+async function counted() {
+  const { object, input_tokens } = await client.responses.inputTokens.count({ model: MODEL, input: 'Say hello.' });
+  see({ kind: object, counted: input_tokens > 0 });
+}
+
 async function models() {
   const models = [];
   for await (const model of client.models.list()) models.push(model.id);
@@ -166,5 +189,5 @@ async function models() {
 }
 
 await main({
-  text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, errors, refused, models,
+  text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, errors, refused, stored, counted, models,
 });

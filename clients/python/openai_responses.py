@@ -193,10 +193,34 @@ def refused():
             see_error(error)
 
 
+def stored():
+    """Conversations that the server remembers."""
+    first = client.responses.create(model=MODEL, instructions="Be brief.", input="Say hello.")
+    second = client.responses.create(model=MODEL, input="And now?", previous_response_id=first.id)
+    see(text=second.output_text)
+    see(retrieved=client.responses.retrieve(second.id).output_text)
+    see(items=[item.type for item in client.responses.input_items.list(second.id, order="asc")])
+    client.responses.delete(first.id)
+    for unknown in [first.id, "resp_nobody"]:
+        try:
+            client.responses.retrieve(unknown)
+        except openai.APIError as error:
+            see_error(error)
+    try:
+        client.responses.create(model=MODEL, input="And now?", previous_response_id="resp_nobody")
+    except openai.APIError as error:
+        see_error(error)
+
+
+def counted():
+    counted = client.responses.input_tokens.count(model=MODEL, input="Say hello.")
+    see(kind=counted.object, counted=counted.input_tokens > 0)
+
+
 def models():
     see(models=sorted(model.id for model in client.models.list()))
 
 
 main(
-    text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, schema, errors, refused, models
+    text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, schema, errors, refused, stored, counted, models
 )
