@@ -2,6 +2,7 @@
 
 import OpenAI from 'openai';
 import { zodTextFormat } from 'openai/helpers/zod';
+import { ResponsesWS } from 'openai/resources/responses/ws';
 import { z } from 'zod';
 import { GATEWAY, MODEL, RED_PNG, TOKEN, WEATHER, main, see, seeError, weather } from './harness.mjs';
 
@@ -177,6 +178,34 @@ async function stored() {
     .catch(seeError);
 }
 
+/** Several turns on one WebSocket, the second going on from the first though nothing is stored. */
+async function socket() {
+  const connection = new ResponsesWS(client);
+  const ends = ['response.completed', 'response.failed', 'error'];
+  const events = connection.stream();
+  const turn = async (body) => {
+    connection.send({ type: 'response.create', model: MODEL, store: false, ...body });
+    let text = '';
+    for (;;) {
+      const { value } = await events.next();
+      if (value.type === 'error') return { ended: value.error.error ?? value.error, kind: 'error' };
+      if (value.type !== 'message') continue;
+      const event = value.message;
+      if (event.type === 'response.output_text.delta') text += event.delta;
+      if (ends.includes(event.type)) return { ended: event, kind: event.type, text };
+    }
+  };
+  let previous = {};
+  for (const input of ['Say hello.', 'And now?']) {
+    const { ended, kind, text } = await turn({ input, ...previous });
+    see({ kind, text });
+    previous = { previous_response_id: ended.response?.id };
+  }
+  const { ended, kind } = await turn({ input: '?', previous_response_id: 'resp_nobody' });
+  see({ kind, code: ended.error?.code ?? ended.code });
+  connection.close();
+}
+
 async function counted() {
   const { object, input_tokens } = await client.responses.inputTokens.count({ model: MODEL, input: 'Say hello.' });
   see({ kind: object, counted: input_tokens > 0 });
@@ -189,5 +218,5 @@ async function models() {
 }
 
 await main({
-  text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, errors, refused, stored, counted, models,
+  text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, errors, refused, stored, socket, counted, models,
 });

@@ -212,6 +212,25 @@ def stored():
         see_error(error)
 
 
+def socket():
+    """Several turns on one WebSocket, the second going on from the first though nothing is stored."""
+    previous = {}
+    with client.responses.connect() as connection:
+        for question in ["Say hello.", "And now?"]:
+            connection.response.create(model=MODEL, input=question, store=False, **previous)
+            pieces = []
+            for event in connection:
+                if event.type == "response.output_text.delta":
+                    pieces.append(event.delta)
+                if event.type in ("response.completed", "response.failed", "error"):
+                    break
+            see(kind=event.type, text="".join(pieces))
+            previous = {"previous_response_id": event.response.id}
+        connection.response.create(model=MODEL, input="?", store=False, previous_response_id="resp_nobody")
+        event = connection.recv()
+        see(kind=event.type, code=event.error.code)
+
+
 def counted():
     counted = client.responses.input_tokens.count(model=MODEL, input="Say hello.")
     see(kind=counted.object, counted=counted.input_tokens > 0)
@@ -222,5 +241,5 @@ def models():
 
 
 main(
-    text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, schema, errors, refused, stored, counted, models
+    text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, schema, errors, refused, stored, socket, counted, models
 )

@@ -177,3 +177,13 @@ async fn a_conversation_that_the_gateway_remembers() {
 async fn the_number_of_tokens() {
     lowered::counted(OPENAI).await;
 }
+
+#[tokio::test]
+async fn several_turns_on_one_websocket() {
+    lowered::socket(OPENAI).await;
+}
+
+#[tokio::test]
+async fn an_error_in_the_middle() {
+    failures::late(OPENAI).await;
+}

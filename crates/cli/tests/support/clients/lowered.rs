@@ -128,6 +128,29 @@ pub(crate) async fn stored(clients: &[Client]) {
     }
 }
 
+/// Several turns on one WebSocket.
+pub(crate) async fn socket(clients: &[Client]) {
+    let answers = [
+        greeting(),
+        end(ChatStream::new().text("Still here."), "stop"),
+    ];
+    for played in play_each(clients, "socket", || replies(&answers)).await {
+        played.assert_saw(&json!([
+            {"kind": "response.completed", "text": TEXT.concat()},
+            {"kind": "response.completed", "text": "Still here."},
+            {"kind": "error", "code": "previous_response_not_found"},
+        ]));
+        played.assert_requests(2);
+        let texts: Vec<_> = played.received[1].messages().iter().map(text_of).collect();
+        let conversation = [
+            "Say hello.".to_owned(),
+            TEXT.concat(),
+            "And now?".to_owned(),
+        ];
+        assert_eq!(texts, conversation, "{}", played.client);
+    }
+}
+
 /// The number of tokens of a question, which the gateway has to know without asking the model.
 pub(crate) async fn counted(clients: &[Client]) {
     for played in play_each(clients, "counted", || replies(&[])).await {
