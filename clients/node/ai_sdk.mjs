@@ -74,14 +74,17 @@ const remembered = () => tools({ model, maxRetries: 0 });
 
 async function reasoning() {
   const thoughts = [];
-  const result = streamText({ ...common, prompt: 'Think first.' });
+  // On `/v1/messages` thinking is shown to who asks for it.
+  const thinking = { anthropic: { thinking: { type: 'enabled', budgetTokens: 2000 } } };
+  const settings = { ...common, providerOptions: { ...providerOptions, ...thinking } };
+  const result = streamText({ ...settings, prompt: 'Think first.' });
   for await (const part of result.fullStream) {
     if (part.type === 'reasoning-delta' && part.text !== '') thoughts.push(part.text);
   }
   see({ thoughts, reasoning: await result.reasoningText, text: await result.text });
   const { messages } = await result.response;
   const history = [{ role: 'user', content: 'Think first.' }, ...messages, { role: 'user', content: 'And now?' }];
-  const second = await generateText({ ...common, messages: history });
+  const second = await generateText({ ...settings, messages: history });
   see({ text: second.text });
 }
 

@@ -75,7 +75,8 @@ async function runner() {
     },
   });
   const messages = [user('How is the weather in Oslo and in Rome?')];
-  const message = await client.beta.messages.toolRunner({ ...SETTINGS, messages, tools: [look] });
+  const settings = { ...SETTINGS, thinking: { type: 'adaptive' } };
+  const message = await client.beta.messages.toolRunner({ ...settings, messages, tools: [look] });
   see({ text: textOf(message), stop: message.stop_reason });
 }
 

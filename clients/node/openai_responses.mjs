@@ -2,6 +2,7 @@
 
 import OpenAI from 'openai';
 import { zodTextFormat } from 'openai/helpers/zod';
+import { ResponsesWS } from 'openai/resources/responses/ws';
 import { z } from 'zod';
 import { GATEWAY, MODEL, RED_PNG, TOKEN, WEATHER, main, see, seeError, weather } from './harness.mjs';
 
@@ -159,6 +160,57 @@ async function refused() {
   await client.responses.create({ ...body, stream: 'yes' }).catch(seeError);
 }
 
+/** Conversations that the server remembers. */
+async function stored() {
+  const { responses } = client;
+  const first = await responses.create({ model: MODEL, instructions: 'Be brief.', input: 'Say hello.' });
+  const second = await responses.create({ model: MODEL, input: 'And now?', previous_response_id: first.id });
+  see({ text: second.output_text });
+  see({ retrieved: (await responses.retrieve(second.id)).output_text });
+  const items = [];
+  for await (const item of responses.inputItems.list(second.id, { order: 'asc' })) items.push(item.type);
+  see({ items });
+  await responses.delete(first.id);
+  await responses.retrieve(first.id).catch(seeError);
+  await responses.retrieve('resp_nobody').catch(seeError);
+  await responses
+    .create({ model: MODEL, input: 'And now?', previous_response_id: 'resp_nobody' })
+    .catch(seeError);
+}
+
+/** Several turns on one WebSocket, the second going on from the first though nothing is stored. */
+async function socket() {
+  const connection = new ResponsesWS(client);
+  const ends = ['response.completed', 'response.failed', 'error'];
+  const events = connection.stream();
+  const turn = async (body) => {
+    connection.send({ type: 'response.create', model: MODEL, store: false, ...body });
+    let text = '';
+    for (;;) {
+      const { value } = await events.next();
+      if (value.type === 'error') return { ended: value.error.error ?? value.error, kind: 'error' };
+      if (value.type !== 'message') continue;
+      const event = value.message;
+      if (event.type === 'response.output_text.delta') text += event.delta;
+      if (ends.includes(event.type)) return { ended: event, kind: event.type, text };
+    }
+  };
+  let previous = {};
+  for (const input of ['Say hello.', 'And now?']) {
+    const { ended, kind, text } = await turn({ input, ...previous });
+    see({ kind, text });
+    previous = { previous_response_id: ended.response?.id };
+  }
+  const { ended, kind } = await turn({ input: '?', previous_response_id: 'resp_nobody' });
+  see({ kind, code: ended.error?.code ?? ended.code });
+  connection.close();
+}
+
+async function counted() {
+  const { object, input_tokens } = await client.responses.inputTokens.count({ model: MODEL, input: 'Say hello.' });
+  see({ kind: object, counted: input_tokens > 0 });
+}
+
 async function models() {
   const models = [];
   for await (const model of client.models.list()) models.push(model.id);
@@ -166,5 +218,5 @@ async function models() {
 }
 
 await main({
-  text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, errors, refused, models,
+  text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, errors, refused, stored, socket, counted, models,
 });

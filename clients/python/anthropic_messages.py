@@ -88,7 +88,8 @@ def runner():
         return weather(city)
 
     messages = [user("How is the weather in Oslo and in Rome?")]
-    run = client.beta.messages.tool_runner(model=MODEL, max_tokens=1000, messages=messages, tools=[look])
+    settings = {"model": MODEL, "max_tokens": 4000, "thinking": {"type": "adaptive"}}
+    run = client.beta.messages.tool_runner(messages=messages, tools=[look], **settings)
     message = run.until_done()
     see(text=text_of(message), stop=message.stop_reason)
 

@@ -193,10 +193,53 @@ def refused():
             see_error(error)
 
 
+def stored():
+    """Conversations that the server remembers."""
+    first = client.responses.create(model=MODEL, instructions="Be brief.", input="Say hello.")
+    second = client.responses.create(model=MODEL, input="And now?", previous_response_id=first.id)
+    see(text=second.output_text)
+    see(retrieved=client.responses.retrieve(second.id).output_text)
+    see(items=[item.type for item in client.responses.input_items.list(second.id, order="asc")])
+    client.responses.delete(first.id)
+    for unknown in [first.id, "resp_nobody"]:
+        try:
+            client.responses.retrieve(unknown)
+        except openai.APIError as error:
+            see_error(error)
+    try:
+        client.responses.create(model=MODEL, input="And now?", previous_response_id="resp_nobody")
+    except openai.APIError as error:
+        see_error(error)
+
+
+def socket():
+    """Several turns on one WebSocket, the second going on from the first though nothing is stored."""
+    previous = {}
+    with client.responses.connect() as connection:
+        for question in ["Say hello.", "And now?"]:
+            connection.response.create(model=MODEL, input=question, store=False, **previous)
+            pieces = []
+            for event in connection:
+                if event.type == "response.output_text.delta":
+                    pieces.append(event.delta)
+                if event.type in ("response.completed", "response.failed", "error"):
+                    break
+            see(kind=event.type, text="".join(pieces))
+            previous = {"previous_response_id": event.response.id}
+        connection.response.create(model=MODEL, input="?", store=False, previous_response_id="resp_nobody")
+        event = connection.recv()
+        see(kind=event.type, code=event.error.code)
+
+
+def counted():
+    counted = client.responses.input_tokens.count(model=MODEL, input="Say hello.")
+    see(kind=counted.object, counted=counted.input_tokens > 0)
+
+
 def models():
     see(models=sorted(model.id for model in client.models.list()))
 
 
 main(
-    text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, schema, errors, refused, models
+    text, stream, parse, tools, reasoning, length, refusal, image, odd, empty, cancel, cut, timeout, custom, schema, errors, refused, stored, socket, counted, models
 )

@@ -144,3 +144,8 @@ async fn a_call_that_lacks_its_id_and_arguments() {
 async fn an_empty_answer() {
     answers::empty(OPENAI, &json!("stop")).await;
 }
+
+#[tokio::test]
+async fn an_error_in_the_middle() {
+    failures::late(OPENAI).await;
+}

@@ -167,3 +167,23 @@ async fn a_call_that_lacks_its_id_and_arguments() {
 async fn an_empty_answer() {
     answers::empty(OPENAI, &json!("completed")).await;
 }
+
+#[tokio::test]
+async fn a_conversation_that_the_gateway_remembers() {
+    lowered::stored(OPENAI).await;
+}
+
+#[tokio::test]
+async fn the_number_of_tokens() {
+    lowered::counted(OPENAI).await;
+}
+
+#[tokio::test]
+async fn several_turns_on_one_websocket() {
+    lowered::socket(OPENAI).await;
+}
+
+#[tokio::test]
+async fn an_error_in_the_middle() {
+    failures::late(OPENAI).await;
+}

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, House};
 use crate::process::{Ended, Running};
-use crate::script::{Speaks, node_folder};
+use crate::script::{Speaks, node_program};
 
 /// An installed Claude Code, in the version that `clients/node` pins.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct ClaudeCode {
 impl ClaudeCode {
     /// Finds it, as [`crate::Script::find`] finds its clients.
     pub fn find() -> Option<Self> {
-        let program = node_folder()?.join("node_modules/.bin/claude");
+        let program = node_program("Claude Code", ".bin/claude")?;
         Some(Self { program })
     }
 
@@ -54,7 +54,9 @@ pub struct OpenCode {
 impl OpenCode {
     /// Finds it, as [`crate::Script::find`] finds its clients.
     pub fn find() -> Option<Self> {
-        let program = node_folder()?.join("node_modules/opencode-linux-x64-baseline/bin/opencode");
+        // The program for x86-64 of any age; see `clients/README.md`.
+        let path = "opencode-linux-x64-baseline/bin/opencode";
+        let program = node_program("opencode", path)?;
         Some(Self { program })
     }
 

@@ -84,9 +84,17 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
-/// The folder of the Node packages, when they are installed; else see [`Script::find`].
-pub(crate) fn node_folder() -> Option<PathBuf> {
-    found_or_said(Language::Node.name(), REQUIRE, Language::Node.found())
+/// A program among the Node packages, when it is installed; else see [`Script::find`].
+pub(crate) fn node_program(what: &str, path: &str) -> Option<PathBuf> {
+    let found = Language::Node.found().clone().and_then(|folder| {
+        let program = folder.join("node_modules").join(path);
+        if program.exists() {
+            Ok(program)
+        } else {
+            Err(format!("there is no `{}`", program.display()))
+        }
+    });
+    found_or_said(what, REQUIRE, &found)
 }
 
 /// A script in `clients/` that plays scenarios with one client library.

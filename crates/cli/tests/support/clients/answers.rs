@@ -64,6 +64,7 @@ pub(crate) async fn runner(clients: &[Client], stop: &Value) {
 
 async fn loop_over_tools(clients: &[Client], scenario: &str, stop: &Value) {
     let calls = ChatStream::new()
+        .reasoning("Oslo and Rome.")
         .text("I look.")
         .call("call_oslo", "weather", &json!({"city": "Oslo"}))
         .call("call_rome", "weather", &json!({"city": "Rome"}));

@@ -54,6 +54,24 @@ pub(crate) async fn cut(clients: &[Client]) {
     }
 }
 
+/// An error that the provider sends in the middle of its answer reaches the client in the provider's words.
+pub(crate) async fn late(clients: &[Client]) {
+    let broken = ChatStream::new().text("one");
+    let reply = broken
+        .error("engine_error", "The engine stopped.")
+        .open_ended();
+    for played in play_each(clients, "cut", || replies(std::slice::from_ref(&reply))).await {
+        let client = &played.client;
+        assert_eq!(played.seen.len(), 2, "{client}: {:#?}", played.seen);
+        assert_eq!(played.seen[0], json!({"piece": "one"}), "{client}");
+        let message = played.seen[1]["broken"].as_str().unwrap_or_default();
+        assert!(
+            message.contains("The engine stopped."),
+            "{client}: {message}"
+        );
+    }
+}
+
 /// The ways in which the upstream fails in [`errors`], by the prompt.
 fn failing() -> ScriptedUpstream {
     ScriptedUpstream::start(|_, request| {

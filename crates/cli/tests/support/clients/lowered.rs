@@ -3,7 +3,7 @@
 use polywire_testkit::ChatStream;
 use serde_json::json;
 
-use super::play::{Client, end, play_each, replies};
+use super::play::{Client, TEXT, end, greeting, play_each, replies, text_of};
 
 /// A tool that takes free text, which the provider is offered as one with arguments.
 pub(crate) async fn custom(clients: &[Client]) {
@@ -81,5 +81,80 @@ pub(crate) async fn remembered(clients: &[Client]) {
         let message = error["message"].as_str().unwrap_or_default();
         assert!(message.contains("refers to the stored item"), "{error}");
         played.assert_requests(1);
+    }
+}
+
+/// Conversations that the gateway remembers, though the provider knows nothing of them.
+pub(crate) async fn stored(clients: &[Client]) {
+    let answers = [
+        greeting(),
+        end(ChatStream::new().text("Still here."), "stop"),
+    ];
+    for played in play_each(clients, "stored", || replies(&answers)).await {
+        let seen = &played.seen;
+        assert_eq!(seen[0], json!({"text": "Still here."}), "{}", played.client);
+        assert_eq!(
+            seen[1],
+            json!({"retrieved": "Still here."}),
+            "{}",
+            played.client
+        );
+        // What the second request added to the conversation, or all of it: both are the input of that response.
+        let items = seen[2]["items"].as_array().map_or(0, Vec::len);
+        assert!((1..=3).contains(&items), "{}: {seen:#?}", played.client);
+        assert_eq!(seen.len(), 6, "{}: {seen:#?}", played.client);
+        for error in &seen[3..] {
+            assert_eq!(
+                error["error"], "NotFoundError",
+                "{}: {error}",
+                played.client
+            );
+            assert_eq!(error["status"], 404, "{}: {error}", played.client);
+        }
+        assert_eq!(
+            seen[5]["code"], "previous_response_not_found",
+            "{}",
+            played.client
+        );
+        played.assert_requests(2);
+        let texts: Vec<_> = played.received[1].messages().iter().map(text_of).collect();
+        // Instructions hold for the request that they came with.
+        let conversation = [
+            "Say hello.".to_owned(),
+            TEXT.concat(),
+            "And now?".to_owned(),
+        ];
+        assert_eq!(texts, conversation, "{}", played.client);
+    }
+}
+
+/// Several turns on one WebSocket.
+pub(crate) async fn socket(clients: &[Client]) {
+    let answers = [
+        greeting(),
+        end(ChatStream::new().text("Still here."), "stop"),
+    ];
+    for played in play_each(clients, "socket", || replies(&answers)).await {
+        played.assert_saw(&json!([
+            {"kind": "response.completed", "text": TEXT.concat()},
+            {"kind": "response.completed", "text": "Still here."},
+            {"kind": "error", "code": "previous_response_not_found"},
+        ]));
+        played.assert_requests(2);
+        let texts: Vec<_> = played.received[1].messages().iter().map(text_of).collect();
+        let conversation = [
+            "Say hello.".to_owned(),
+            TEXT.concat(),
+            "And now?".to_owned(),
+        ];
+        assert_eq!(texts, conversation, "{}", played.client);
+    }
+}
+
+/// The number of tokens of a question, which the gateway has to know without asking the model.
+pub(crate) async fn counted(clients: &[Client]) {
+    for played in play_each(clients, "counted", || replies(&[])).await {
+        played.assert_saw(&json!([{"kind": "response.input_tokens", "counted": true}]));
+        played.assert_requests(0);
     }
 }
