@@ -212,7 +212,7 @@ impl Call {
 
     /// The whole input as a finished item tells it.
     pub(super) fn whole_input<'i>(&self, item: &WireOutput<'i>) -> Option<Text<'i>> {
-        let of_typed = |raw: Raw<'i>| raw.map(|raw| raw.get());
+        let of_typed = |raw: Raw<'i>| raw.map(serde_json::value::RawValue::get);
         match self.kind {
             CallKind::Function | CallKind::Search => arguments(item.arguments),
             CallKind::Custom => text(item.input),
@@ -231,7 +231,7 @@ impl Call {
         match self.input.compare(whole) {
             LastWord::Same => true,
             LastWord::Rest(rest) => {
-                self.push(Text::plain(rest), sink);
+                self.push(rest, sink);
                 true
             }
             LastWord::Different => {

@@ -219,7 +219,8 @@ impl Output {
             self.close_part(sink);
         }
         self.parts.say(kind, piece, sink);
-        self.speaking = Some((index, key));
+        // While a call is open the piece waits, and nothing can be said of it.
+        self.speaking = (!self.parts.call_is_open()).then_some((index, key));
     }
 
     fn close_part(&mut self, sink: &mut dyn EventSink) {
@@ -242,7 +243,7 @@ impl Output {
         let said = self.items[at].channel(place).compare(whole);
         match said {
             LastWord::Same => {}
-            LastWord::Rest(rest) => self.say(index, place, Text::plain(rest), sink),
+            LastWord::Rest(rest) => self.say(index, place, rest, sink),
             LastWord::Different => self.note(
                 "differs",
                 || {
@@ -413,7 +414,7 @@ impl Output {
         if let Some(whole) = whole
             && let LastWord::Rest(rest) = call.input.compare(&whole)
         {
-            call.push(Text::plain(rest), sink);
+            call.push(rest, sink);
             self.open_if_ready(at, sink);
         }
     }
@@ -652,22 +653,23 @@ impl Output {
             let is_it = Call::of(&wire).is_some() && word(wire.call_id) == id;
             is_it.then_some(wire)
         });
-        match told {
-            Some(wire) => self.call_done(at, &wire, sink),
-            None => {
-                if !self.is_failing {
-                    let name = self.items[at].call.as_ref().map(|call| call.name.clone());
-                    lose(
-                        Loss::severe(
-                            format!("call of `{}`", name.unwrap_or_default()),
-                            "the answer ended before it was whole; it was cut off",
-                        ),
-                        sink,
-                    );
-                }
-                self.cut(at, sink);
-            }
+        if let Some(wire) = told {
+            self.call_done(at, &wire, sink);
+            return;
         }
+        if !self.is_failing {
+            let call = self.items[at].call.as_ref();
+            let call = call.filter(|call| !call.name.is_empty());
+            let what = call.map(|call| format!("call of `{}`", call.name));
+            lose(
+                Loss::severe(
+                    what.unwrap_or_else(|| "a call".to_owned()),
+                    "the answer ended before it was whole; it was cut off",
+                ),
+                sink,
+            );
+        }
+        self.cut(at, sink);
     }
 
     /// Reads the items that only the response at the end has.
@@ -708,11 +710,12 @@ impl Output {
                     .channels
                     .iter()
                     .any(|channel| said[0].to_plain() == channel.plain());
-            item.done
-                && (same_call
-                    || same_text
+            // Calls go by their own ids; places and item ids tell the other items apart.
+            let same_item = call_id.is_none()
+                && (same_text
                     || id.as_ref() == Some(&item.id)
-                    || (item.index == index && item.tag == tag))
+                    || (item.index == index && item.tag == tag));
+            item.done && (same_call || same_item)
         })
     }
 
