@@ -100,7 +100,7 @@ impl Call {
         if let (CallKind::Function | CallKind::Custom, Some(name)) = (self.kind, word(item.name)) {
             self.name = name;
         }
-        self.namespace = word(item.namespace).filter(|name| name != DEFAULT_NAMESPACE);
+        self.namespace = word(item.namespace);
     }
 
     /// Whether it can be told of: its name is known, and its input is something.
@@ -180,6 +180,7 @@ impl Call {
                 form: entry.form,
                 declared: true,
             },
+            None if namespace == DEFAULT_NAMESPACE => ledger.raise(&self.name),
             None => Raised {
                 name: &self.name,
                 namespace: Some(namespace),
