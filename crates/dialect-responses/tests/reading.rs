@@ -11,6 +11,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use polywire_conversation::{Event, Fault, FaultClass, Form, Ledger, ReadStream, StreamEnd};
@@ -99,7 +100,7 @@ fn readable_reasoning_is_state_where_it_has_to_go_back() {
     let mut sink = |event: Event<'_>| collector.take(event);
     decoder
         .push(&own("reasoning_both_forms.sse"), |frame: Frame<'_>| {
-            reader.push(frame, &mut sink)
+            reader.push(frame, &mut sink);
         })
         .unwrap();
     let states = collector
@@ -123,7 +124,7 @@ fn groups_are_told_apart() {
         data: item.as_bytes(),
     };
     reader.push(frame, &mut |event: Event<'_>| {
-        seen.push(format!("{event:?}"))
+        seen.push(format!("{event:?}"));
     });
     assert!(
         seen[1].contains("namespace: Some(\"two\"), form: Freeform, declared: true"),
@@ -171,7 +172,7 @@ proptest! {
     ) {
         let mut stream = String::new();
         for frame in frames.iter().map(String::as_str).chain([end]) {
-            stream.push_str(&format!("data: {frame}\n\n"));
+            writeln!(stream, "data: {frame}\n").unwrap();
         }
         BENCH.read(&[stream.as_bytes()]);
     }

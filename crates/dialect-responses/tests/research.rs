@@ -330,7 +330,7 @@ proptest! {
     fn what_is_written_is_read_again(parts in prop::collection::vec(any_whole_part(), 0..6)) {
         let mut events = vec![START];
         events.extend(with_own_ids(parts));
-        let calls = events.iter().any(|event| *event == Event::CallEnd);
+        let calls = events.contains(&Event::CallEnd);
         let end = if calls { StopReason::Calls } else { StopReason::Stop };
         events.extend([USAGE, Event::Finish(end)]);
         let mut writer = writer(Client::Sdk, Echo::default());
