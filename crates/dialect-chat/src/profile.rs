@@ -1,5 +1,6 @@
 //! The wire habits of a provider, as data.
 
+use polywire_schema::Target;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -86,9 +87,8 @@ pub struct Profile {
     pub strict_tools: bool,
     /// Whether freeform tools are offered as what they are (`type: "custom"`), grammar and all.
     pub freeform_tools: bool,
-    /// The JSON Schema that the provider understands, by the name of a target of the schema compiler. Without it schemas pass
-    /// as they are.
-    pub schema: Option<String>,
+    /// The subset of JSON Schema that the provider takes. Without it schemas pass as they are.
+    pub schema: Option<Target>,
     /// The most characters of a tool name.
     pub name_length_max: usize,
     /// The form of call ids.

@@ -1,5 +1,6 @@
 //! The wire habits of a provider, as data.
 
+use polywire_schema::Target;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -51,8 +52,8 @@ pub struct Profile {
     pub strict_tools: bool,
     /// The most characters of a tool name.
     pub name_length_max: usize,
-    /// The subset of JSON Schema that the provider takes for the input of tools, by name.
-    pub schema: String,
+    /// The subset of JSON Schema that the provider takes for the input of tools.
+    pub schema: Target,
     /// The dated type under which the web search that the provider carries out is offered, such as `web_search_20250305`;
     /// without one it is left out.
     pub hosted_web_search: Option<String>,
@@ -83,7 +84,7 @@ impl Default for Profile {
             forced_choice_with_thinking: false,
             strict_tools: false,
             name_length_max: 64,
-            schema: "permissive".to_owned(),
+            schema: Target::Anthropic,
             hosted_web_search: None,
             structured_output: StructuredOutput::Prompt,
             extra_body: Map::new(),

@@ -1,5 +1,6 @@
 //! The wire habits of a provider, as data.
 
+use polywire_schema::Target;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -69,17 +70,14 @@ pub struct Profile {
     pub instructions_field: bool,
     /// The most characters of a tool name.
     pub name_length_max: usize,
-    /// The name of the dialect of JSON Schema that parameters are written in; `permissive` takes all.
-    pub schema: String,
+    /// The subset of JSON Schema that the provider takes; `permissive` takes all.
+    pub schema: Target,
 
     /// Top-level fields that are removed when a request passes as it is.
     pub drop: Vec<String>,
     /// Fields that are added to every body as they are. A field that the request decides about cannot be replaced.
     pub extra_body: Map<String, Value>,
 }
-
-/// The name of the schema dialect that takes everything.
-pub(crate) const PERMISSIVE: &str = "permissive";
 
 impl Default for Profile {
     fn default() -> Self {
@@ -114,7 +112,7 @@ impl Default for Profile {
             system_role: SystemRole::System,
             instructions_field: true,
             name_length_max: 64,
-            schema: PERMISSIVE.to_owned(),
+            schema: Target::Permissive,
             drop: Vec::new(),
             extra_body: Map::new(),
         }

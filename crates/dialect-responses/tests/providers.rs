@@ -1,5 +1,12 @@
 //! Every recorded or composed answer of the shared provider fixtures, against its expected reading.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and its readers are people"
+)]
+
 mod support;
 
 #[test]

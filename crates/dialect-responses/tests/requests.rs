@@ -39,6 +39,15 @@ fn outline(request: &Request<'_>) -> String {
         "{:?} verbosity {:?} tier {:?} cache key {:?}",
         request.format, request.verbosity, request.service_tier, request.cache_key
     ));
+    if request.compact {
+        line("compact".to_owned());
+    }
+    if let Some(user) = &request.user {
+        line(format!("user {}", said(user)));
+    }
+    if let Some(metadata) = &request.metadata {
+        line(format!("metadata {}", metadata.as_str()));
+    }
     if let Some(instructions) = &request.instructions {
         line(format!("instructions {}", said(instructions)));
     }

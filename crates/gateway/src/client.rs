@@ -193,7 +193,7 @@ impl Decoded<'_> {
                     compaction: self.seal_of_summary(writing.home),
                 };
                 if writing.native {
-                    Box::new(responses::NativeWriter::new(options))
+                    Box::new(responses::NativeWriter::new(&options))
                 } else {
                     Box::new(responses::ResponsesWriter::new(options))
                 }

@@ -116,8 +116,12 @@ impl Endpoint {
         outgoing: Outgoing,
         upstream: &Upstream,
     ) -> Result<Source, Fault> {
-        let (body, reader) = match outgoing {
-            Outgoing::Body { body, reader } => (body, reader),
+        let (body, headers, reader) = match outgoing {
+            Outgoing::Body {
+                body,
+                headers,
+                reader,
+            } => (body, headers, reader),
             Outgoing::Demo(steps) => {
                 return Ok(Source::Script {
                     steps: steps.into(),
@@ -126,7 +130,7 @@ impl Endpoint {
             }
         };
         let key = self.key().await?;
-        let request = self.request(body, key.as_ref())?;
+        let request = self.request(body, &headers, key.as_ref())?;
         let response = upstream
             .send(request)
             .await
@@ -157,12 +161,19 @@ impl Endpoint {
     fn request(
         &self,
         body: Vec<u8>,
+        headers: &[(String, String)],
         key: Option<&Secret>,
     ) -> Result<http::Request<Full<Bytes>>, Fault> {
         let mut request = http::Request::new(Full::new(outgoing(body)));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.url.clone();
         *request.headers_mut() = self.headers.clone();
+        for (name, value) in headers {
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| crate::fault::ours(format!("header `{name}` cannot be sent")))?;
+            let name = header_name(name).map_err(crate::fault::ours)?;
+            request.headers_mut().insert(name, value);
+        }
         if let Some(key) = key {
             let (name, value) = self.authorization(key)?;
             request.headers_mut().insert(name, value);
@@ -211,7 +222,7 @@ impl Endpoint {
             None => error_body(response.into_body()).await,
             Some(_) => Bytes::new(),
         };
-        let fault = polywire_wire::read_error(status.as_u16(), retry_after, &body);
+        let fault = self.dialect.read_error(status.as_u16(), retry_after, &body);
         if fault.class == FaultClass::Auth {
             self.key.forget().await;
         }

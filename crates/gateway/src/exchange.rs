@@ -150,7 +150,6 @@ impl Exchange {
                 output_tokens_max: known.and_then(|model| model.output_tokens_max),
             },
             body: (leg == 0).then_some(&*self.accepted.body),
-            client: self.accepted.client,
             home,
             seed: &if leg == 0 {
                 self.accepted.turn_id.clone()

@@ -14,6 +14,7 @@ mod fault;
 mod form;
 mod legs;
 pub mod limits;
+mod private;
 mod provider;
 mod read;
 mod sealing;

@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use polywire_catalog::{Kind, Model, Provider};
 use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
+use polywire_dialect_command_code as command_code;
 use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 use serde::de::DeserializeOwned;
 
-use crate::client::Client;
+use crate::private;
 use crate::read::Framing;
 use crate::sealing::{open_state, seal_one};
 use crate::settle::lowered;
@@ -25,6 +27,8 @@ pub(crate) enum ProviderDialect {
     Messages(Profiles<messages::Profile>),
     /// OpenAI Responses.
     Responses(Profiles<responses::Profile>),
+    /// Command Code's private API.
+    CommandCode(Profiles<command_code::Profile>),
     /// The built-in model, which is asked without HTTP.
     Demo,
 }
@@ -43,8 +47,6 @@ pub(crate) struct Ask<'a> {
     pub(crate) model: ModelFacts<'a>,
     /// The body that the client sent, for a provider of the same protocol; none when the conversation has gone on since.
     pub(crate) body: Option<&'a [u8]>,
-    /// Which client is calling.
-    pub(crate) client: Client,
     /// Who mints the state of the answer.
     pub(crate) home: &'a Minter,
     /// Makes the ids that the answer may lack.
@@ -55,6 +57,7 @@ pub(crate) struct Ask<'a> {
 pub(crate) struct Encoded {
     /// What goes out.
     pub(crate) outgoing: Outgoing,
+
     /// The names under which tools are offered.
     pub(crate) tools: Vec<String>,
     /// How many tools go out under another name or in another form.
@@ -75,6 +78,8 @@ pub(crate) enum Outgoing {
     Body {
         /// The body.
         body: Vec<u8>,
+        /// Headers of this request alone.
+        headers: Vec<(String, String)>,
         /// What reads the answer.
         reader: Box<dyn ReadStream>,
     },
@@ -93,9 +98,7 @@ impl ProviderDialect {
             Kind::Responses => ProviderDialect::Responses(Profiles::read(provider)?),
             Kind::Demo => ProviderDialect::Demo,
             Kind::Messages => ProviderDialect::Messages(Profiles::read(provider)?),
-            Kind::CommandCode => {
-                return Err(format!("kind `{}` is not served yet", provider.kind.name()));
-            }
+            Kind::CommandCode => ProviderDialect::CommandCode(Profiles::read(provider)?),
         })
     }
 
@@ -104,6 +107,7 @@ impl ProviderDialect {
         match self {
             ProviderDialect::Chat(_) => chat::PATH,
             ProviderDialect::Messages(_) => messages::PATH,
+            ProviderDialect::CommandCode(_) => command_code::PATH,
             ProviderDialect::Responses(_) => responses::PATH,
             ProviderDialect::Demo => "",
         }
@@ -114,7 +118,10 @@ impl ProviderDialect {
         match self {
             // The only version there is; a request without one is refused.
             ProviderDialect::Messages(_) => &[("anthropic-version", "2023-06-01")],
-            ProviderDialect::Chat(_) | ProviderDialect::Responses(_) | ProviderDialect::Demo => &[],
+            ProviderDialect::Chat(_)
+            | ProviderDialect::Responses(_)
+            | ProviderDialect::CommandCode(_)
+            | ProviderDialect::Demo => &[],
         }
     }
 
@@ -125,6 +132,23 @@ impl ProviderDialect {
             | ProviderDialect::Messages(_)
             | ProviderDialect::Responses(_)
             | ProviderDialect::Demo => Framing::Events,
+            ProviderDialect::CommandCode(_) => Framing::Lines,
+        }
+    }
+
+    /// Reads the answer to a request that failed as a whole.
+    pub(crate) fn read_error(
+        &self,
+        status: u16,
+        retry_after: Option<Duration>,
+        body: &[u8],
+    ) -> Fault {
+        match self {
+            ProviderDialect::CommandCode(_) => command_code::read_error(status, retry_after, body),
+            ProviderDialect::Chat(_)
+            | ProviderDialect::Messages(_)
+            | ProviderDialect::Responses(_)
+            | ProviderDialect::Demo => polywire_wire::read_error(status, retry_after, body),
         }
     }
 
@@ -134,7 +158,9 @@ impl ProviderDialect {
             return false;
         };
         match self {
-            ProviderDialect::Chat(_) | ProviderDialect::Demo => false,
+            ProviderDialect::Chat(_) | ProviderDialect::CommandCode(_) | ProviderDialect::Demo => {
+                false
+            }
             ProviderDialect::Messages(profiles) => {
                 tag.starts_with("web_search")
                     && profiles.of(&home.model).hosted_web_search.is_some()
@@ -169,21 +195,25 @@ impl ProviderDialect {
                     return native_responses(ask, body, profile);
                 }
                 let rendered = responses::render(ask.request, &ask.model, profile)?;
-                Ok(encoded(rendered, |ledger| {
+                Ok(encoded(rendered, Vec::new(), |ledger| {
                     Box::new(responses::ResponsesReader::new(ledger, ask.seed))
                 }))
+            }
+            ProviderDialect::CommandCode(profiles) => {
+                let profile = profiles.of(ask.model.name);
+                private::encode(ask, profile)
             }
             ProviderDialect::Messages(profiles) => {
                 let profile = profiles.of(ask.model.name);
                 let rendered = messages::render(ask.request, &ask.model, profile)?;
-                Ok(encoded(rendered, |ledger| {
+                Ok(encoded(rendered, Vec::new(), |ledger| {
                     Box::new(messages::MessagesReader::new(ledger, ask.seed))
                 }))
             }
             ProviderDialect::Chat(profiles) => {
                 let profile = profiles.of(ask.model.name);
                 let rendered = chat::render(ask.request, &ask.model, profile)?;
-                Ok(encoded(rendered, |ledger| {
+                Ok(encoded(rendered, Vec::new(), |ledger| {
                     Box::new(chat::ChatReader::new(ledger, ask.seed).with_profile(profile))
                 }))
             }
@@ -218,7 +248,11 @@ fn native_responses(
 
 fn native(body: Vec<u8>, losses: Vec<Loss>, reader: Box<dyn ReadStream>, ask: &Ask<'_>) -> Encoded {
     Encoded {
-        outgoing: Outgoing::Body { body, reader },
+        outgoing: Outgoing::Body {
+            body,
+            headers: Vec::new(),
+            reader,
+        },
         tools: ask.request.tools.iter().map(|_| String::new()).collect(),
         lowered: 0,
         format_in_words: false,
@@ -228,8 +262,9 @@ fn native(body: Vec<u8>, losses: Vec<Loss>, reader: Box<dyn ReadStream>, ask: &A
     }
 }
 
-fn encoded(
+pub(crate) fn encoded(
     rendered: Rendered,
+    headers: Vec<(String, String)>,
     reader: impl FnOnce(Arc<polywire_conversation::Ledger>) -> Box<dyn ReadStream>,
 ) -> Encoded {
     let Rendered {
@@ -244,6 +279,7 @@ fn encoded(
         lowered: lowered(&ledger),
         outgoing: Outgoing::Body {
             body,
+            headers,
             reader: reader(Arc::new(ledger)),
         },
         tools,

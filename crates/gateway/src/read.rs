@@ -1,7 +1,7 @@
 //! Bytes of a provider's answer to events: looks what kind of answer it is, then lets the dialect read it.
 
 use polywire_conversation::{EventSink, Fault, FaultClass, ReadStream, StreamEnd};
-use polywire_sse::Decoder;
+use polywire_sse::{Decoder, FrameTooLong, LineDecoder};
 
 use crate::limits::{FRAME_BYTES_MAX, WHOLE_BYTES_MAX};
 
@@ -19,11 +19,14 @@ pub struct BodyReader {
 pub enum Framing {
     /// Server-sent events, or one JSON body.
     Events,
+    /// One JSON value a line.
+    Lines,
 }
 
 enum BodyForm {
     /// Only white space so far.
     Unknown,
+    Lines(LineDecoder),
     Events {
         decoder: Decoder,
         /// The beginning of the body, as long as no frame was found in it: it may be plain text after all.
@@ -42,6 +45,7 @@ impl BodyReader {
         Self {
             form: match framing {
                 Framing::Events => BodyForm::Unknown,
+                Framing::Lines => BodyForm::Lines(LineDecoder::new(FRAME_BYTES_MAX)),
             },
             reader,
         }
@@ -65,6 +69,13 @@ impl BodyReader {
         }
         match &mut self.form {
             BodyForm::Unknown => {}
+            BodyForm::Lines(decoder) => {
+                let reader = &mut self.reader;
+                if let Err(error) = decoder.push(chunk, |frame| reader.push(frame, sink)) {
+                    self.reader
+                        .finish(StreamEnd::Broken(unreadable(&error)), sink);
+                }
+            }
             BodyForm::Events { decoder, head } => {
                 let reader = &mut self.reader;
                 let mut frames = 0u32;
@@ -74,9 +85,8 @@ impl BodyReader {
                 });
                 keep_head(head, chunk, frames > 0);
                 if let Err(error) = read {
-                    let fault =
-                        Fault::new(FaultClass::Protocol, format!("the provider sent {error}"));
-                    self.reader.finish(StreamEnd::Broken(fault), sink);
+                    self.reader
+                        .finish(StreamEnd::Broken(unreadable(&error)), sink);
                 }
             }
             BodyForm::Whole(body) if body.len() + chunk.len() > WHOLE_BYTES_MAX => {
@@ -96,6 +106,7 @@ impl BodyReader {
         let reader = &mut self.reader;
         match &mut self.form {
             BodyForm::Unknown if closed => reader.whole(b"", sink),
+            BodyForm::Lines(decoder) => decoder.finish(|frame| reader.push(frame, sink)),
             BodyForm::Events { decoder, head } => {
                 let text = head
                     .take()
@@ -120,6 +131,10 @@ impl BodyReader {
     pub fn is_ending(&self) -> bool {
         self.reader.is_ending()
     }
+}
+
+fn unreadable(error: &FrameTooLong) -> Fault {
+    Fault::new(FaultClass::Protocol, format!("the provider sent {error}"))
 }
 
 fn keep_head(head: &mut Option<Vec<u8>>, chunk: &[u8], frames_found: bool) {

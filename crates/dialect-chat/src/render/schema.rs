@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use polywire_conversation::Json;
+use polywire_conversation::{Json, Loss};
+use polywire_schema::compile;
 
 use super::Losses;
 use crate::Profile;
@@ -16,17 +17,24 @@ pub(super) struct Lowered<'s> {
 }
 
 /// A schema in the form that the provider understands; what it cannot say is lost, and noted for `place`.
-///
-/// Every schema passes as it is for now: the word in [`Profile::schema`] names a target of the schema compiler, and this is where
-/// that is asked.
 pub(super) fn lower<'s>(
     schema: &'s Json<'s>,
-    _place: &str,
-    _profile: &Profile,
-    _losses: &mut Losses,
+    place: &str,
+    profile: &Profile,
+    losses: &mut Losses,
 ) -> Lowered<'s> {
+    let Some(target) = profile.schema else {
+        return Lowered {
+            json: Cow::Borrowed(schema.as_str()),
+            strict_possible: true,
+        };
+    };
+    let compiled = compile(schema, target);
+    for dropped in &compiled.dropped {
+        losses.add(Loss::note(format!("schema of {place}"), dropped.clone()));
+    }
     Lowered {
-        json: Cow::Borrowed(schema.as_str()),
-        strict_possible: true,
+        json: Cow::Owned(compiled.schema.clone()),
+        strict_possible: compiled.strict_possible,
     }
 }

@@ -73,6 +73,10 @@ pub fn render(
     object.close();
     Ok(Rendered {
         body,
+        tools: tools::names(&chosen, &ledger),
+        format_in_words: answer_form.is_some(),
+        // The provider has no stop texts.
+        stops: request.stop.is_empty(),
         ledger,
         losses: losses.0,
     })

@@ -50,6 +50,12 @@ pub(super) fn write(
     choice.close();
 }
 
+/// The names under which the tools go out.
+pub(super) fn names(chosen: &Chosen<'_>, ledger: &Ledger) -> Vec<String> {
+    let names = chosen.tools.iter().map(|tool| wire_name_of(tool, ledger));
+    names.map(str::to_owned).collect()
+}
+
 fn write_tool(
     tool: &OfferedTool<'_>,
     wire_name: &str,

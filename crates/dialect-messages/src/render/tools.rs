@@ -9,7 +9,7 @@ use polywire_wire::{Object, write_array};
 use super::Losses;
 use super::block::{Block, Message, mark};
 use super::choice::{Chosen, wire_name_of};
-use super::schema::{self, Written};
+use super::schema;
 use crate::Profile;
 
 /// The one argument of a freeform tool.
@@ -77,7 +77,7 @@ pub(super) fn write_called(names: &[&str], body: &mut Object<'_>) {
     write_array(names, body.member("tools"), |name, out| {
         let mut tool = Object::open(out);
         tool.string("name", name);
-        schema::write(None, tool.member("input_schema"));
+        tool.raw("input_schema", schema::NO_PARAMETERS);
         tool.close();
     });
     body.raw("tool_choice", r#"{"type":"none"}"#);
@@ -95,7 +95,13 @@ fn write_tool(
         OfferedKind::Function(declared) => {
             let description = declared.description.as_ref();
             write_description(tool, description, &Passed::Arguments, object);
-            write_schema(declared.parameters.as_ref(), wire_name, object, losses);
+            write_schema(
+                declared.parameters.as_ref(),
+                wire_name,
+                profile,
+                object,
+                losses,
+            );
             match declared.strict {
                 Some(strict) if profile.strict_tools => object.flag("strict", strict),
                 Some(true) => losses.add(Loss::degraded(
@@ -125,7 +131,13 @@ fn write_tool(
             write_description(tool, *description, &Passed::Arguments, object);
             let otherwise = Json::new(SEARCH_PARAMETERS);
             let given = parameters.filter(|schema| schema.as_str() != "null");
-            write_schema(given.or(Some(&otherwise)), wire_name, object, losses);
+            write_schema(
+                given.or(Some(&otherwise)),
+                wire_name,
+                profile,
+                object,
+                losses,
+            );
         }
     }
 }
@@ -133,21 +145,18 @@ fn write_tool(
 fn write_schema(
     schema: Option<&Json<'_>>,
     wire_name: &str,
+    profile: &Profile,
     object: &mut Object<'_>,
     losses: &mut Losses,
 ) {
-    let what = || format!("tool `{wire_name}`");
-    match schema::write(schema, object.member("input_schema")) {
-        Written::AsGiven => {}
-        Written::Opened => losses.add(Loss::note(
-            what(),
-            "the root of its schema was made a plain object, which is all that the provider takes",
-        )),
-        Written::Replaced => losses.add(Loss::degraded(
-            what(),
-            "its schema is no object; any object is taken for its input",
-        )),
-    }
+    let place = format!("tool `{wire_name}`");
+    schema::write(
+        schema,
+        &place,
+        profile,
+        losses,
+        object.member("input_schema"),
+    );
 }
 
 /// What a tool takes, as far as its description has to say it.

@@ -5,8 +5,10 @@ use polywire_conversation::{
     history,
 };
 
+use polywire_schema::Target;
+
 use crate::Profile;
-use crate::profile::{ChoiceForm, PERMISSIVE, StructuredOutput, SystemRole};
+use crate::profile::{ChoiceForm, StructuredOutput, SystemRole};
 
 /// Whether the bytes of a request can go to a provider of this profile, but for what [`edit`](super::edit()) changes.
 ///
@@ -18,7 +20,7 @@ pub fn is_plain(request: &Request<'_>, profile: &Profile) -> bool {
         && !request.compact
         && request.tools_refused.is_empty()
         && request.tools.iter().all(|tool| check.tool(tool, false))
-        && (request.tools.is_empty() || profile.schema == PERMISSIVE)
+        && (request.tools.is_empty() || profile.schema == Target::Permissive)
         && check.choice(&request.tool_choice)
         && check.settings(request)
         && request.items.iter().all(|item| check.item(item))
@@ -102,7 +104,7 @@ impl Check<'_> {
 
     fn takes_schema(&self, request: &Request<'_>) -> bool {
         match request.format {
-            OutputFormat::JsonSchema { .. } => self.profile.schema == PERMISSIVE,
+            OutputFormat::JsonSchema { .. } => self.profile.schema == Target::Permissive,
             OutputFormat::Text | OutputFormat::JsonObject => true,
         }
     }

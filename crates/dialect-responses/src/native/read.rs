@@ -105,8 +105,10 @@ fn passing(frame: Frame<'_>) -> Option<(String, Cow<'_, str>)> {
 
 /// Passes on what matters beside the provider's own events.
 fn meaning(sink: &mut dyn EventSink) -> impl FnMut(Event<'_>) {
-    |event| match &event {
-        Event::Loss(loss) if loss.severity < Severity::Severe => {}
-        _ => sink.event(event),
+    |event| {
+        let is_minor = matches!(&event, Event::Loss(loss) if loss.severity < Severity::Severe);
+        if !is_minor {
+            sink.event(event);
+        }
     }
 }

@@ -45,10 +45,10 @@ pub struct NativeWriter {
 
 impl NativeWriter {
     /// A writer that has written nothing yet. What the options say of the response counts only where the provider said nothing.
-    pub fn new(options: WriterOptions) -> Self {
+    pub fn new(options: &WriterOptions) -> Self {
         Self {
             client: options.client,
-            own: Frame::new(&options),
+            own: Frame::new(options),
             now: options.created_at,
             response: None,
             items: String::new(),

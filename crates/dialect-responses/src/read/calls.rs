@@ -100,7 +100,7 @@ impl Call {
         if let (CallKind::Function | CallKind::Custom, Some(name)) = (self.kind, word(item.name)) {
             self.name = name;
         }
-        self.namespace = word(item.namespace).filter(|name| name != DEFAULT_NAMESPACE);
+        self.namespace = word(item.namespace);
     }
 
     /// Whether it can be told of: its name is known, and its input is something.
@@ -180,6 +180,7 @@ impl Call {
                 form: entry.form,
                 declared: true,
             },
+            None if namespace == DEFAULT_NAMESPACE => ledger.raise(&self.name),
             None => Raised {
                 name: &self.name,
                 namespace: Some(namespace),
@@ -212,7 +213,7 @@ impl Call {
 
     /// The whole input as a finished item tells it.
     pub(super) fn whole_input<'i>(&self, item: &WireOutput<'i>) -> Option<Text<'i>> {
-        let of_typed = |raw: Raw<'i>| raw.map(|raw| raw.get());
+        let of_typed = |raw: Raw<'i>| raw.map(serde_json::value::RawValue::get);
         match self.kind {
             CallKind::Function | CallKind::Search => arguments(item.arguments),
             CallKind::Custom => text(item.input),
@@ -231,7 +232,7 @@ impl Call {
         match self.input.compare(whole) {
             LastWord::Same => true,
             LastWord::Rest(rest) => {
-                self.push(Text::plain(rest), sink);
+                self.push(rest, sink);
                 true
             }
             LastWord::Different => {

@@ -279,7 +279,10 @@ impl ResponsesReader {
         let verdict = ending::verdict(tag, response);
         self.output.usage = ending::usage(response.usage).or(self.output.usage);
         let output = match &verdict {
-            ending::Verdict::Failed(_) => Vec::new(),
+            ending::Verdict::Failed(_) => {
+                self.output.is_failing = true;
+                Vec::new()
+            }
             ending::Verdict::Completed { .. } | ending::Verdict::Incomplete { .. } => {
                 wire::elements(response.output)
             }

@@ -37,7 +37,7 @@ pub(super) enum LastWord {
     /// What came is all.
     Same,
     /// This is missing.
-    Rest(String),
+    Rest(Text<'static>),
     /// Something else came.
     Different,
 }
@@ -78,14 +78,17 @@ impl Channel {
     /// Compares with the whole text, which a provider tells at the end. Most tell what they streamed, to the letter.
     pub(super) fn compare(&self, whole: &Text<'_>) -> LastWord {
         if let Text::Escaped(body) = whole
-            && body.as_bytes() == self.text
+            && let Some(rest) = body.as_bytes().strip_prefix(&*self.text)
         {
-            return LastWord::Same;
+            return match String::from_utf8_lossy(rest).into_owned() {
+                rest if rest.is_empty() => LastWord::Same,
+                rest => LastWord::Rest(Text::escaped(rest)),
+            };
         }
         let whole = whole.to_plain();
         match whole.strip_prefix(&*self.plain()) {
             Some("") => LastWord::Same,
-            Some(rest) => LastWord::Rest(rest.to_owned()),
+            Some(rest) => LastWord::Rest(Text::plain(rest.to_owned())),
             None => LastWord::Different,
         }
     }

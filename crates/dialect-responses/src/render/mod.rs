@@ -1,6 +1,7 @@
 //! A request as the body of a Responses call.
 
 mod choice;
+mod format;
 mod items;
 mod parts;
 mod reasoning;
@@ -43,7 +44,7 @@ pub fn render(
     losses.0.extend(history.losses);
     let tools = tools::collect(request, &ledger, profile, &mut losses);
     let chosen = choice::choose(request, tools, &ledger, profile, &mut losses)?;
-    let format = settings::format(&request.format, profile, &mut losses);
+    let format = format::format(&request.format, profile, &mut losses);
 
     let mut body = Vec::with_capacity(BODY_BYTES_GUESS);
     let mut object = Object::open(&mut body);

@@ -43,7 +43,7 @@ pub(super) fn write_part(
             object.text("refusal", text);
             object.close();
         }
-        Part::Image(image) if is_input && takes.images => write_image(image, out),
+        Part::Image(image) if is_input && takes.images => write_image(image, losses, out),
         Part::File(file) if is_input && can_go(file, takes) => write_file(file, out),
         Part::Text(_)
         | Part::Refusal(_)
@@ -92,12 +92,22 @@ pub(super) fn part_text<'p>(part: &'p Part<'p>, losses: &mut Losses) -> Text<'p>
     ))
 }
 
-fn write_image(image: &Image<'_>, out: &mut Vec<u8>) {
+fn write_image(image: &Image<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
     let mut object = Object::open(out);
     object.string("type", "input_image");
     object.text("image_url", &image.url);
-    if let Some(detail) = &image.detail {
-        object.string("detail", detail);
+    match image.detail.as_deref() {
+        Some(detail @ ("auto" | "low" | "high")) => object.string("detail", detail),
+        // The public description ends with `high`.
+        Some("original") => {
+            object.string("detail", "high");
+            losses.add(Loss::note(
+                "input: image",
+                "`high` instead of `original`, which only some providers know",
+            ));
+        }
+        Some(_) => losses.add(Loss::note("input: image", "its detail was left out")),
+        None => {}
     }
     object.close();
 }

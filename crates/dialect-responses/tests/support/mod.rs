@@ -4,6 +4,7 @@
 pub(crate) mod bench;
 pub(crate) mod schemas;
 pub(crate) mod structure;
+pub(crate) mod writing;
 
 use std::path::PathBuf;
 

@@ -14,6 +14,8 @@ use super::shared;
 pub(crate) struct Schemas {
     openai: HashMap<String, Validator>,
     open_responses: HashMap<String, Validator>,
+    compacted: Validator,
+    request: Validator,
 }
 
 impl Schemas {
@@ -24,10 +26,22 @@ impl Schemas {
             .get_or_init(|| {
                 Some(Self {
                     openai: validators("reference/openai-openapi-subset.json")?,
-                    open_responses: validators("reference/openresponses-2026-04-24.openapi.json")?,
+                    open_responses: validators(OPEN_RESPONSES)?,
+                    compacted: component(OPEN_RESPONSES, "CompactResource")?,
+                    request: component(OPEN_RESPONSES, "CreateResponseBody")?,
                 })
             })
             .as_ref()
+    }
+
+    /// Checks the answer to a request to compact, which only Open Responses describes.
+    pub(crate) fn check_compacted(&self, object: &Value) {
+        judge_with("Open Responses", &self.compacted, object);
+    }
+
+    /// Checks the body of a request, which only Open Responses describes in full.
+    pub(crate) fn check_request(&self, body: &Value) {
+        judge_with("Open Responses", &self.request, body);
     }
 
     /// Checks one event against both.
@@ -39,11 +53,31 @@ impl Schemas {
     }
 }
 
+const OPEN_RESPONSES: &str = "reference/openresponses-2026-04-24.openapi.json";
+
+/// A validator for one component.
+fn component(name: &str, component: &str) -> Option<Validator> {
+    let text = std::fs::read(shared(name)?).unwrap();
+    let document: Value = serde_json::from_slice(&text).unwrap();
+    Some(
+        jsonschema::validator_for(&json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$ref": format!("#/components/schemas/{component}"),
+            "components": document["components"],
+        }))
+        .unwrap(),
+    )
+}
+
 fn judge(name: &str, validators: &HashMap<String, Validator>, event: &Value) {
     let tag = event["type"].as_str().unwrap();
     let validator = validators
         .get(tag)
         .unwrap_or_else(|| panic!("{name} has no event {tag}"));
+    judge_with(name, validator, event);
+}
+
+fn judge_with(name: &str, validator: &Validator, event: &Value) {
     let problems: Vec<String> = validator
         .iter_errors(event)
         .map(|error| format!("{} at {}", error, error.instance_path()))
@@ -111,14 +145,17 @@ fn without_invented_tools(event: &mut Value) {
     }
 }
 
-/// Open Responses knows functions only: no freeform tools, no tool search, no other tools in the response object. The schema of
+/// Open Responses knows functions only: no freeform tools, no searches, no other tools in the response object. The schema of
 /// a structured answer must be null there, and tools can be allowed by their function name only.
 fn for_open_responses(event: &Value) -> Option<Value> {
     let known = |item: &Value| {
-        !["custom_tool_call", "tool_search_call"].contains(&item["type"].as_str().unwrap_or(""))
+        !["custom_tool_call", "tool_search_call", "web_search_call"]
+            .contains(&item["type"].as_str().unwrap_or(""))
     };
     let tag = event["type"].as_str().unwrap();
-    if tag.starts_with("response.custom_tool_call_input") {
+    if tag.starts_with("response.custom_tool_call_input")
+        || tag.starts_with("response.web_search_call")
+    {
         return None;
     }
     if !known(event.get("item").unwrap_or(&Value::Null)) {

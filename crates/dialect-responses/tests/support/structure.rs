@@ -89,6 +89,10 @@ struct OpenItem {
     deltas: usize,
     part_open: bool,
     text_done: bool,
+    annotations: Vec<Value>,
+    logprobs: Vec<Value>,
+    /// How far a search has come.
+    steps: Vec<String>,
 }
 
 impl OpenItem {
@@ -99,6 +103,9 @@ impl OpenItem {
             deltas: 0,
             part_open: false,
             text_done: false,
+            annotations: Vec::new(),
+            logprobs: Vec::new(),
+            steps: Vec::new(),
         }
     }
 
@@ -117,8 +124,18 @@ impl OpenItem {
             "reasoning" => &["reasoning_summary_part", "reasoning_summary_text"],
             "function_call" => &["function_call_arguments"],
             "custom_tool_call" => &["custom_tool_call_input"],
+            "web_search_call" => {
+                self.steps.push(name.rsplit_once('.').unwrap().1.to_owned());
+                return;
+            }
             other => panic!("{name} in {other}"),
         };
+        if name == "response.output_text.annotation.added" {
+            assert!(self.part_open && !self.text_done);
+            assert_eq!(data["annotation_index"], self.annotations.len());
+            self.annotations.push(data["annotation"].clone());
+            return;
+        }
         let (kind, step) = name
             .strip_prefix("response.")
             .and_then(|rest| rest.rsplit_once('.'))
@@ -140,6 +157,8 @@ impl OpenItem {
                 let delta = data["delta"].as_str().unwrap();
                 assert!(!delta.is_empty());
                 self.text.push_str(delta);
+                self.logprobs
+                    .extend(data["logprobs"].as_array().into_iter().flatten().cloned());
                 self.deltas += 1;
             }
             (false, "done") => {
@@ -159,7 +178,24 @@ impl OpenItem {
         assert_eq!(item["type"], self.started["type"]);
         assert!(!self.part_open, "{item}");
         let text = match self.tag() {
-            "message" => part_text(&item["content"][0]).to_owned(),
+            "message" => {
+                let part = &item["content"][0];
+                if part["type"] == "output_text" {
+                    assert_eq!(part["annotations"], Value::Array(self.annotations.clone()));
+                    assert_eq!(part["logprobs"], Value::Array(self.logprobs.clone()));
+                }
+                part_text(part).to_owned()
+            }
+            "web_search_call" => {
+                let whole = item["status"] == "completed";
+                assert_eq!(self.steps[..2], ["in_progress", "searching"]);
+                assert_eq!(self.steps.len(), if whole { 3 } else { 2 });
+                String::new()
+            }
+            "compaction" => {
+                assert!(item["encrypted_content"].is_string());
+                String::new()
+            }
             "reasoning" => {
                 let parts = item["summary"].as_array().unwrap();
                 parts.iter().map(part_text).collect()
