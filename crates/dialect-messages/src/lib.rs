@@ -6,6 +6,7 @@
 //! This crate holds no I/O, clock, randomness or environment, knows no vendor by name in its decisions, and does not know who
 //! reads the events.
 
+pub mod native;
 mod profile;
 mod read;
 mod render;

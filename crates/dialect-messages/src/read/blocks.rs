@@ -534,18 +534,23 @@ impl Said {
         if let (Some(rest), Some(kind)) = (self.mender.finish(), self.last) {
             self.say(kind, rest, parts, sink);
         }
-        if signed && !self.signature.is_empty() {
-            let signature = String::from_utf8_lossy(&self.signature).into_owned();
-            parts.opaque(OpaqueKind::Signature, Text::escaped(signature), sink);
-        }
         let span = self
             .chars
             .filter(|&chars| chars > 0)
             .map(|chars| (0, chars));
-        if self.last == Some(Kind::Text) && parts.any() {
-            for citation in self.citations {
+        for citation in self.citations {
+            if self.last == Some(Kind::Text) {
                 sink.event(Event::Citation(Citation { span, ..citation }));
+            } else {
+                sink.event(Event::Loss(Loss::note(
+                    "citation",
+                    "left out: nothing was said that it could be a source of",
+                )));
             }
+        }
+        if signed && !self.signature.is_empty() {
+            let signature = String::from_utf8_lossy(&self.signature).into_owned();
+            parts.opaque(OpaqueKind::Signature, Text::escaped(signature), sink);
         }
         parts.close(sink);
     }
