@@ -8,8 +8,8 @@ use polywire_sse::Frame;
 
 use super::patch::{Patch, string};
 use crate::MessagesReader;
+use crate::read::frame::{Content, content, utf8};
 use crate::read::wire::{self, Block, Delta, Envelope, Raw, elements, inner, word};
-use crate::read::{Content, content, utf8};
 
 /// Puts state of a provider's reasoning into an envelope that the client can hold.
 pub type Seal = Box<dyn Fn(OpaqueKind, &str) -> String + Send>;
