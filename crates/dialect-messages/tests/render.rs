@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::format_push_string,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on has failed, and its readers are people"
 )]
 

@@ -65,7 +65,7 @@ pub fn edit(body: &str, edits: NativeEdits<'_>) -> Result<Native, Fault> {
         )
     });
     Ok(Native {
-        body: patch.apply().into_bytes(),
+        body: patch.apply().into_owned().into_bytes(),
         losses: losses.into_iter().collect(),
     })
 }

@@ -66,7 +66,10 @@ impl<'b> Patch<'b> {
     }
 
     /// The text with all changes.
-    pub(super) fn apply(mut self) -> String {
+    pub(super) fn apply(mut self) -> Cow<'b, str> {
+        if self.edits.is_empty() {
+            return Cow::Borrowed(self.text);
+        }
         self.edits.sort_by_key(|(range, _)| range.start);
         let grown: usize = self.edits.iter().map(|(_, with)| with.len()).sum();
         let mut out = String::with_capacity(self.text.len() + grown);
@@ -81,7 +84,7 @@ impl<'b> Patch<'b> {
             copied = range.end;
         }
         out.push_str(&self.text[copied..]);
-        out
+        Cow::Owned(out)
     }
 
     /// The text before a value, and behind it.

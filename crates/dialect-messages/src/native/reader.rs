@@ -140,12 +140,13 @@ impl ReadStream for NativeReader {
             return;
         }
         let data = utf8(frame.data);
-        match content(frame.event, &data) {
-            Content::Event(envelope) => self.pass(&envelope, &data, sink),
+        let content = content(frame.event, &data);
+        match &content {
+            Content::Event(envelope) => self.pass(envelope, &data, sink),
             Content::Done => self.stop(sink),
             Content::Nothing | Content::Error | Content::Unreadable => {}
         }
-        self.inner.push(frame, sink);
+        self.inner.read(&content, &data, sink);
     }
 
     fn whole(&mut self, body: &[u8], sink: &mut dyn EventSink) {

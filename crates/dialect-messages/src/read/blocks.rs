@@ -116,7 +116,7 @@ impl Blocks {
         };
         let at = match (found, &piece) {
             (Some(at), _) => at,
-            // Some small servers never say that a block begins (fixtures/messages/blocks_never_begun.sse).
+            // Some small servers never say that a block begins (fixtures/messages/streams/blocks_never_begun.sse).
             (None, Piece::Said(..)) => {
                 let index = index.unwrap_or(self.count as u64);
                 self.open(index, Body::Said(Said::default()), Vec::new());

@@ -13,7 +13,7 @@ pub(crate) mod wire;
 
 use std::sync::Arc;
 
-use polywire_conversation::parts::Parts;
+use polywire_conversation::parts::{Kind, Parts};
 use polywire_conversation::{
     Event, EventSink, Fault, FaultClass, Ledger, Loss, ReadStream, StopReason, StreamEnd,
 };
@@ -92,17 +92,7 @@ impl ReadStream for MessagesReader {
             return;
         }
         let data = utf8(frame.data);
-        match content(frame.event, &data) {
-            Content::Nothing => {}
-            Content::Done => self.end(sink),
-            Content::Error => self.error_event(&data, sink),
-            Content::Event(envelope) => self.read_event(&envelope, sink),
-            Content::Unreadable => self.notes.add(
-                "unreadable",
-                Loss::degraded("stream", "an event that cannot be read was ignored"),
-                sink,
-            ),
-        }
+        self.read(&content(frame.event, &data), &data, sink);
     }
 
     fn whole(&mut self, body: &[u8], sink: &mut dyn EventSink) {
@@ -148,6 +138,21 @@ impl ReadStream for MessagesReader {
 }
 
 impl MessagesReader {
+    /// Reads what a frame with this data holds.
+    pub(crate) fn read(&mut self, content: &Content<'_>, data: &str, sink: &mut dyn EventSink) {
+        match content {
+            Content::Nothing => {}
+            Content::Done => self.end(sink),
+            Content::Error => self.error_event(data, sink),
+            Content::Event(envelope) => self.read_event(envelope, sink),
+            Content::Unreadable => self.notes.add(
+                "unreadable",
+                Loss::degraded("stream", "an event that cannot be read was ignored"),
+                sink,
+            ),
+        }
+    }
+
     fn read_event(&mut self, envelope: &Envelope<'_>, sink: &mut dyn EventSink) {
         let index = wire::count(envelope.index);
         let Self { blocks, parts, .. } = self;
@@ -202,6 +207,13 @@ impl MessagesReader {
         }
         self.tally.add(message.usage);
         self.parts.named(|| id.clone(), || string(message.model));
+        if wire::has_members(message.content) {
+            let loss = Loss::degraded(
+                "stream",
+                "content that came with the start of the message was ignored: it is repeated in pieces",
+            );
+            self.notes.add("early content", loss, sink);
+        }
         self.message_id = self.message_id.take().or(id);
     }
 
@@ -276,6 +288,11 @@ impl MessagesReader {
         self.tally.add(message.usage);
         self.parts
             .named(|| string(message.id), || string(message.model));
+        // Only a list is allowed, but a text can hardly be misunderstood.
+        if let Some(text) = wire::text(message.content) {
+            self.parts.say(Kind::Text, text, sink);
+            self.parts.close(sink);
+        }
         let content: Vec<&RawValue> = elements(message.content);
         for block in content {
             let index = Some(self.blocks.count() as u64);
