@@ -319,11 +319,11 @@ fn words_of_a_profile() {
     let all = profile(json!({
         "leaks": ["think_tags", "thought_tags", "kimi_think", "orphan_close", "harmony", "tool_call_json", "tool_call_xml",
             "tool_call_section", "invoke"],
-        "schema": "some_target",
+        "schema": "moonshot",
         "call_signature": "placeholder",
     }));
     assert_eq!(all.leaks.len(), 9);
-    assert_eq!(all.schema.as_deref(), Some("some_target"));
+    assert_eq!(all.schema, Some(polywire_schema::Target::Moonshot));
     let unknown: Result<Profile, _> = serde_json::from_value(json!({"leaks": ["drips"]}));
     assert!(unknown.unwrap_err().to_string().contains("drips"));
 }

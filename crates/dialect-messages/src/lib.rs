@@ -47,6 +47,7 @@ mod count;
 mod failure;
 mod limits;
 mod models;
+pub mod native;
 mod parse;
 mod profile;
 mod read;

@@ -128,6 +128,22 @@ pub enum StructuredOutput {
 mod tests {
     use super::*;
 
+    /// The presets are written against these names.
+    #[test]
+    fn keys() {
+        let every = r#"{
+            "thinking": "adaptive", "thinking_can_be_off": false, "efforts": ["low"], "max_tokens_default": 1,
+            "cache_marks": true, "images": false, "documents": false, "sampling": false, "top_k": false,
+            "parallel_control": false, "forced_choice_with_thinking": true, "structured_output": "prompt",
+            "strict_tools": true, "late_instructions": "inline", "unsigned_thinking": true, "name_length_max": 128,
+            "service_tier": true, "metadata_user": true, "hosted_web_search": "web_search_20250305",
+            "schema": "permissive", "extra_body": {"a": 1}
+        }"#;
+        let profile: Profile = serde_json::from_str(every).unwrap();
+        assert_eq!(profile.late_instructions, LateInstructions::Inline);
+        assert_eq!(profile.extra_body.len(), 1);
+    }
+
     #[test]
     fn every_key_has_a_default_and_unknown_keys_are_refused() {
         let read = |json: &str| serde_json::from_str::<Profile>(json);

@@ -140,6 +140,7 @@ fn profiles() -> impl Strategy<Value = Profile> {
         json!({}),
         json!({"thinking": "manual", "cache_marks": true, "hosted_web_search": "web_search_20250305"}),
         json!({"thinking": "manual", "thinking_can_be_off": true, "unsigned_thinking": true, "late_instructions": "inline"}),
+        json!({"thinking": "manual", "thinking_can_be_off": false, "top_k": false}),
         json!({"thinking": "adaptive", "efforts": ["low", "high"], "forced_choice_with_thinking": true, "structured_output": "output_config"}),
         json!({"thinking": "adaptive", "thinking_can_be_off": false, "cache_marks": true, "images": false, "documents": false}),
     ])

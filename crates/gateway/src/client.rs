@@ -198,6 +198,7 @@ impl Decoded<'_> {
                     Box::new(responses::ResponsesWriter::new(options))
                 }
             }
+            Setup::Messages(_) if writing.native => Box::new(messages::native::NativeWriter::new()),
             Setup::Messages(thinking) => {
                 Box::new(messages::MessagesWriter::new(messages::WriterOptions {
                     message_id: format!("msg_{}", writing.turn_id),

@@ -52,6 +52,17 @@ pub(crate) struct Prepared {
     stop: StopTexts,
 }
 
+/// A request as its target gets it.
+struct Ready<'r> {
+    request: Cow<'r, Request<'r>>,
+    /// The tool whose calls polywire carries out itself.
+    search_tool: Option<&'static str>,
+    /// Envelopes that stayed closed.
+    losses: Vec<Loss>,
+    /// The client's bytes still say what is asked for.
+    body_stands: bool,
+}
+
 impl Exchange {
     /// Puts the request into the target's form and looks whether it may go out so.
     ///
@@ -65,13 +76,19 @@ impl Exchange {
     ) -> Result<Prepared, Fault> {
         let endpoint = self.live.endpoint(&self.target)?;
         let home = endpoint.minter(&self.target.upstream_model).await?;
-        let (request, search_tool, opening_losses) = self.ready(request, &endpoint, &home);
-        let encoded = self.encode(&endpoint, &request, &home, 0)?;
-        let mut losses = opening_losses;
-        losses.extend(encoded.losses);
+        let ready = self.ready(request, &endpoint, &home);
+        let encoded = self.encode(&endpoint, &ready, &home, 0)?;
+        let request = ready.request;
+        let mut losses = encoded.losses;
+        if encoded.native {
+            // What parsing has no place for goes out all the same, and envelopes are opened in the bytes.
+            settlement.keeps_bytes();
+        } else {
+            losses.extend(ready.losses);
+        }
         let verdict = may_go_out(
             &request,
-            &losses,
+            settlement.request_losses().iter().chain(&losses),
             encoded.tools.len(),
             self.live.is_strict(),
         );
@@ -79,7 +96,7 @@ impl Exchange {
         settlement.offered(encoded.tools.len(), encoded.lowered);
         verdict?;
         let needs = Needs {
-            search_tool,
+            search_tool: ready.search_tool,
             form: encoded
                 .format_in_words
                 .then(|| Form::new(&request.format))
@@ -104,12 +121,7 @@ impl Exchange {
     }
 
     /// The request as this target gets it: its envelopes opened, refused tools marked, a hosted search replaced by one of ours.
-    fn ready<'r>(
-        &self,
-        request: &'r Request<'r>,
-        endpoint: &Endpoint,
-        home: &Minter,
-    ) -> (Cow<'r, Request<'r>>, Option<&'static str>, Vec<Loss>) {
+    fn ready<'r>(&self, request: &'r Request<'r>, endpoint: &Endpoint, home: &Minter) -> Ready<'r> {
         let mut request = Cow::Borrowed(request);
         if !self.tools_refused.is_empty() {
             request
@@ -130,26 +142,31 @@ impl Exchange {
                 search::is_search(tool) && !endpoint.dialect().takes_hosted(home, tool)
             })
             && search::offer(request.to_mut());
-        (request, searches.then_some(search::TOOL), losses)
+        Ready {
+            body_stands: !searches && self.tools_refused.is_empty() && !request.compact,
+            request,
+            search_tool: searches.then_some(search::TOOL),
+            losses,
+        }
     }
 
     fn encode(
         &self,
         endpoint: &Endpoint,
-        request: &Request<'_>,
+        ready: &Ready<'_>,
         home: &Minter,
         leg: u32,
     ) -> Result<Encoded, Fault> {
         let known = self.target.model.as_deref();
         endpoint.dialect().encode(&Ask {
-            request,
+            request: &ready.request,
             model: ModelFacts {
                 name: &self.target.upstream_model,
                 // A model that nobody has described is given the benefit of the doubt.
                 images: known.is_none_or(|model| model.images),
                 output_tokens_max: known.and_then(|model| model.output_tokens_max),
             },
-            body: (leg == 0).then_some(&*self.accepted.body),
+            body: (leg == 0 && ready.body_stands).then_some(&*self.accepted.body),
             home,
             seed: &if leg == 0 {
                 self.accepted.turn_id.clone()
@@ -215,8 +232,8 @@ impl Exchange {
         let endpoint = self.live.endpoint(&self.target)?;
         let home = endpoint.minter(&self.target.upstream_model).await?;
         let encoded = {
-            let (request, _, _) = self.ready(&request, &endpoint, &home);
-            self.encode(&endpoint, &request, &home, leg.number)?
+            let ready = self.ready(&request, &endpoint, &home);
+            self.encode(&endpoint, &ready, &home, leg.number)?
         };
         let upstream = self.gateway.upstream();
         let source = endpoint.send(encoded.outgoing, &upstream).await?;
@@ -274,9 +291,9 @@ fn has_envelope(item: &Item<'_>) -> bool {
 ///
 /// # Errors
 /// A fault that says what would be lost: the client's tools, all of them; or, in strict mode, anything severe.
-fn may_go_out(
+fn may_go_out<'l>(
     request: &Request<'_>,
-    losses: &[Loss],
+    losses: impl Iterator<Item = &'l Loss> + Clone,
     tools_offered: usize,
     strict: bool,
 ) -> Result<(), Fault> {
@@ -286,11 +303,11 @@ fn may_go_out(
         return Err(refused(
             "tools",
             "all tools of the request would be lost on the way to this provider",
-            losses.iter().filter(|loss| loss.what.contains("tool")),
+            losses.filter(|loss| loss.what.contains("tool")),
         ));
     }
     let severe = || {
-        let all = request.losses.iter().chain(losses);
+        let all = losses.clone();
         all.filter(|loss| loss.severity == Severity::Severe)
     };
     if strict && severe().next().is_some() {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use polywire_catalog::{Kind, Model, Provider};
 use polywire_conversation::envelope::Minter;
-use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
+use polywire_conversation::{
+    Dialect, Fault, Loss, ModelFacts, OpaqueKind, ReadStream, Rendered, Request, Tool,
+};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
 use polywire_dialect_command_code as command_code;
@@ -205,6 +207,11 @@ impl ProviderDialect {
             }
             ProviderDialect::Messages(profiles) => {
                 let profile = profiles.of(ask.model.name);
+                if let Some(body) = ask.body
+                    && ask.request.dialect == Dialect::Messages
+                {
+                    return native_messages(ask, body, profile);
+                }
                 let rendered = messages::render(ask.request, &ask.model, profile)?;
                 Ok(encoded(rendered, Vec::new(), |ledger| {
                     Box::new(messages::MessagesReader::new(ledger, ask.seed))
@@ -222,6 +229,30 @@ impl ProviderDialect {
 }
 
 /// A request that keeps its bytes, because client and provider speak the same protocol.
+fn native_messages(
+    ask: &Ask<'_>,
+    body: &[u8],
+    profile: &messages::Profile,
+) -> Result<Encoded, Fault> {
+    let edited = messages::native::edit(
+        &String::from_utf8_lossy(body),
+        messages::native::NativeEdits {
+            model: ask.model.name,
+            profile,
+            open: &|sealed| open_state(sealed, ask.home).ok(),
+        },
+    )?;
+    let reader = messages::native::NativeReader::new(Arc::default(), ask.seed, sealing(ask));
+    Ok(native(edited.body, edited.losses, Box::new(reader), ask))
+}
+
+/// What seals the state of an answer that keeps its bytes.
+fn sealing(ask: &Ask<'_>) -> Box<dyn Fn(OpaqueKind, &str) -> String + Send> {
+    let home = ask.home.clone();
+    Box::new(move |kind, state| seal_one(&home, kind, state))
+}
+
+/// The same for the other protocol of which there are both sides.
 fn native_responses(
     ask: &Ask<'_>,
     body: &[u8],
@@ -235,9 +266,7 @@ fn native_responses(
             open: &|sealed| open_state(sealed, ask.home).ok(),
         },
     )?;
-    let home = ask.home.clone();
-    let seal = Box::new(move |kind, state: &str| seal_one(&home, kind, state));
-    let reader = responses::NativeReader::new(Arc::default(), ask.seed, seal);
+    let reader = responses::NativeReader::new(Arc::default(), ask.seed, sealing(ask));
     Ok(native(
         edited.body.into_bytes(),
         edited.losses,

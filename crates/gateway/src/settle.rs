@@ -96,6 +96,16 @@ impl Settlement {
         self.request_tokens = estimate::request_tokens(request);
     }
 
+    /// The client's bytes go out as they are, so that nothing of the request is lost.
+    pub(crate) fn keeps_bytes(&mut self) {
+        self.request_losses.clear();
+    }
+
+    /// What of the request could not be carried, whoever serves it.
+    pub(crate) fn request_losses(&self) -> &[Loss] {
+        &self.request_losses
+    }
+
     /// A new attempt begins; what the one before saw does not count any more.
     pub(crate) fn begin_attempt(&mut self, target: &Target) {
         let before = std::mem::replace(

@@ -3,20 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use polywire_conversation::json::PairMender;
-use polywire_conversation::parts::{Kind, Parts};
-use polywire_conversation::{Citation, Event, EventSink, Ledger, Loss, OpaqueKind, Text, ids};
-
-use super::Ending;
-use super::call::{Call, raise};
-use super::search::{Answer, Searches, WEB_SEARCH};
-use super::wire::{
-    Block, Delta, Raw, WireCitation, elements, has_members, inner, string, text, word,
-};
+use polywire_conversation::parts::Parts;
+use polywire_conversation::{EventSink, Ledger, Loss, OpaqueKind, ids};
 use polywire_wire::clean;
 
-/// The most notes that are remembered in order not to repeat them.
-const NOTES_MAX: usize = 32;
+use super::Ending;
+use super::body::{self, Body, Piece};
+use super::call::raise;
+use super::notes::Notes;
+use super::said::Said;
+use super::search::{Searches, WEB_SEARCH};
+use super::wire::{Block, Delta, Raw, inner};
 
 /// The blocks of one answer. Only the first that has not ended may be open; those behind it wait.
 #[derive(Debug)]
@@ -31,8 +28,7 @@ pub(super) struct Blocks {
     kept_bytes: usize,
     ended_whole: usize,
     nameless: bool,
-    /// What was noted already: one note per kind and answer is enough.
-    noted: Vec<String>,
+    notes: Notes,
 }
 
 #[derive(Debug)]
@@ -44,73 +40,6 @@ struct Slot {
     stopped: bool,
     /// Pieces that came before it was this block's turn.
     held: Vec<Piece<'static>>,
-}
-
-#[derive(Debug)]
-enum Body {
-    Said(Said),
-    Call(Call),
-    Redacted(Text<'static>),
-    ServerTool {
-        id: String,
-        name: String,
-        input: String,
-    },
-    Search(Answer),
-    /// Of no use to anybody but the provider.
-    Skipped,
-}
-
-/// Text or readable reasoning.
-#[derive(Debug, Default)]
-struct Said {
-    mender: PairMender,
-    /// The signature over the reasoning, as the body of a JSON string.
-    signature: Vec<u8>,
-    citations: Vec<Citation<'static>>,
-    /// How many characters were said, where sources may have to point to them.
-    chars: Option<u64>,
-    /// What was said last.
-    last: Option<Kind>,
-}
-
-#[derive(Debug)]
-enum Piece<'a> {
-    Said(Kind, Text<'a>),
-    Input(Text<'a>),
-    Signature(Text<'a>),
-    Citation(Citation<'a>),
-}
-
-impl Piece<'_> {
-    fn bytes(&self) -> usize {
-        match self {
-            Piece::Said(_, text) | Piece::Input(text) | Piece::Signature(text) => {
-                text.as_written().len()
-            }
-            Piece::Citation(citation) => {
-                let quote = citation
-                    .quote
-                    .as_ref()
-                    .map_or(0, |text| text.as_written().len());
-                quote + citation.url.as_written().len()
-            }
-        }
-    }
-
-    fn into_owned(self) -> Piece<'static> {
-        match self {
-            Piece::Said(kind, text) => Piece::Said(kind, text.into_owned()),
-            Piece::Input(text) => Piece::Input(text.into_owned()),
-            Piece::Signature(text) => Piece::Signature(text.into_owned()),
-            Piece::Citation(citation) => Piece::Citation(Citation {
-                url: citation.url.into_owned(),
-                title: citation.title.into_owned(),
-                quote: citation.quote.map(Text::into_owned),
-                span: citation.span,
-            }),
-        }
-    }
 }
 
 impl Blocks {
@@ -125,7 +54,7 @@ impl Blocks {
             kept_bytes: 0,
             ended_whole: 0,
             nameless: false,
-            noted: Vec::new(),
+            notes: Notes::default(),
         }
     }
 
@@ -163,7 +92,8 @@ impl Blocks {
         for slot in self.slots.iter_mut().filter(|slot| slot.index == index) {
             slot.stopped = true;
         }
-        let (body, held) = self.body(&block, sink);
+        let (body, held) = body::body(&block, &mut self.notes, sink);
+        self.nameless = self.nameless || matches!(body, Body::Nameless);
         self.open(index, body, held);
         self.advance(parts, sink);
     }
@@ -177,7 +107,7 @@ impl Blocks {
         sink: &mut dyn EventSink,
     ) {
         let delta: Delta<'_> = inner(raw);
-        let Some(piece) = self.piece_of(&delta, sink) else {
+        let Some(piece) = body::piece_of(&delta, &mut self.notes, sink) else {
             return;
         };
         let found = match index {
@@ -186,7 +116,7 @@ impl Blocks {
         };
         let at = match (found, &piece) {
             (Some(at), _) => at,
-            // Some small servers never say that a block begins (fixtures/messages/blocks_never_begun.sse).
+            // Some small servers never say that a block begins (fixtures/messages/streams/blocks_never_begun.sse).
             (None, Piece::Said(..)) => {
                 let index = index.unwrap_or(self.count as u64);
                 self.open(index, Body::Said(Said::default()), Vec::new());
@@ -194,7 +124,7 @@ impl Blocks {
                 self.slots.len() - 1
             }
             (None, Piece::Input(_) | Piece::Signature(_) | Piece::Citation(_)) => {
-                return self.note(
+                return self.notes.add(
                     "late piece",
                     Loss::degraded(
                         "stream",
@@ -301,13 +231,11 @@ impl Blocks {
         match (&mut slot.body, piece) {
             (Body::Said(said), Piece::Said(kind, text)) => said.say(kind, text, parts, sink),
             (Body::Said(said), Piece::Signature(text)) => {
-                text.write_escaped(&mut said.signature);
+                said.sign(&text);
                 self.kept_bytes += bytes;
             }
             (Body::Said(said), Piece::Citation(citation)) => {
-                if let Piece::Citation(citation) = Piece::Citation(citation).into_owned() {
-                    said.citations.push(citation);
-                }
+                said.cite(citation);
                 self.kept_bytes += bytes;
             }
             (Body::Call(call), Piece::Input(text)) => {
@@ -318,8 +246,8 @@ impl Blocks {
                 input.push_str(&text.to_plain());
                 self.kept_bytes += bytes;
             }
-            (Body::Skipped | Body::Redacted(_) | Body::Search(_), _) => {}
-            (Body::Said(_) | Body::Call(_) | Body::ServerTool { .. }, _) => self.note(
+            (Body::Nameless | Body::Skipped | Body::Redacted(_) | Body::Search(_), _) => {}
+            (Body::Said(_) | Body::Call(_) | Body::ServerTool { .. }, _) => self.notes.add(
                 "odd piece",
                 Loss::degraded("stream", "a piece that does not fit its block was ignored"),
                 sink,
@@ -368,137 +296,10 @@ impl Blocks {
                     what.clone(),
                     "left out: the provider carried it out by itself",
                 );
-                self.note(&what, loss, sink);
+                self.notes.add(&what, loss, sink);
             }
             Body::Search(answer) => self.searches.answer(answer, parts, sink),
-            Body::Skipped => {}
-        }
-    }
-
-    /// What a block is, and the pieces that come with its beginning.
-    fn body(&mut self, block: &Block<'_>, sink: &mut dyn EventSink) -> (Body, Vec<Piece<'static>>) {
-        let mut pieces = Vec::new();
-        let body = match word(block.kind) {
-            "text" => {
-                pieces.extend(text(block.text).map(|text| Piece::Said(Kind::Text, text)));
-                for raw in elements(block.citations) {
-                    pieces.extend(self.citation(Some(raw), sink).map(Piece::Citation));
-                }
-                Body::Said(Said {
-                    chars: block.citations.map(|_| 0),
-                    ..Said::default()
-                })
-            }
-            "thinking" => {
-                let thought = text(block.thinking);
-                pieces.extend(thought.map(|text| Piece::Said(Kind::Reasoning, text)));
-                pieces.extend(text(block.signature).map(Piece::Signature));
-                Body::Said(Said::default())
-            }
-            "redacted_thinking" => match text(block.data) {
-                Some(state) => Body::Redacted(state.into_owned()),
-                None => Body::Skipped,
-            },
-            "tool_use" => {
-                let call = Call::new(block);
-                if call.name.is_empty() {
-                    self.nameless = true;
-                    Body::Skipped
-                } else {
-                    Body::Call(call)
-                }
-            }
-            "server_tool_use" | "mcp_tool_use" => Body::ServerTool {
-                id: string(block.id).unwrap_or_default(),
-                name: string(block.name).unwrap_or_default(),
-                input: block
-                    .input
-                    .filter(|_| has_members(block.input))
-                    .map(|raw| raw.get().to_owned())
-                    .unwrap_or_default(),
-            },
-            "web_search_tool_result" => Body::Search(Answer::new(block)),
-            other => {
-                self.note_skipped(other, sink);
-                Body::Skipped
-            }
-        };
-        let pieces = pieces.into_iter().map(Piece::into_owned).collect();
-        (body, pieces)
-    }
-
-    fn note_skipped(&mut self, kind: &str, sink: &mut dyn EventSink) {
-        let what = format!("block `{}`", clean(kind, 60));
-        let loss = match kind {
-            "compaction" => Loss::degraded(
-                what.clone(),
-                "left out: the provider has summarised the conversation, and nobody can give it the summary back",
-            ),
-            "fallback" => Loss::note(what.clone(), "another model took over"),
-            _ => Loss::note(what.clone(), "left out: it cannot be carried"),
-        };
-        self.note(&what, loss, sink);
-    }
-
-    fn piece_of<'d>(&mut self, delta: &Delta<'d>, sink: &mut dyn EventSink) -> Option<Piece<'d>> {
-        match word(delta.kind) {
-            "text_delta" => text(delta.text).map(|text| Piece::Said(Kind::Text, text)),
-            "thinking_delta" => text(delta.thinking).map(|text| Piece::Said(Kind::Reasoning, text)),
-            "input_json_delta" => {
-                let as_object = || {
-                    let raw = delta
-                        .partial_json
-                        .filter(|_| has_members(delta.partial_json));
-                    raw.map(|raw| Text::plain(raw.get()))
-                };
-                text(delta.partial_json)
-                    .or_else(as_object)
-                    .map(Piece::Input)
-            }
-            "signature_delta" => text(delta.signature).map(Piece::Signature),
-            "citations_delta" => self.citation(delta.citation, sink).map(Piece::Citation),
-            // What its block is has been said when it began.
-            "compaction_delta" => None,
-            other => {
-                let what = format!("delta `{}`", clean(other, 60));
-                let loss = Loss::note(what.clone(), "left out: it cannot be carried");
-                self.note(&what, loss, sink);
-                None
-            }
-        }
-    }
-
-    /// A source. One without an address is a passage of a document that the client sent; there are no words for it.
-    fn citation<'c>(&mut self, raw: Raw<'c>, sink: &mut dyn EventSink) -> Option<Citation<'c>> {
-        let wire: WireCitation<'_> = inner(raw);
-        let title = text(wire.title).or_else(|| text(wire.document_title));
-        let Some(url) = text(wire.url).or_else(|| text(wire.source)) else {
-            self.note(
-                "citation",
-                Loss::note(
-                    "citation",
-                    "left out: it points into a document and not to an address",
-                ),
-                sink,
-            );
-            return None;
-        };
-        Some(Citation {
-            url,
-            title: title.unwrap_or_default(),
-            quote: text(wire.cited_text),
-            span: None,
-        })
-    }
-
-    /// Notes a loss, but each kind of it once only.
-    fn note(&mut self, kind: &str, loss: Loss, sink: &mut dyn EventSink) {
-        if !self.noted.iter().any(|noted| noted == kind) {
-            // Kinds hold words of the provider, which has as many as it likes.
-            if self.noted.len() < NOTES_MAX {
-                self.noted.push(kind.to_owned());
-            }
-            sink.event(Event::Loss(loss));
+            Body::Nameless | Body::Skipped => {}
         }
     }
 }
@@ -514,39 +315,8 @@ impl Slot {
             | Body::Redacted(_)
             | Body::ServerTool { .. }
             | Body::Search(_)
+            | Body::Nameless
             | Body::Skipped => self.stopped,
         }
-    }
-}
-
-impl Said {
-    fn say(&mut self, kind: Kind, text: Text<'_>, parts: &mut Parts, sink: &mut dyn EventSink) {
-        let text = self.mender.mend(text);
-        self.last = Some(kind);
-        if let (Kind::Text, Some(chars)) = (kind, &mut self.chars) {
-            *chars += text.to_plain().chars().count() as u64;
-        }
-        parts.say(kind, text, sink);
-    }
-
-    /// Ends the part. `signed` says that the signature is whole.
-    fn end(mut self, signed: bool, parts: &mut Parts, sink: &mut dyn EventSink) {
-        if let (Some(rest), Some(kind)) = (self.mender.finish(), self.last) {
-            self.say(kind, rest, parts, sink);
-        }
-        if signed && !self.signature.is_empty() {
-            let signature = String::from_utf8_lossy(&self.signature).into_owned();
-            parts.opaque(OpaqueKind::Signature, Text::escaped(signature), sink);
-        }
-        let span = self
-            .chars
-            .filter(|&chars| chars > 0)
-            .map(|chars| (0, chars));
-        if self.last == Some(Kind::Text) && parts.any() {
-            for citation in self.citations {
-                sink.event(Event::Citation(Citation { span, ..citation }));
-            }
-        }
-        parts.close(sink);
     }
 }

@@ -1,16 +1,19 @@
 //! A provider's answer as events.
 
 mod blocks;
+mod body;
 mod call;
+pub(crate) mod frame;
+mod notes;
+mod said;
 mod search;
 mod stop;
 mod usage;
 pub(crate) mod wire;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use polywire_conversation::parts::Parts;
+use polywire_conversation::parts::{Kind, Parts};
 use polywire_conversation::{
     Event, EventSink, Fault, FaultClass, Ledger, Loss, ReadStream, StopReason, StreamEnd,
 };
@@ -19,9 +22,11 @@ use polywire_wire::{clean, html_fault, read_embedded_error};
 use serde_json::value::RawValue;
 
 use blocks::Blocks;
+use frame::{Content, content, utf8};
+use notes::Notes;
 use stop::Stop;
 use usage::Tally;
-use wire::{Delta, Envelope, Raw, StopDetails, elements, inner, string, text, word};
+use wire::{Delta, Envelope, Raw, StopDetails, elements, inner, string, word};
 
 /// The most bytes that one answer may make us keep. No model writes as much; the limit keeps a provider that has gone mad from
 /// filling the memory.
@@ -59,7 +64,7 @@ pub struct MessagesReader {
     stopped_at: Option<String>,
     message_id: Option<String>,
     heard: bool,
-    noted: Vec<&'static str>,
+    notes: Notes,
     done: bool,
 }
 
@@ -75,54 +80,9 @@ impl MessagesReader {
             stopped_at: None,
             message_id: None,
             heard: false,
-            noted: Vec::new(),
+            notes: Notes::default(),
             done: false,
         }
-    }
-}
-
-/// What a frame holds.
-pub(crate) enum Content<'d> {
-    Nothing,
-    /// `[DONE]`, which is no word of this protocol, but some gateways end every stream with it.
-    Done,
-    Event(Box<Envelope<'d>>),
-    Error,
-    Unreadable,
-}
-
-/// Looks at the data of a frame, which was sent under this event name.
-pub(crate) fn content<'d>(event: &[u8], data: &'d str) -> Content<'d> {
-    match data {
-        "" => Content::Nothing,
-        "[DONE]" => Content::Done,
-        _ if event == b"error" => Content::Error,
-        // An array is no event, but errors come in one.
-        _ if data.starts_with('[') => Content::Error,
-        _ => match wire::read::<Envelope<'_>>(data) {
-            Some(envelope) if is_error(&envelope) => Content::Error,
-            Some(envelope) => Content::Event(Box::new(envelope)),
-            None => Content::Unreadable,
-        },
-    }
-}
-
-fn is_error(envelope: &Envelope<'_>) -> bool {
-    let says = |raw: Raw<'_>| text(raw).is_some() || wire::has_members(raw);
-    match word(envelope.kind) {
-        "error" => true,
-        "" => {
-            says(envelope.error) || (says(envelope.message) && !wire::has_members(envelope.message))
-        }
-        _ => false,
-    }
-}
-
-/// The text of a frame's data or of a body, without the white space around it.
-pub(crate) fn utf8(data: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(data) {
-        Ok(text) => Cow::Borrowed(text.trim()),
-        Err(_) => Cow::Owned(String::from_utf8_lossy(data).trim().to_owned()),
     }
 }
 
@@ -132,17 +92,7 @@ impl ReadStream for MessagesReader {
             return;
         }
         let data = utf8(frame.data);
-        match content(frame.event, &data) {
-            Content::Nothing => {}
-            Content::Done => self.end(sink),
-            Content::Error => self.error_event(&data, sink),
-            Content::Event(envelope) => self.read_event(&envelope, sink),
-            Content::Unreadable => self.note(
-                "unreadable",
-                Loss::degraded("stream", "an event that cannot be read was ignored"),
-                sink,
-            ),
-        }
+        self.read(&content(frame.event, &data), &data, sink);
     }
 
     fn whole(&mut self, body: &[u8], sink: &mut dyn EventSink) {
@@ -188,6 +138,21 @@ impl ReadStream for MessagesReader {
 }
 
 impl MessagesReader {
+    /// Reads what a frame with this data holds.
+    pub(crate) fn read(&mut self, content: &Content<'_>, data: &str, sink: &mut dyn EventSink) {
+        match content {
+            Content::Nothing => {}
+            Content::Done => self.end(sink),
+            Content::Error => self.error_event(data, sink),
+            Content::Event(envelope) => self.read_event(envelope, sink),
+            Content::Unreadable => self.notes.add(
+                "unreadable",
+                Loss::degraded("stream", "an event that cannot be read was ignored"),
+                sink,
+            ),
+        }
+    }
+
     fn read_event(&mut self, envelope: &Envelope<'_>, sink: &mut dyn EventSink) {
         let index = wire::count(envelope.index);
         let Self { blocks, parts, .. } = self;
@@ -223,7 +188,8 @@ impl MessagesReader {
             "message" | "ping" => {}
             other => {
                 let what = format!("event `{}`", clean(other, 60));
-                self.note("event", Loss::note(what, "not known; ignored"), sink);
+                self.notes
+                    .add("event", Loss::note(what, "not known; ignored"), sink);
             }
         }
     }
@@ -241,6 +207,13 @@ impl MessagesReader {
         }
         self.tally.add(message.usage);
         self.parts.named(|| id.clone(), || string(message.model));
+        if wire::has_members(message.content) {
+            let loss = Loss::degraded(
+                "stream",
+                "content that came with the start of the message was ignored: it is repeated in pieces",
+            );
+            self.notes.add("early content", loss, sink);
+        }
         self.message_id = self.message_id.take().or(id);
     }
 
@@ -282,7 +255,8 @@ impl MessagesReader {
                 clean(&told.join(": "), 500)
             )
         };
-        self.note("refusal", Loss::degraded("answer", why), sink);
+        self.notes
+            .add("refusal", Loss::degraded("answer", why), sink);
     }
 
     fn read_whole(&mut self, body: &str, sink: &mut dyn EventSink) {
@@ -314,6 +288,11 @@ impl MessagesReader {
         self.tally.add(message.usage);
         self.parts
             .named(|| string(message.id), || string(message.model));
+        // Only a list is allowed, but a text can hardly be misunderstood.
+        if let Some(text) = wire::text(message.content) {
+            self.parts.say(Kind::Text, text, sink);
+            self.parts.close(sink);
+        }
         let content: Vec<&RawValue> = elements(message.content);
         for block in content {
             let index = Some(self.blocks.count() as u64);
@@ -340,7 +319,7 @@ impl MessagesReader {
             .unwrap_or_else(|| Fault::new(FaultClass::Server, clean(data, 1_000)));
         match &self.stop {
             // An error behind the stop reason is noise, unless both say that the answer failed.
-            Some((Stop::Stopped(_), _)) => self.note(
+            Some((Stop::Stopped(_), _)) => self.notes.add(
                 "late error",
                 Loss::note(
                     "stream",
@@ -420,13 +399,5 @@ impl MessagesReader {
         }
         sink.event(Event::Fault(fault));
         self.done = true;
-    }
-
-    /// Notes a loss, but each kind of it once only.
-    fn note(&mut self, kind: &'static str, loss: Loss, sink: &mut dyn EventSink) {
-        if !self.noted.contains(&kind) {
-            self.noted.push(kind);
-            sink.event(Event::Loss(loss));
-        }
     }
 }

@@ -213,7 +213,8 @@ pub(super) fn write_text(text: &Text<'_>, out: &mut Vec<u8>) {
     mended(text).write_string(out);
 }
 
-fn mended<'t>(text: &'t Text<'t>) -> Text<'t> {
+/// The text without half characters.
+pub(super) fn mended<'t>(text: &'t Text<'t>) -> Text<'t> {
     let mut mender = PairMender::default();
     let mended = mender.mend(text.borrow());
     match mender.finish() {

@@ -1,7 +1,7 @@
 //! The web search that the provider carries out.
 
 use polywire_conversation::{Json, Ledger, Loss, Request, Tool};
-use polywire_wire::{Object, One, wire_object};
+use polywire_wire::{Object, One, WireObject, wire_object};
 use serde_json::value::RawValue;
 
 use super::Losses;
@@ -69,7 +69,24 @@ pub(super) fn web_search<'r>(
         ));
         return None;
     }
+    for key in unknown_keys(raw) {
+        losses.add(Loss::note(
+            format!("tools: web search: {key}"),
+            "left out: the provider's search has no such setting",
+        ));
+    }
     Some(WebSearch { kind, raw })
+}
+
+/// What a declaration says and the protocol has no word for.
+fn unknown_keys(raw: &Json<'_>) -> Vec<String> {
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(raw.as_str()).unwrap_or_default();
+    let mut declared = Declared::default();
+    let carried = |key: &str| matches!(key, "type" | "name" | "cache_control");
+    let mut keys: Vec<String> = members.into_iter().map(|(key, _)| key).collect();
+    keys.retain(|key| !carried(key) && declared.member(key).is_none());
+    keys
 }
 
 impl WebSearch<'_> {
@@ -102,6 +119,6 @@ impl WebSearch<'_> {
     }
 }
 
-fn read<'a, T: polywire_wire::WireObject<'a>>(json: &'a str) -> T {
+fn read<'a, T: WireObject<'a>>(json: &'a str) -> T {
     serde_json::from_str::<One<T>>(json).map_or_else(|_| T::default(), |One(object)| object)
 }

@@ -1,29 +1,19 @@
 //! The conversation as messages that obey the protocol's rules.
 
-use std::borrow::Cow;
-
-use polywire_conversation::arguments::{ArgumentsCheck, Progress};
 use polywire_conversation::history::{Assistant, Piece, Turn};
-use polywire_conversation::tools::SEARCH_NAME;
-use polywire_conversation::{
-    Call, CallInput, File, FileContent, Form, Function, Json, Ledger, Loss, Part, Text, Tool,
-    ToolResult,
-};
+use polywire_conversation::{Call, CallInput, Form, Ledger, Loss, Part, Text, ToolResult};
 
 use super::Losses;
 use super::block::{Block, Input, Message, Speaker};
 use super::ids::CallIds;
-use super::media::{self, Sendable, Source};
-use super::reasoning;
+use super::parts::{self, Taken, in_words, is_blank, object};
+use super::{loaded, reasoning};
 use crate::profile::{LateInstructions, Profile};
 
 /// What decides over the form of the conversation, and where notes about it go.
 pub(super) struct Setting<'w> {
     pub(super) profile: &'w Profile,
-    /// Whether provider and model both take images.
-    pub(super) accepts_images: bool,
-    /// Whether ids of stored files are the provider's own.
-    pub(super) stored_here: bool,
+    pub(super) taken: Taken,
     /// Whether the client may have begun the answer for the model.
     pub(super) takes_prefill: bool,
     pub(super) ledger: &'w mut Ledger,
@@ -63,7 +53,7 @@ pub(super) fn messages<'a>(turns: Vec<Turn<'a>>, setting: Setting<'_>) -> Vec<Me
         match turn {
             Turn::Instruction(parts) => lowering.late_instruction(parts),
             Turn::User(parts) => {
-                let blocks = lowering.blocks(parts);
+                let blocks = lowering.parts(parts);
                 lowering.say(Speaker::User, blocks);
             }
             Turn::Assistant(assistant) => lowering.assistant(assistant),
@@ -134,7 +124,7 @@ impl<'a> Lowering<'a, '_> {
                 }
                 Piece::Part(part) => {
                     let text = in_words(part, self.setting.losses);
-                    blocks.extend(self.text(text));
+                    blocks.extend(parts::text(text, self.setting.losses));
                 }
                 Piece::Call(call) => blocks.push(self.call(call)),
             }
@@ -178,9 +168,8 @@ impl<'a> Lowering<'a, '_> {
         let mut behind = Vec::new();
         for result in results {
             let id = self.ids.wire(&result.call_id);
-            let loaded =
-                (!result.tools_loaded.is_empty()).then(|| self.loaded(&result.tools_loaded));
-            let mut content = self.blocks(result.parts);
+            let loaded = loaded::list(&result.tools_loaded, self.setting.ledger);
+            let mut content = self.parts(result.parts);
             content.extend(loaded.map(Block::Text));
             if result.is_error {
                 let is_text = |block: &Block<'_>| matches!(block, Block::Text(_));
@@ -202,81 +191,9 @@ impl<'a> Lowering<'a, '_> {
         self.say(Speaker::User, blocks);
     }
 
-    /// What a tool search found, in the names under which it can be called.
-    fn loaded(&mut self, tools: &[Tool<'_>]) -> Text<'static> {
-        let mut list = String::from("Tools that can be called from now on:");
-        let ledger = &mut *self.setting.ledger;
-        for_each_callable(tools, None, &mut |name, namespace, form, description| {
-            list.push_str("\n- ");
-            list.push_str(ledger.wire_name(name, namespace, form));
-            let description = description.map(Text::to_plain).unwrap_or_default();
-            if let Some(line) = description.lines().find(|line| !line.trim().is_empty()) {
-                list.push_str(": ");
-                list.push_str(line.trim());
-            }
-        });
-        Text::plain(list)
-    }
-
     /// The parts of a message of the user or of a result.
-    fn blocks(&mut self, parts: Vec<Part<'a>>) -> Vec<Block<'a>> {
-        let mut blocks = Vec::with_capacity(parts.len());
-        for part in parts {
-            match part {
-                Part::Image(image) if self.setting.accepts_images => {
-                    let source = media::image(image);
-                    blocks.push(source.map_or_else(|| self.omitted("image"), Block::Image));
-                }
-                Part::File(file) => blocks.extend(self.file(file)),
-                Part::Text(_)
-                | Part::Image(_)
-                | Part::Refusal(_)
-                | Part::Audio(_)
-                | Part::Unknown { .. } => {
-                    let text = in_words(part, self.setting.losses);
-                    blocks.extend(self.text(text));
-                }
-            }
-        }
-        blocks
-    }
-
-    /// Text, unless it is of white space only, which is refused.
-    fn text(&mut self, text: Text<'a>) -> Option<Block<'a>> {
-        if is_blank(&text) {
-            self.setting.losses.add(Loss::note(
-                "input",
-                "text of white space only was left out: the provider refuses it",
-            ));
-            return None;
-        }
-        Some(Block::Text(text))
-    }
-
-    fn file(&mut self, file: File<'a>) -> Option<Block<'a>> {
-        let title = file.name.clone().filter(|name| !is_blank(name));
-        if !self.setting.profile.documents
-            && let FileContent::Text(text) = file.content
-        {
-            return self.text(text);
-        }
-        Some(match media::file(file, self.setting.stored_here) {
-            Some(Sendable::Image(source)) if self.setting.accepts_images => Block::Image(source),
-            Some(Sendable::Document(Source::Text(text))) if is_blank(&text) => {
-                return self.text(text);
-            }
-            Some(Sendable::Document(Source::Text(text))) if !self.setting.profile.documents => {
-                Block::Text(text)
-            }
-            Some(Sendable::Document(source)) if self.setting.profile.documents => {
-                Block::Document { title, source }
-            }
-            Some(Sendable::Image(_) | Sendable::Document(_)) | None => self.omitted("file"),
-        })
-    }
-
-    fn omitted(&mut self, kind: &str) -> Block<'a> {
-        Block::Text(omitted(kind, self.setting.losses))
+    fn parts(&mut self, parts: Vec<Part<'a>>) -> Vec<Block<'a>> {
+        parts::blocks(parts, self.setting.taken, self.setting.losses)
     }
 
     /// The first message must be the user's.
@@ -324,88 +241,6 @@ impl<'a> Lowering<'a, '_> {
                 let go_on = Block::Text(Text::plain("Please go on."));
                 self.say(Speaker::User, vec![go_on]);
             }
-        }
-    }
-}
-
-/// A part where there can be nothing but text.
-fn in_words<'a>(part: Part<'a>, losses: &mut Losses) -> Text<'a> {
-    let kind: Cow<'_, str> = match part {
-        Part::Text(text) | Part::Refusal(text) => return text,
-        Part::Image(_) => "image".into(),
-        Part::File(_) => "file".into(),
-        Part::Audio(_) => "audio".into(),
-        Part::Unknown { tag, .. } => format!("part of type `{tag}`").into(),
-    };
-    omitted(&kind, losses)
-}
-
-fn omitted(kind: &str, losses: &mut Losses) -> Text<'static> {
-    losses.add(Loss::degraded(
-        format!("input: {kind}"),
-        "replaced by a remark: the model or its provider cannot take it here",
-    ));
-    Text::plain(format!(
-        "[{kind} omitted: it cannot be shown to this model]"
-    ))
-}
-
-/// Arguments as an object, which is all that the protocol takes. The model still sees what it wrote when that was none.
-fn object<'a>(arguments: Text<'a>, losses: &mut Losses) -> Input<'a> {
-    let mut check = ArgumentsCheck::default();
-    check.push(&arguments);
-    let nothing = matches!(arguments.as_written().trim(), "" | "null");
-    match check.progress() {
-        Progress::Whole => Input::Json(Json::new(match arguments {
-            Text::Plain(json) => json,
-            Text::Escaped(_) => Cow::Owned(arguments.to_plain().into_owned()),
-        })),
-        Progress::Empty => Input::Json(Json::new("{}")),
-        Progress::Partial | Progress::Broken if nothing => Input::Json(Json::new("{}")),
-        Progress::Partial | Progress::Broken => {
-            losses.add(Loss::note(
-                "input: a call",
-                "its arguments are not a JSON object; they are sent inside one",
-            ));
-            Input::Member("_invalid_arguments", arguments)
-        }
-    }
-}
-
-/// Whether there is nothing but white space.
-fn is_blank(text: &Text<'_>) -> bool {
-    let written = text.as_written();
-    let first = written.bytes().find(|byte| !byte.is_ascii_whitespace());
-    match first {
-        None => true,
-        // An escape or a character beyond ASCII may be white space too.
-        Some(b'\\' | 0x80..) => text.to_plain().trim().is_empty(),
-        Some(_) => false,
-    }
-}
-
-/// Calls `visit` with name, namespace, form and description of every tool that can be called.
-fn for_each_callable(
-    tools: &[Tool<'_>],
-    namespace: Option<&str>,
-    visit: &mut impl FnMut(&str, Option<&str>, Form, Option<&Text<'_>>),
-) {
-    for tool in tools {
-        match tool {
-            Tool::Function(Function {
-                name, description, ..
-            }) => visit(name, namespace, Form::Function, description.as_ref()),
-            Tool::Freeform {
-                name, description, ..
-            } => visit(name, namespace, Form::Freeform, description.as_ref()),
-            Tool::Search { description, .. } => {
-                visit(SEARCH_NAME, namespace, Form::Search, description.as_ref());
-            }
-            Tool::Namespace { name, tools, .. } if namespace.is_none() => {
-                for_each_callable(tools, Some(name), visit);
-            }
-            // Not offered, and noted as a loss where the tools are.
-            Tool::Namespace { .. } | Tool::Hosted { .. } | Tool::Unknown { .. } => {}
         }
     }
 }

@@ -4,8 +4,10 @@ mod block;
 mod choice;
 mod hosted;
 mod ids;
+mod loaded;
 mod lower;
 mod media;
+mod parts;
 mod reasoning;
 mod schema;
 mod settings;
@@ -58,8 +60,11 @@ pub fn render(
     let system = lower::system(instructions, &mut turns, instruction, &mut losses);
     let setting = lower::Setting {
         profile,
-        accepts_images: model.images && profile.images,
-        stored_here: request.dialect == Dialect::Messages,
+        taken: parts::Taken {
+            images: model.images && profile.images,
+            documents: profile.documents,
+            stored_files: request.dialect == Dialect::Messages,
+        },
         takes_prefill: request.dialect == Dialect::Messages
             && !thinking::may_think(&request.reasoning, profile),
         ledger: &mut ledger,

@@ -211,8 +211,10 @@ fn write_account(
 
 fn note_what_is_left_out(request: &Request<'_>, losses: &mut Losses) {
     let sampling = &request.sampling;
+    // In this protocol the labels are the user's name and nothing else, which has been dealt with.
+    let named = request.dialect == Dialect::Messages && request.user.is_some();
     let given = [
-        ("metadata", request.metadata.is_some()),
+        ("metadata", request.metadata.is_some() && !named),
         ("prompt_cache_key", request.cache_key.is_some()),
         ("text.verbosity", request.verbosity.is_some()),
         ("frequency_penalty", sampling.frequency_penalty.is_some()),
@@ -264,7 +266,12 @@ fn write_extra(
                 key.to_owned(),
                 "left out: the provider's protocol has no such field",
             ));
-        } else if !OWN_FIELDS.contains(&key) && !written.contains(&key) {
+        } else if OWN_FIELDS.contains(&key) || written.contains(&key) {
+            losses.add(Loss::note(
+                key.to_owned(),
+                "left out: the field is written already",
+            ));
+        } else {
             body.json(key, value);
             written.push(key);
         }

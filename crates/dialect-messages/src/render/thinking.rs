@@ -81,12 +81,12 @@ pub(super) fn settle<'a>(
         }
         (ThinkingForm::None, _) | (_, Wish::Unsaid) => Form::Unsaid,
         (ThinkingForm::Manual | ThinkingForm::Adaptive, Wish::Off) if can_be_off => Form::Off,
-        (ThinkingForm::Manual, Wish::On) if can_be_off && lacks_its_thinking(messages) => {
+        (ThinkingForm::Manual, Wish::On | Wish::Off) if lacks_its_thinking(messages) => {
             losses.add(Loss::degraded(
                 "reasoning",
                 "thinking is off until the tools have answered: the model's turn did not begin with reasoning of this provider, and the provider would refuse it",
             ));
-            Form::Off
+            off(can_be_off)
         }
         (ThinkingForm::Manual, Wish::On | Wish::Off) => {
             budget(reasoning, wish, can_be_off, max_tokens, losses)
@@ -136,6 +136,11 @@ impl Thinking<'_> {
     }
 }
 
+/// No thinking, or nothing said about it where it cannot be switched off.
+fn off(can_be_off: bool) -> Form {
+    if can_be_off { Form::Off } else { Form::Unsaid }
+}
+
 /// How much of the thinking is shown. Nothing is said when the client said nothing.
 fn display(summary: Option<&str>) -> Option<&'static str> {
     summary.map(|summary| match summary {
@@ -152,12 +157,12 @@ fn budget(
     max_tokens: u64,
     losses: &mut Losses,
 ) -> Form {
-    if max_tokens < 2 * BUDGET_MIN && can_be_off {
+    if max_tokens < 2 * BUDGET_MIN {
         losses.add(Loss::degraded(
             "reasoning",
             format!("thinking is off: {max_tokens} tokens of output leave no room for it"),
         ));
-        return Form::Off;
+        return off(can_be_off);
     }
     let half = (max_tokens / 2).max(BUDGET_MIN);
     let wanted = match (wish, reasoning.effort.as_deref(), reasoning.budget_tokens) {

@@ -7,7 +7,7 @@ use polywire_conversation::{Grammar, Json, Ledger, Loss, Text};
 use polywire_wire::{Object, write_array};
 
 use super::Losses;
-use super::block::{Block, Message, mark};
+use super::block::{Block, Message, mark, mended};
 use super::choice::{Chosen, wire_name_of};
 use super::schema;
 use crate::Profile;
@@ -188,7 +188,7 @@ fn write_description(
         if index > 0 {
             out.extend_from_slice(br"\n\n");
         }
-        text.write_escaped(out);
+        mended(text).write_escaped(out);
     }
     if let Passed::Freeform(grammar) = passed {
         if !own.is_empty() {
@@ -209,6 +209,6 @@ fn write_grammar(grammar: &Grammar<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(br" grammar:\n```");
     syntax.write_escaped(out);
     out.extend_from_slice(br"\n");
-    grammar.definition.write_escaped(out);
+    mended(&grammar.definition).write_escaped(out);
     out.extend_from_slice(br"\n```");
 }

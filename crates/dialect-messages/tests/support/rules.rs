@@ -19,17 +19,13 @@ pub(crate) struct Rules {
 }
 
 fn list<'v>(value: &'v Value, what: &str) -> &'v [Value] {
-    match value {
-        Value::Array(elements) => elements,
-        other => panic!("{what} is {other}"),
-    }
+    let elements = value.as_array();
+    elements.unwrap_or_else(|| panic!("{what} is {value}"))
 }
 
 fn word<'v>(value: &'v Value, key: &str) -> &'v str {
-    match &value[key] {
-        Value::String(word) => word,
-        other => panic!("{key} is {other} in {value}"),
-    }
+    let word = value[key].as_str();
+    word.unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
 fn is_legal(name: &str, length_max: usize) -> bool {
