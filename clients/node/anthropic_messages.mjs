@@ -143,7 +143,7 @@ async function cut() {
 }
 
 async function timeout() {
-  await ask('Take your time.', {}, { timeout: 1000 }).catch((error) =>
+  await ask('Take your time.', {}, { timeout: 2000 }).catch((error) =>
     see({ error: error.constructor.name.replace('Connection', '') }),
   );
   see({ text: textOf(await ask('Again.')) });

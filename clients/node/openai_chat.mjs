@@ -137,7 +137,7 @@ async function cut() {
 }
 
 async function timeout() {
-  await ask('Take your time.', {}, { timeout: 1000 }).catch((error) =>
+  await ask('Take your time.', {}, { timeout: 2000 }).catch((error) =>
     see({ error: error.constructor.name.replace('Connection', '') }),
   );
   see({ text: (await ask('Again.')).choices[0].message.content });

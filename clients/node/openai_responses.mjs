@@ -122,7 +122,7 @@ async function cut() {
 }
 
 async function timeout() {
-  const impatient = client.withOptions({ timeout: 1000 });
+  const impatient = client.withOptions({ timeout: 2000 });
   await impatient.responses
     .create({ model: MODEL, input: 'Take your time.' })
     .catch((error) => see({ error: error.constructor.name.replace('Connection', '') }));

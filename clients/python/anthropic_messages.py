@@ -163,7 +163,7 @@ def cut():
 
 def timeout():
     try:
-        ask("Take your time.", timeout=1)
+        ask("Take your time.", timeout=2)
     except anthropic.APITimeoutError as error:
         see(error=type(error).__name__)
     see(text=text_of(ask("Again.")))

@@ -156,7 +156,7 @@ def cut():
 
 def timeout():
     try:
-        ask("Take your time.", timeout=1)
+        ask("Take your time.", timeout=2)
     except openai.APITimeoutError as error:
         see(error=type(error).__name__)
     see(text=ask("Again.").choices[0].message.content)

@@ -133,7 +133,7 @@ def cut():
 
 
 def timeout():
-    impatient = client.with_options(timeout=1)
+    impatient = client.with_options(timeout=2)
     try:
         impatient.responses.create(model=MODEL, input="Take your time.")
     except openai.APITimeoutError as error:
