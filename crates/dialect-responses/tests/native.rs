@@ -83,6 +83,7 @@ fn what_has_to_change_changes() {
         "{ \"input\" : [ ] ,\n\t\"model\" : \"m\" }\n",
         "{}",
         r#"{"client_metadata":{"a":"b"},"model":"m","metadata":{"client_metadata":1},"input":"x"}"#,
+        r#"{"type":"response.create","generate":true,"model":"m","input":"x"}"#,
         r#"{"previous_response_id":"resp_1","conversation":null,"input":"x"}"#,
         r#"{"model":"m","input":[{"type":"reasoning","summary":[],"encrypted_content":"sealed:gA\"A"},{"type":"message","role":"user","content":"about reasoning"}]}"#,
         r#"{"model":"m","input":[{"type":"reasoning","id":"ours","summary":[{"type":"summary_text","text":"x"}],"encrypted_content":"item:{\"type\":\"reasoning\", \"id\":\"rs_1\"}"}]}"#,
@@ -209,6 +210,8 @@ fn plain_requests() {
         r#""input":"x","prompt_cache_key":"k""#,
         r#""input":"x","service_tier":"flex""#,
         r#""input":"x","user":"u""#,
+        r#""input":"x","safety_identifier":"u""#,
+        r#""input":"x","max_tool_calls":3,"field_of_tomorrow":1"#,
         r#""input":"x","metadata":{}"#,
         r#""input":"x","client_metadata":{}"#,
     ];

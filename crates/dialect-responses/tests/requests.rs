@@ -39,6 +39,9 @@ fn outline(request: &Request<'_>) -> String {
         "{:?} verbosity {:?} tier {:?} cache key {:?}",
         request.format, request.verbosity, request.service_tier, request.cache_key
     ));
+    for (key, value) in &request.extra {
+        line(format!("extra {key} {}", value.as_str()));
+    }
     if request.compact {
         line("compact".to_owned());
     }
@@ -299,6 +302,8 @@ fn bad_bodies() {
         r#""input":[{"role":"user","content":[{"type":"input_image"}]}]"#,
         r#""input":[{"type":"item_reference","id":"msg_1"}]"#,
         r#""input":[{"type":"item_reference"}]"#,
+        r#""input":[{"type":"compaction_trigger"},{"role":"user","content":"x"}]"#,
+        r#""input":"x","max_tool_calls":"3""#,
         r#""input":[{"type":"function_call","name":"f","arguments":"{}"}]"#,
         r#""input":[{"type":"function_call","call_id":"c","arguments":"{}"}]"#,
         r#""input":[{"type":"function_call","call_id":"c","name":"f","arguments":{}}]"#,
