@@ -62,7 +62,7 @@ pub use echo::Echo;
 pub use failure::{failed_code, http_status, render_error};
 pub use limits::{OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
 pub use native::{Native, NativeEdits, NativeReader, NativeSeal, NativeWriter, edit, is_plain};
-pub use parse::{Parsed, parse};
+pub use parse::{Parsed, parse, parse_for_store};
 pub use profile::{ChoiceForm, Profile, StructuredOutput, SystemRole};
 pub use read::ResponsesReader;
 pub use render::render;

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use polywire_conversation::{
     Call, CallInput, FaultClass, Item, Part, Request, Text, Tool, ToolChoice,
 };
-use polywire_dialect_responses::{Client, http_status, parse};
+use polywire_dialect_responses::{Client, http_status, parse, parse_for_store};
 use polywire_wire::NESTING_MAX;
 use proptest::prelude::*;
 use support::{fixture, shared};
@@ -233,6 +233,29 @@ fn check_recorded(name: &str, body: &str) {
     }
     for loss in &request.losses {
         assert_eq!(loss.what, "reasoning.context", "{name}: {loss}");
+    }
+}
+
+#[test]
+fn who_keeps_responses_is_told_what_is_asked() {
+    let told = |body: &'static str| {
+        let parsed = parse_for_store(body.as_bytes(), Client::Sdk).unwrap();
+        assert!(parsed.request.losses.is_empty());
+        (parsed.previous_response_id, parsed.store)
+    };
+    let body = r#"{"model":"m","input":"x","previous_response_id":"resp_1","store":true}"#;
+    assert_eq!(told(body), (Some("resp_1".into()), true));
+    assert_eq!(told(r#"{"model":"m","input":"x"}"#), (None, true));
+    assert_eq!(
+        told(r#"{"model":"m","input":"x","store":false}"#),
+        (None, false)
+    );
+    assert!(parse(body.as_bytes(), Client::Sdk).is_err());
+    for refused in [
+        r#"{"model":"m","input":"x","conversation":"conv_1"}"#,
+        r#"{"model":"m","input":"x","previous_response_id":7}"#,
+    ] {
+        assert!(parse_for_store(refused.as_bytes(), Client::Sdk).is_err());
     }
 }
 

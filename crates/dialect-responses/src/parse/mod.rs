@@ -30,6 +30,11 @@ pub struct Parsed<'a> {
     pub request: Request<'a>,
     /// What the response object repeats of the request.
     pub echo: Echo,
+    /// The response that the conversation goes on from; the items of the request then come behind those of that response. Only
+    /// [`parse_for_store`] lets it through.
+    pub previous_response_id: Option<Cow<'a, str>>,
+    /// Whether the response is to be kept; the protocol's default is that it is.
+    pub store: bool,
 }
 
 /// Reads the body of `POST /v1/responses`.
@@ -42,11 +47,28 @@ pub struct Parsed<'a> {
 /// wrong type or one that nests deeper than [`NESTING_MAX`](polywire_wire::NESTING_MAX), lacks a required one, or asks for something
 /// that would need stored responses.
 pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
+    parse_as(body, client, false)
+}
+
+/// Reads the body of `POST /v1/responses` for whoever keeps responses: [`Parsed::previous_response_id`] is not refused, and whoever
+/// calls this must look at it and at [`Parsed::store`].
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for_store(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
+    parse_as(body, client, true)
+}
+
+fn parse_as(body: &[u8], client: Client, stores: bool) -> Result<Parsed<'_>, Fault> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
     let mut body: Body<'_> = read(text, &At::Body)?;
-    refuse_stored(&body.settings)?;
+    refuse_stored(&body.settings, stores)?;
+    let previous = top(body.settings.previous_response_id, "previous_response_id").name()?;
+    let store = top(body.settings.store, "store").flag()?;
     let mut losses: Vec<Loss> = body.too_many().into_iter().collect();
-    note_unused(&body.settings, &mut losses)?;
+    if store == Some(true) && !stores {
+        losses.push(Loss::note("store", "the response is not stored"));
+    }
     let mut extra = of_this_protocol(&body.settings)?;
     extra.extend(body.take_unknown());
     let tools = body.tools.unwrap_or_default();
@@ -64,7 +86,12 @@ pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
         Client::Codex => Echo::default(),
         Client::Sdk => echo(&body.settings, &request, tools)?,
     };
-    Ok(Parsed { request, echo })
+    Ok(Parsed {
+        request,
+        echo,
+        previous_response_id: previous,
+        store: store.unwrap_or(true),
+    })
 }
 
 /// Everything of a request but its conversation and its tools.
@@ -153,7 +180,7 @@ fn output_tokens_max(field: Field<'_, '_>) -> Result<Option<u64>, Fault> {
 }
 
 /// Refuses what would need state from earlier requests. Ignoring it would start a conversation from nothing, in silence.
-fn refuse_stored(wire: &WireSettings<'_>) -> Result<(), Fault> {
+fn refuse_stored(wire: &WireSettings<'_>, stores: bool) -> Result<(), Fault> {
     let history =
         "is not available: responses are not stored here. Send the whole conversation as `input`";
     for (raw, key, problem) in [
@@ -166,7 +193,7 @@ fn refuse_stored(wire: &WireSettings<'_>) -> Result<(), Fault> {
         ),
     ] {
         let field = top(raw, key);
-        if field.is_set() {
+        if field.is_set() && !(stores && key == "previous_response_id") {
             return Err(field.at().fault(problem));
         }
     }
@@ -196,14 +223,6 @@ fn of_this_protocol<'a>(wire: &WireSettings<'a>) -> Result<Vec<(Cow<'a, str>, Js
         .into_iter()
         .filter_map(|(key, raw)| Some((Cow::Borrowed(key), Json::new(raw?.get()))))
         .collect())
-}
-
-/// Notes what the request asks for and nobody carries.
-fn note_unused(wire: &WireSettings<'_>, losses: &mut Vec<Loss>) -> Result<(), Fault> {
-    if top(wire.store, "store").flag()? == Some(true) {
-        losses.push(Loss::note("store", "the response is not stored"));
-    }
-    Ok(())
 }
 
 /// Checks and collects what the response object repeats.
