@@ -28,6 +28,10 @@ impl Written {
             client,
             echo: Echo::default(),
             output_tokens_max: None,
+            previous_response_id: None,
+            store: false,
+            logprobs: false,
+            compaction: None,
         };
         Self {
             writer: ResponsesWriter::new(options),

@@ -7,11 +7,14 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use polywire_conversation::{Event, Form, Raised, StopReason, Text, WriteStream};
-use polywire_dialect_responses::{Client, Echo, ResponsesWriter, WriterOptions, parse};
-use polywire_sse::FrameBuffer;
+use polywire_conversation::{Event, Form, Raised, ReadStream, StopReason, Text, WriteStream};
+use polywire_dialect_responses::{
+    Client, Echo, NativeReader, ResponsesReader, ResponsesWriter, WriterOptions, parse,
+};
+use polywire_sse::{Frame, FrameBuffer};
 
 /// A request as Codex sends it, of about so many bytes: tools, instructions, then rounds of reasoning, a call and its output,
 /// with the escapes that program text brings along.
@@ -117,5 +120,41 @@ fn answer(delta: impl Fn() -> Event<'static>) -> usize {
     bytes + out.len()
 }
 
-criterion_group!(benches, requests, streams);
+/// A stream of so many text deltas, as a provider sends them.
+fn reads(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("read");
+    group.throughput(Throughput::Elements(DELTAS));
+    let delta = br#"{"type":"response.output_text.delta","item_id":"msg_0123456789abcdef0123456789abcdef0123456789","output_index":0,"content_index":0,"delta":" of the\n","logprobs":[],"obfuscation":"kR3vPq","sequence_number":17}"#;
+    let frame = Frame {
+        event: b"response.output_text.delta",
+        data: delta,
+    };
+    group.bench_function("text deltas", |bencher| {
+        bencher.iter(|| {
+            let mut reader = ResponsesReader::new(Arc::default(), "seed");
+            read_all(&mut reader, frame)
+        });
+    });
+    group.bench_function("text deltas, passed on", |bencher| {
+        bencher.iter(|| {
+            let seal = Box::new(|_, state: &str| state.to_owned());
+            let mut reader = NativeReader::new(Arc::default(), "seed", seal);
+            read_all(&mut reader, frame)
+        });
+    });
+    group.finish();
+}
+
+fn read_all(reader: &mut dyn ReadStream, frame: Frame<'_>) -> usize {
+    let mut events = 0;
+    for _ in 0..DELTAS {
+        reader.push(black_box(frame), &mut |event: Event<'_>| {
+            black_box(&event);
+            events += 1;
+        });
+    }
+    events
+}
+
+criterion_group!(benches, requests, streams, reads);
 criterion_main!(benches);

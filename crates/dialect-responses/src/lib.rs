@@ -1,15 +1,19 @@
-//! The OpenAI Responses protocol towards the client: requests in, streams out.
+//! The OpenAI Responses protocol, on both sides of the gateway.
 //!
-//! [`parse`] reads the body of `POST /v1/responses` into the neutral [`Request`](polywire_conversation::Request);
+//! Towards clients: [`parse`] reads the body of `POST /v1/responses` into the neutral [`Request`](polywire_conversation::Request);
 //! [`ResponsesWriter`] turns the neutral events of an answer into the events of a Responses stream, or into one response
 //! object; [`render_error`] and its neighbours say what failed in the words of this protocol.
 //!
-//! This crate holds no I/O, clock or randomness, and knows no provider and no other dialect. Facts about the wire come from
+//! Towards providers: [`render()`] writes a request in the form that a [`Profile`] describes; [`ResponsesReader`] turns what comes
+//! back into neutral events. When both sides speak this protocol and [`is_plain`] agrees, nothing is translated: [`edit`] changes in
+//! the request what must change, [`NativeReader`] and [`NativeWriter`] pass the answer on.
+//!
+//! This crate holds no I/O, clock or randomness, and knows no provider by name and no other dialect. Facts about the wire come from
 //! the OpenAI description and from Open Responses 2026-04-24, facts about Codex from observing codex-cli 0.169.0 (November
 //! 2026). Where the two descriptions differ, what is written satisfies both as far as that is possible.
 //!
-//! Reading order: `limits`, `parse` (`body`, `items`, `parts`, `tools`, `settings`), [`Echo`], `write`
-//! (`items`, `response`, `frames`), `failure`.
+//! Reading order: `limits`, `parse` (`body`, `items`, `parts`, `tools`, `settings`), [`Echo`], `write` (`messages`, `items`,
+//! `response`, `frames`), `failure`; then `profile`, `render` (`items`, `tools`, `settings`), `read` (`wire`, `output`), `native`.
 //!
 //! ```
 //! use polywire_conversation::{Event, StopReason, WriteStream};
@@ -58,7 +62,7 @@ pub use echo::Echo;
 pub use failure::{failed_code, http_status, render_error};
 pub use limits::{OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
 pub use native::{Native, NativeEdits, NativeReader, NativeSeal, NativeWriter, edit, is_plain};
-pub use parse::{Parsed, parse};
+pub use parse::{Parsed, parse, parse_for_store};
 pub use profile::{ChoiceForm, Profile, StructuredOutput, SystemRole};
 pub use read::ResponsesReader;
 pub use render::render;

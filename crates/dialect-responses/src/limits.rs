@@ -10,6 +10,6 @@ pub const OUTPUT_BYTES_MAX: usize = 8 << 20;
 /// beyond this a plain failure is kinder.
 pub const RETRY_WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// How many unknown fields of a request are named one by one. The rest is only counted, so that a request of nothing else does
-/// not fill the log.
-pub(crate) const UNKNOWN_FIELDS_NAMED_MAX: usize = 8;
+/// How many unknown fields of a request are kept for a provider that may know them. The rest is only counted, so that a request
+/// of nothing else does not fill the log.
+pub(crate) const UNKNOWN_FIELDS_MAX: usize = 8;

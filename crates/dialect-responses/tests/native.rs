@@ -83,6 +83,7 @@ fn what_has_to_change_changes() {
         "{ \"input\" : [ ] ,\n\t\"model\" : \"m\" }\n",
         "{}",
         r#"{"client_metadata":{"a":"b"},"model":"m","metadata":{"client_metadata":1},"input":"x"}"#,
+        r#"{"type":"response.create","generate":true,"model":"m","input":"x"}"#,
         r#"{"previous_response_id":"resp_1","conversation":null,"input":"x"}"#,
         r#"{"model":"m","input":[{"type":"reasoning","summary":[],"encrypted_content":"sealed:gA\"A"},{"type":"message","role":"user","content":"about reasoning"}]}"#,
         r#"{"model":"m","input":[{"type":"reasoning","id":"ours","summary":[{"type":"summary_text","text":"x"}],"encrypted_content":"item:{\"type\":\"reasoning\", \"id\":\"rs_1\"}"}]}"#,
@@ -209,6 +210,8 @@ fn plain_requests() {
         r#""input":"x","prompt_cache_key":"k""#,
         r#""input":"x","service_tier":"flex""#,
         r#""input":"x","user":"u""#,
+        r#""input":"x","safety_identifier":"u""#,
+        r#""input":"x","max_tool_calls":3,"field_of_tomorrow":1"#,
         r#""input":"x","metadata":{}"#,
         r#""input":"x","client_metadata":{}"#,
     ];
@@ -414,13 +417,13 @@ fn signs_of_life_leave_no_gap() {
             assert_eq!(data["sequence_number"], number);
             assert_eq!(data["type"], name.as_str());
         }
-        assert_eq!(frames[0].0, "response.in_progress");
-        let last = frames.last().unwrap();
-        assert_eq!(last.0, "response.completed");
-        let beaten = frames
-            .iter()
-            .filter(|(name, _)| name == "response.in_progress");
-        assert_eq!(beaten.count(), beats.min(frames.len() - 1).min(9));
+        assert_eq!(frames[0].0, "response.created");
+        let created = frames.iter().filter(|(name, _)| name == "response.created");
+        assert_eq!(created.count(), 1);
+        assert_eq!(frames.last().unwrap().0, "response.completed");
+        // One beat before each frame; the first stands for the provider's first.
+        let natives = frames_of(&own("text.sse")).len();
+        assert_eq!(frames.len(), natives - 1 + beats.min(natives));
     }
 }
 

@@ -110,6 +110,38 @@ fn readable_reasoning_is_state_where_it_has_to_go_back() {
     assert_eq!(states.count(), 2);
 }
 
+#[test]
+fn an_answer_of_too_much_fails_once() {
+    let item = |index: usize| {
+        format!(
+            "data: {{\"type\":\"response.output_text.delta\",\"output_index\":{index},\"delta\":\"x\"}}\n\n"
+        )
+    };
+    let items: String = (0..5_000).map(item).collect();
+    let call = "data: {\"type\":\"response.output_item.added\",\"output_index\":9000,\"item\":{\"type\":\"function_call\",\"name\":\"get\",\"call_id\":\"c\"}}\n\n\
+        data: {\"type\":\"response.function_call_arguments.delta\",\"output_index\":9000,\"delta\":\"{\"}\n\n";
+    for stream in [items.clone(), format!("{call}{items}")] {
+        let seen = BENCH.read(&[stream.as_bytes()]);
+        match seen.last() {
+            Some(Seen::Fault(fault)) => assert!(
+                matches!(fault.class, FaultClass::Protocol | FaultClass::NetworkCut),
+                "{fault:?}"
+            ),
+            other => panic!("{other:?}"),
+        }
+        assert!(!seen.contains(&Seen::CallEnd));
+    }
+    let piece = "x".repeat(1 << 20);
+    let held = format!(
+        "data: {{\"type\":\"response.output_text.delta\",\"output_index\":1,\"delta\":\"{piece}\"}}\n\n"
+    );
+    let stream = format!("{call}{}", held.repeat(17));
+    match BENCH.read(&[stream.as_bytes()]).last() {
+        Some(Seen::Fault(fault)) => assert_eq!(fault.class, FaultClass::Protocol),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A name is raised by its ledger also when two tools of two groups share it.
 #[test]
 fn groups_are_told_apart() {

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use polywire_conversation::{
     Call, CallInput, FaultClass, Item, Part, Request, Text, Tool, ToolChoice,
 };
-use polywire_dialect_responses::{Client, http_status, parse};
+use polywire_dialect_responses::{Client, http_status, parse, parse_for_store};
 use polywire_wire::NESTING_MAX;
 use proptest::prelude::*;
 use support::{fixture, shared};
@@ -39,6 +39,9 @@ fn outline(request: &Request<'_>) -> String {
         "{:?} verbosity {:?} tier {:?} cache key {:?}",
         request.format, request.verbosity, request.service_tier, request.cache_key
     ));
+    for (key, value) in &request.extra {
+        line(format!("extra {key} {}", value.as_str()));
+    }
     if request.compact {
         line("compact".to_owned());
     }
@@ -233,6 +236,29 @@ fn check_recorded(name: &str, body: &str) {
     }
 }
 
+#[test]
+fn who_keeps_responses_is_told_what_is_asked() {
+    let told = |body: &'static str| {
+        let parsed = parse_for_store(body.as_bytes(), Client::Sdk).unwrap();
+        assert!(parsed.request.losses.is_empty());
+        (parsed.previous_response_id, parsed.store)
+    };
+    let body = r#"{"model":"m","input":"x","previous_response_id":"resp_1","store":true}"#;
+    assert_eq!(told(body), (Some("resp_1".into()), true));
+    assert_eq!(told(r#"{"model":"m","input":"x"}"#), (None, true));
+    assert_eq!(
+        told(r#"{"model":"m","input":"x","store":false}"#),
+        (None, false)
+    );
+    assert!(parse(body.as_bytes(), Client::Sdk).is_err());
+    for refused in [
+        r#"{"model":"m","input":"x","conversation":"conv_1"}"#,
+        r#"{"model":"m","input":"x","previous_response_id":7}"#,
+    ] {
+        assert!(parse_for_store(refused.as_bytes(), Client::Sdk).is_err());
+    }
+}
+
 /// A body that is refused: status, parameter and message.
 fn refused(body: &[u8]) -> String {
     let show = String::from_utf8_lossy(body);
@@ -299,6 +325,8 @@ fn bad_bodies() {
         r#""input":[{"role":"user","content":[{"type":"input_image"}]}]"#,
         r#""input":[{"type":"item_reference","id":"msg_1"}]"#,
         r#""input":[{"type":"item_reference"}]"#,
+        r#""input":[{"type":"compaction_trigger"},{"role":"user","content":"x"}]"#,
+        r#""input":"x","max_tool_calls":"3""#,
         r#""input":[{"type":"function_call","name":"f","arguments":"{}"}]"#,
         r#""input":[{"type":"function_call","call_id":"c","arguments":"{}"}]"#,
         r#""input":[{"type":"function_call","call_id":"c","name":"f","arguments":{}}]"#,

@@ -18,7 +18,7 @@ use polywire_dialect_responses::{
     render_compacted,
 };
 use polywire_sse::{Decoder, FrameBuffer};
-use polywire_stream_suite::{Collector, Seen};
+use polywire_stream_suite::{Collector, Seen, lines};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::schemas::Schemas;
@@ -240,6 +240,20 @@ fn reread(bytes: &[u8]) -> Vec<Seen> {
         .unwrap();
     assert!(reader.is_done());
     collector.seen
+}
+
+/// Sources and probabilities come back whole; of a search the id is new, and the titles of its pages have no place.
+#[test]
+fn research_is_read_again() {
+    let mut writer = ResponsesWriter::new(WriterOptions {
+        logprobs: true,
+        ..options(Client::Sdk, Echo::default())
+    });
+    let mut buffer = FrameBuffer::new();
+    for event in researched() {
+        writer.push(event, &mut buffer);
+    }
+    insta::assert_snapshot!(with_short_ids(&lines(&reread(&buffer.take()))));
 }
 
 /// What was written, with the texts of each part joined, and without what the protocol does not carry.

@@ -111,6 +111,8 @@ fn edit_member(member: &Piece<'_>, edits: &NativeEdits<'_>, losses: &mut Vec<Los
             }
             Edit::Remove
         }
+        // Of the WebSocket form of a request.
+        "type" | "generate" => Edit::Remove,
         key if edits.profile.drop.iter().any(|dropped| dropped == key) => {
             // What describes the client is nobody else's business, and nobody misses it.
             if key != "client_metadata" {

@@ -43,6 +43,10 @@ fn needs_no_mending(request: &Request<'_>) -> bool {
     history::arrange(items.cloned().collect()).losses.is_empty()
 }
 
+fn has_extra(request: &Request<'_>, name: &str) -> bool {
+    request.extra.iter().any(|(key, _)| key == name)
+}
+
 struct Check<'p> {
     profile: &'p Profile,
 }
@@ -89,6 +93,11 @@ impl Check<'_> {
                 profile.service_tier,
             ),
             ("user", request.user.is_some(), profile.user),
+            (
+                "safety_identifier",
+                has_extra(request, "safety_identifier"),
+                profile.user,
+            ),
             ("metadata", request.metadata.is_some(), profile.metadata),
             ("text", asks_format, takes_format),
             ("text", request.verbosity.is_some(), profile.verbosity),

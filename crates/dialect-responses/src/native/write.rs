@@ -24,7 +24,9 @@ wire_object! {
 /// Writes the events of a provider as they are.
 ///
 /// Only where something of ours stands among them, a sign of life or a failure, are the numbers of the events behind it moved,
-/// so that they have no gaps. A failure is told with the response as the provider has told it last.
+/// so that they have no gaps. When a sign of life has to come before all else, it is a `response.created`, because clients insist
+/// on that as the first event; the provider's own is then left out. A failure is told with the response as the provider has told
+/// it last.
 #[derive(Debug)]
 pub struct NativeWriter {
     client: Client,
@@ -41,6 +43,10 @@ pub struct NativeWriter {
     /// The answer in one piece, when it came so or has failed.
     whole: Option<Vec<u8>>,
     ended: bool,
+    /// Whether anything was written.
+    begun: bool,
+    /// Whether the first event was ours, in place of the provider's.
+    begun_by_us: bool,
 }
 
 impl NativeWriter {
@@ -56,6 +62,8 @@ impl NativeWriter {
             added: 0,
             whole: None,
             ended: false,
+            begun: false,
+            begun_by_us: false,
         }
     }
 
@@ -77,6 +85,11 @@ impl NativeWriter {
             }
             self.items.push_str(item.get());
         }
+        if tag == "response.created" && std::mem::take(&mut self.begun_by_us) {
+            self.added -= 1;
+            return;
+        }
+        self.begun = true;
         self.ended = matches!(
             tag,
             "response.completed" | "response.incomplete" | "response.done"
@@ -117,7 +130,31 @@ impl NativeWriter {
         out.close();
     }
 
+    /// Writes an event of ours that carries the response as it was told last.
+    fn own_event(&mut self, name: &str, out: &mut FrameBuffer) {
+        let response = match &self.response {
+            Some(response) => response.clone().into_bytes(),
+            None => self.own.in_progress(),
+        };
+        let mut frames = Frames {
+            out,
+            sequence: self.next,
+        };
+        frames.event(name, &[b",\"response\":", &response]);
+        self.next = frames.sequence;
+        self.added += 1;
+    }
+
+    fn begin(&mut self, out: &mut FrameBuffer) {
+        self.begun = true;
+        self.begun_by_us = true;
+        self.own_event("response.created", out);
+    }
+
     fn fail(&mut self, fault: &Fault, out: &mut FrameBuffer) {
+        if !self.begun {
+            self.begin(out);
+        }
         let (code, message) = failed(fault, self.client);
         let response = match &self.response {
             Some(response) => failed_response(response, code, &message),
@@ -210,17 +247,11 @@ impl WriteStream for NativeWriter {
         if self.ended {
             return;
         }
-        let response = match &self.response {
-            Some(response) => response.clone().into_bytes(),
-            None => self.own.in_progress(),
-        };
-        let mut frames = Frames {
-            out,
-            sequence: self.next,
-        };
-        frames.event("response.in_progress", &[b",\"response\":", &response]);
-        self.next = frames.sequence;
-        self.added += 1;
+        if self.begun {
+            self.own_event("response.in_progress", out);
+        } else {
+            self.begin(out);
+        }
     }
 
     fn whole(&mut self) -> Vec<u8> {

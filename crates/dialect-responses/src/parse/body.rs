@@ -1,15 +1,15 @@
 //! The top level of a request body.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use polywire_conversation::{Loss, Text};
+use polywire_conversation::{Json, Loss, Text};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::items::WireItem;
-use crate::limits::UNKNOWN_FIELDS_NAMED_MAX;
-use polywire_wire::quoted;
+use crate::limits::UNKNOWN_FIELDS_MAX;
 use polywire_wire::{Key, Value, WireObject, read_elements, set, wire_object};
 
 wire_object! {
@@ -46,12 +46,9 @@ wire_object! {
     }
 }
 
-/// Fields without effect here. They describe the client, steer the storage or cache of one provider, or choose parts of an
-/// answer that are sent in any case.
-const WITHOUT_EFFECT: [&str; 6] = [
+/// Fields without effect here. They describe the client, or choose parts of an answer that are sent in any case.
+const WITHOUT_EFFECT: [&str; 4] = [
     "client_metadata",
-    "prompt_cache_options",
-    "prompt_cache_retention",
     "stream_options",
     // Of the WebSocket form of a request.
     "type",
@@ -64,34 +61,36 @@ pub(super) struct Body<'a> {
     pub(super) input: Option<Input<'a>>,
     pub(super) tools: Option<Vec<&'a RawValue>>,
     pub(super) settings: WireSettings<'a>,
-    /// The names of the first few fields that nobody knows.
-    unknown_named: Vec<String>,
-    /// How many fields nobody knows.
-    unknown_count: usize,
+    /// The first few fields that only a provider of this protocol may know.
+    unknown: Vec<(Cow<'a, str>, Json<'a>)>,
+    /// How many more there are.
+    unknown_more: usize,
 }
 
-impl Body<'_> {
-    /// One note per unknown field, and one for the rest.
-    pub(super) fn unknown_fields(&self) -> impl Iterator<Item = Loss> + '_ {
-        let rest = self.unknown_count - self.unknown_named.len();
-        self.unknown_named
-            .iter()
-            .map(|name| Loss::note(name.clone(), "left out: a field of this name is not known"))
-            .chain((rest > 0).then(|| {
-                Loss::note(
-                    format!("{rest} more fields"),
-                    "left out: fields of these names are not known",
-                )
-            }))
+impl<'a> Body<'a> {
+    /// The fields that are not read here, as they were written.
+    pub(super) fn take_unknown(&mut self) -> Vec<(Cow<'a, str>, Json<'a>)> {
+        std::mem::take(&mut self.unknown)
     }
 
-    fn note_unknown(&mut self, key: &str) {
-        if WITHOUT_EFFECT.contains(&key) {
+    /// A note on the fields that are too many to be kept.
+    pub(super) fn too_many(&self) -> Option<Loss> {
+        (self.unknown_more > 0).then(|| {
+            Loss::note(
+                format!("{} more fields", self.unknown_more),
+                "left out: fields of these names are not known",
+            )
+        })
+    }
+
+    fn keep_unknown(&mut self, key: Cow<'a, str>, value: Option<&'a RawValue>) {
+        let Some(value) = value.filter(|_| !WITHOUT_EFFECT.contains(&&*key)) else {
             return;
-        }
-        self.unknown_count += 1;
-        if self.unknown_named.len() < UNKNOWN_FIELDS_NAMED_MAX {
-            self.unknown_named.push(quoted(key).into_owned());
+        };
+        if self.unknown.len() < UNKNOWN_FIELDS_MAX {
+            self.unknown.push((key, Json::new(value.get())));
+        } else {
+            self.unknown_more += 1;
         }
     }
 }
@@ -122,7 +121,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
                 let Value(value) = map.next_value()?;
                 match body.settings.member(&key) {
                     Some(place) => set(place, &key, value)?,
-                    None => body.note_unknown(&key),
+                    None => body.keep_unknown(key, value),
                 }
             }
         }

@@ -11,6 +11,8 @@ mod parts;
 mod settings;
 mod tools;
 
+use std::borrow::Cow;
+
 use polywire_conversation::{
     Fault, FaultClass, Item, Json, Loss, Message, Part, Request, Role, Sampling,
 };
@@ -28,29 +30,54 @@ pub struct Parsed<'a> {
     pub request: Request<'a>,
     /// What the response object repeats of the request.
     pub echo: Echo,
+    /// The response that the conversation goes on from; the items of the request then come behind those of that response. Only
+    /// [`parse_for_store`] lets it through.
+    pub previous_response_id: Option<Cow<'a, str>>,
+    /// Whether the response is to be kept; the protocol's default is that it is.
+    pub store: bool,
 }
 
 /// Reads the body of `POST /v1/responses`.
 ///
-/// Texts are not decoded and not copied. Fields that cannot be carried are listed in [`Request::losses`]; items, parts and
-/// tools of unknown types are kept as such. Members that are given twice are refused.
+/// Texts are not decoded and not copied. Fields that only a provider of this protocol may know are in [`Request::extra`], and what
+/// nobody carries is in [`Request::losses`]; items, parts and tools of unknown types are kept as such. Members that are given twice are refused.
 ///
 /// # Errors
 /// A fault of class `invalid_request` that names the field at fault: the body is not a JSON object in UTF-8, has a value of a
 /// wrong type or one that nests deeper than [`NESTING_MAX`](polywire_wire::NESTING_MAX), lacks a required one, or asks for something
 /// that would need stored responses.
 pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
+    parse_as(body, client, false)
+}
+
+/// Reads the body of `POST /v1/responses` for whoever keeps responses: [`Parsed::previous_response_id`] is not refused, and whoever
+/// calls this must look at it and at [`Parsed::store`].
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for_store(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
+    parse_as(body, client, true)
+}
+
+fn parse_as(body: &[u8], client: Client, stores: bool) -> Result<Parsed<'_>, Fault> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
-    let body: Body<'_> = read(text, &At::Body)?;
-    refuse_stored(&body.settings)?;
-    let mut losses: Vec<Loss> = body.unknown_fields().collect();
-    note_unused(&body.settings, &mut losses)?;
+    let mut body: Body<'_> = read(text, &At::Body)?;
+    refuse_stored(&body.settings, stores)?;
+    let previous = top(body.settings.previous_response_id, "previous_response_id").name()?;
+    let store = top(body.settings.store, "store").flag()?;
+    let mut losses: Vec<Loss> = body.too_many().into_iter().collect();
+    if store == Some(true) && !stores {
+        losses.push(Loss::note("store", "the response is not stored"));
+    }
+    let mut extra = of_this_protocol(&body.settings)?;
+    extra.extend(body.take_unknown());
     let tools = body.tools.unwrap_or_default();
     let (items, compact) = conversation(body.input, text, &mut losses)?;
     let mut request = Request {
         tools: tools::tools(&tools, &At::Body.key("tools"))?,
         items,
         compact,
+        extra,
         ..read_settings(&body.settings, &mut losses)?
     };
     request.losses = losses;
@@ -59,7 +86,12 @@ pub fn parse(body: &[u8], client: Client) -> Result<Parsed<'_>, Fault> {
         Client::Codex => Echo::default(),
         Client::Sdk => echo(&body.settings, &request, tools)?,
     };
-    Ok(Parsed { request, echo })
+    Ok(Parsed {
+        request,
+        echo,
+        previous_response_id: previous,
+        store: store.unwrap_or(true),
+    })
 }
 
 /// Everything of a request but its conversation and its tools.
@@ -80,6 +112,8 @@ fn read_settings<'a>(
             top_p: top(wire.top_p, "top_p").number()?,
             logprobs: wire.top_logprobs.is_some() || includes_logprobs(wire),
             top_logprobs: top(wire.top_logprobs, "top_logprobs").count()?,
+            frequency_penalty: top(wire.frequency_penalty, "frequency_penalty").number()?,
+            presence_penalty: top(wire.presence_penalty, "presence_penalty").number()?,
             ..Sampling::default()
         },
         reasoning: settings::reasoning(top(wire.reasoning, "reasoning"), losses)?,
@@ -146,7 +180,7 @@ fn output_tokens_max(field: Field<'_, '_>) -> Result<Option<u64>, Fault> {
 }
 
 /// Refuses what would need state from earlier requests. Ignoring it would start a conversation from nothing, in silence.
-fn refuse_stored(wire: &WireSettings<'_>) -> Result<(), Fault> {
+fn refuse_stored(wire: &WireSettings<'_>, stores: bool) -> Result<(), Fault> {
     let history =
         "is not available: responses are not stored here. Send the whole conversation as `input`";
     for (raw, key, problem) in [
@@ -159,7 +193,7 @@ fn refuse_stored(wire: &WireSettings<'_>) -> Result<(), Fault> {
         ),
     ] {
         let field = top(raw, key);
-        if field.is_set() {
+        if field.is_set() && !(stores && key == "previous_response_id") {
             return Err(field.at().fault(problem));
         }
     }
@@ -172,45 +206,23 @@ fn refuse_stored(wire: &WireSettings<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Notes what the request asks for and nothing carries.
-fn note_unused(wire: &WireSettings<'_>, losses: &mut Vec<Loss>) -> Result<(), Fault> {
-    let fields = [
-        (
-            top(wire.max_tool_calls, "max_tool_calls"),
-            "left out: it counts calls that the provider carries out, and there are none",
-        ),
-        (
-            top(wire.presence_penalty, "presence_penalty"),
-            "left out: it is not carried",
-        ),
-        (
-            top(wire.frequency_penalty, "frequency_penalty"),
-            "left out: it is not carried",
-        ),
-        (
-            top(wire.context_management, "context_management"),
-            "left out: the conversation is not compacted here",
-        ),
-        (
-            top(wire.moderation, "moderation"),
-            "left out: only OpenAI moderates on request",
-        ),
+/// The settings that only a provider of this protocol has, checked and as they were written.
+fn of_this_protocol<'a>(wire: &WireSettings<'a>) -> Result<Vec<(Cow<'a, str>, Json<'a>)>, Fault> {
+    top(wire.max_tool_calls, "max_tool_calls").count()?;
+    top(wire.safety_identifier, "safety_identifier").text()?;
+    let truncation = top(wire.truncation, "truncation").name()?;
+    let shortens = truncation.is_some_and(|word| word != "disabled");
+    let settings = [
+        ("max_tool_calls", wire.max_tool_calls),
+        ("safety_identifier", wire.safety_identifier),
+        ("truncation", wire.truncation.filter(|_| shortens)),
+        ("context_management", wire.context_management),
+        ("moderation", wire.moderation),
     ];
-    for (field, why) in fields {
-        if field.is_set() {
-            losses.push(Loss::note(field.at().to_string(), why));
-        }
-    }
-    if top(wire.store, "store").flag()? == Some(true) {
-        losses.push(Loss::note("store", "the response is not stored"));
-    }
-    if top(wire.truncation, "truncation").name()?.as_deref() == Some("auto") {
-        losses.push(Loss::degraded(
-            "truncation",
-            "left out: a conversation that is too long is refused, not shortened",
-        ));
-    }
-    Ok(())
+    Ok(settings
+        .into_iter()
+        .filter_map(|(key, raw)| Some((Cow::Borrowed(key), Json::new(raw?.get()))))
+        .collect())
 }
 
 /// Checks and collects what the response object repeats.

@@ -26,7 +26,7 @@ use wire::{WireEvent, WireOutput, WireResponse, arguments, count, object, text, 
 
 /// The most bytes of events that wait for an open call to end. No model writes as much; the limit keeps a provider that has gone
 /// mad from filling the memory.
-const HELD_BYTES_MAX: usize = 64 << 20;
+const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// Reads the stream of any provider of the Responses protocol, or its answer in one piece.
 ///
@@ -309,6 +309,9 @@ impl ResponsesReader {
     }
 
     fn fail(&mut self, fault: Fault, sink: &mut dyn EventSink) {
+        if self.output.is_failing || self.done {
+            return;
+        }
         // What waited is read as far as it is text, so that the user sees all that came.
         self.output.is_failing = true;
         self.settle(&[], sink);

@@ -189,10 +189,7 @@ impl Asked<'_> {
         }
         match &request.user {
             Some(user) if self.profile.user => body.text("user", user),
-            Some(_) => losses.add(Loss::note(
-                "user",
-                "left out: who the user is goes only where the profile says so",
-            )),
+            Some(_) => losses.add(user_left_out("user")),
             None => {}
         }
         match &request.metadata {
@@ -215,7 +212,7 @@ impl Asked<'_> {
             if is_set {
                 losses.add(Loss::note(
                     field,
-                    "left out: the Responses protocol has no such setting",
+                    "left out: the protocol of the provider has no such setting, or only some have it",
                 ));
             }
         }
@@ -235,6 +232,8 @@ impl Asked<'_> {
                     key.clone().into_owned(),
                     "left out: only the protocol of the client knows it",
                 ));
+            } else if key == SAFETY_IDENTIFIER && !self.profile.user {
+                losses.add(user_left_out(SAFETY_IDENTIFIER));
             } else if self.profile.drop.iter().any(|dropped| dropped == key) {
                 losses.add(Loss::note(
                     key.clone().into_owned(),
@@ -289,6 +288,16 @@ const OWN_FIELDS: [&str; 16] = [
     "previous_response_id",
     "conversation",
 ];
+
+/// The other field that tells who the person behind the client is.
+const SAFETY_IDENTIFIER: &str = "safety_identifier";
+
+fn user_left_out(field: &'static str) -> Loss {
+    Loss::note(
+        field,
+        "left out: who the user is goes only where the profile says so",
+    )
+}
 
 fn left_out(field: &'static str) -> Loss {
     Loss::note(field, "left out: the provider has no such setting")

@@ -1,6 +1,6 @@
 //! Items that only the response at the end has.
 
-use polywire_conversation::EventSink;
+use polywire_conversation::{EventSink, Text};
 use serde_json::value::RawValue;
 
 use super::Output;
@@ -35,23 +35,22 @@ impl Output {
         let tag = string(wire.tag).unwrap_or_default();
         let (id, call_id) = (word(wire.id), word(wire.call_id));
         let said = texts_of(wire.content);
-        self.items.iter().any(|item| {
-            let same_call = item
-                .call
-                .as_ref()
-                .is_some_and(|call| call_id.as_ref() == Some(&call.id));
-            let same_text = item.tag == tag
-                && !said.is_empty()
-                && item
-                    .channels
-                    .iter()
-                    .any(|channel| said[0].to_plain() == channel.plain());
-            // Calls go by their own ids; places and item ids tell the other items apart.
-            let same_item = call_id.is_none()
-                && (same_text
-                    || id.as_ref() == Some(&item.id)
-                    || (item.index == index && item.tag == tag));
-            item.done && (same_call || same_item)
+        self.items.iter().filter(|item| item.done).any(|item| {
+            // Calls go by their own ids; places, item ids and texts tell the other items apart.
+            if call_id.is_some() {
+                return item
+                    .call
+                    .as_ref()
+                    .is_some_and(|call| call_id.as_ref() == Some(&call.id));
+            }
+            let same_place = item.index == index && item.tag == tag;
+            let same_text = || {
+                let first = said.first().map(Text::to_plain);
+                let mut channels = item.channels.iter();
+                item.tag == tag
+                    && first.is_some_and(|first| channels.any(|channel| first == channel.plain()))
+            };
+            same_place || id.as_ref() == Some(&item.id) || same_text()
         })
     }
 }
