@@ -369,16 +369,16 @@ mod tests {
             ..of_preset("vllm")
         };
         Catalog {
-            providers: [of_preset("openai"), house, demo_provider()]
+            providers: [of_preset("openai-chat"), house, demo_provider()]
                 .map(Arc::new)
                 .into(),
-            aliases: [(AUTO_REVIEW.to_owned(), "openai/gpt-5-mini".to_owned())].into(),
+            aliases: [(AUTO_REVIEW.to_owned(), "openai-chat/gpt-5-mini".to_owned())].into(),
             routes: [(
                 "main".to_owned(),
                 vec!["gpt-5".to_owned(), "vllm/tiny".to_owned()],
             )]
             .into(),
-            default_provider: Some("openai".to_owned()),
+            default_provider: Some("openai-chat".to_owned()),
         }
     }
 

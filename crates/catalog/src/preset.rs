@@ -19,8 +19,10 @@ pub struct Preset {
     pub about: String,
     /// How the provider is reached.
     pub kind: Kind,
-    /// Where it is.
-    pub base_url: String,
+    /// Where it is; `None` when only its user can say.
+    pub base_url: Option<String>,
+    /// What such an address looks like, for a preset that has none.
+    pub base_url_form: Option<String>,
     /// Other addresses of the same service, by what they are for.
     #[serde(default)]
     pub other_base_urls: BTreeMap<String, String>,
@@ -29,6 +31,10 @@ pub struct Preset {
     pub auth: Auth,
     /// The environment variable in which people usually keep its key.
     pub key_variable: Option<String>,
+    /// Whether only those get it who name it, though its key variable is set. So it is for the further forms of a service, which
+    /// share the variable with the first one, for variables that serve other purposes too, and for what must be a choice.
+    #[serde(default)]
+    pub explicit: bool,
     /// The page on which one gets a key.
     pub key_page: Option<String>,
     /// Headers that every request carries.
@@ -45,13 +51,14 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// The provider that this template describes, under a name of the user's choice.
+    /// The provider that this template describes, under a name of the user's choice. Its address is empty when the template
+    /// has none: whoever uses the provider has to ask for one.
     pub fn to_provider(&self, id: &str) -> Provider {
         Provider {
             id: id.to_owned(),
             name: self.name.clone(),
             kind: self.kind,
-            base_url: self.base_url.clone(),
+            base_url: self.base_url.clone().unwrap_or_default(),
             auth: self.auth.clone(),
             headers: self.headers.clone().into_iter().collect(),
             models: self.models.iter().cloned().map(Arc::new).collect(),
@@ -73,22 +80,51 @@ macro_rules! preset_files {
 /// The files, in the order in which they are shown.
 const FILES: &[&str] = preset_files![
     "zai.toml",
+    "zai-messages.toml",
     "deepseek.toml",
+    "deepseek-messages.toml",
     "moonshot.toml",
-    "openrouter.toml",
+    "moonshot-messages.toml",
+    "kimi-code.toml",
+    "minimax.toml",
+    "minimax-chat.toml",
+    "qwen.toml",
+    "qwen-messages.toml",
     "openai.toml",
+    "openai-chat.toml",
+    "anthropic.toml",
+    "gemini.toml",
+    "xai.toml",
+    "xai-responses.toml",
+    "mistral.toml",
+    "openrouter.toml",
+    "openrouter-messages.toml",
+    "kilo.toml",
+    "opencode-zen.toml",
+    "opencode-zen-messages.toml",
+    "opencode-zen-responses.toml",
+    "opencode-go.toml",
+    "opencode-go-messages.toml",
+    "command-code.toml",
+    "command-code-messages.toml",
+    "command-code-private.toml",
+    "crof.toml",
     "groq.toml",
+    "cerebras.toml",
     "together.toml",
     "fireworks.toml",
-    "cerebras.toml",
-    "mistral.toml",
-    "xai.toml",
     "nvidia.toml",
-    "qwen.toml",
+    "github-models.toml",
+    "azure-openai.toml",
+    "azure-openai-chat.toml",
     "ollama.toml",
     "lmstudio.toml",
     "vllm.toml",
+    "sglang.toml",
     "llamacpp.toml",
+    "custom.toml",
+    "custom-messages.toml",
+    "custom-responses.toml",
 ];
 
 static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
@@ -164,7 +200,12 @@ mod tests {
             let id = &preset.id;
             let twins = presets().iter().filter(|other| other.id == *id).count();
             assert_eq!(twins, 1, "{id} is there twice");
-            for url in preset.other_base_urls.values().chain([&preset.base_url]) {
+            assert_ne!(
+                preset.base_url.is_some(),
+                preset.base_url_form.is_some(),
+                "{id}: there is an address, or else a word about what it looks like"
+            );
+            for url in preset.other_base_urls.values().chain(&preset.base_url) {
                 let normal = normalise_base_url(preset.kind, url);
                 assert_eq!(normal.as_deref(), Ok(url.as_str()), "{id}");
             }
@@ -179,21 +220,104 @@ mod tests {
                     "{id}: {model} is not listed"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn listed_models_hold_together() {
+        for preset in presets() {
             for model in &preset.models {
+                let name = format!("{}/{}", preset.id, model.id);
+                let window = model.context_window;
                 assert!(
-                    model.context_window.is_some(),
-                    "{id}/{}: a listed model has a known window",
-                    model.id
+                    window.is_some(),
+                    "{name}: a listed model has a known window"
                 );
+                assert!(
+                    model.output_tokens_max <= window,
+                    "{name}: more output than window"
+                );
+                let twins = preset.models.iter().filter(|other| other.id == model.id);
+                assert_eq!(twins.count(), 1, "{name} is listed twice");
                 if let Some(effort) = &model.default_effort {
+                    assert!(model.reasoning_efforts.contains(effort), "{name}: {effort}");
+                } else {
                     assert!(
-                        model.reasoning_efforts.contains(effort),
-                        "{id}/{}: {effort}",
-                        model.id
+                        model.reasoning_efforts.is_empty(),
+                        "{name}: a choice of efforts has one to begin with"
                     );
                 }
+                check_efforts(&name, &model.reasoning_efforts);
             }
         }
+    }
+
+    /// Clients show the efforts from the first to the last, and know these words only.
+    fn check_efforts(name: &str, efforts: &[String]) {
+        const WORDS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+        let ranks: Vec<Option<usize>> = efforts
+            .iter()
+            .map(|effort| WORDS.iter().position(|word| word == effort))
+            .collect();
+        assert!(
+            ranks.iter().all(Option::is_some) && ranks.is_sorted_by(|one, next| one < next),
+            "{name}: {efforts:?}"
+        );
+    }
+
+    #[test]
+    fn prices_make_sense() {
+        let mut priced = 0;
+        for preset in presets() {
+            for model in &preset.models {
+                let Some(price) = model.price else { continue };
+                let name = format!("{}/{}: {price:?}", preset.id, model.id);
+                priced += 1;
+                // In dollars for a million tokens. A price for one token, or in cents, would fall out of the range.
+                let range = 0.01..=200.0;
+                let free = price.input == 0.0 && price.output == 0.0;
+                assert!(
+                    free || (range.contains(&price.input) && range.contains(&price.output)),
+                    "{name}"
+                );
+                assert!(price.input <= price.output, "{name}");
+                let cached = price.cached.unwrap_or(0.0);
+                assert!((0.0..=price.input).contains(&cached), "{name}");
+                let write = price.cache_write.unwrap_or(price.input);
+                assert!((price.input..=2.0 * price.input).contains(&write), "{name}");
+            }
+        }
+        assert!(priced > 10, "{priced}");
+    }
+
+    /// A key in the environment brings one provider, the first form of the service.
+    #[test]
+    fn a_key_variable_brings_one_preset() {
+        for preset in presets().iter().filter(|preset| !preset.explicit) {
+            let id = &preset.id;
+            assert!(
+                preset.base_url.is_some() || preset.key_variable.is_none(),
+                "{id}: nothing can be used without its address"
+            );
+            let same = presets().iter().filter(|other| {
+                !other.explicit
+                    && other.key_variable.is_some()
+                    && other.key_variable == preset.key_variable
+            });
+            assert!(same.count() <= 1, "{id}: its variable brings another, too");
+        }
+        for preset in presets().iter().filter(|preset| preset.explicit) {
+            assert!(preset.key_variable.is_some(), "{}", preset.id);
+            assert!(
+                preset.kind != Kind::Demo,
+                "{}: the demo is always there",
+                preset.id
+            );
+        }
+        let private = presets()
+            .iter()
+            .filter(|preset| preset.kind == Kind::CommandCode);
+        assert!(private.clone().count() == 1 && private.clone().all(|preset| preset.explicit));
     }
 
     #[test]

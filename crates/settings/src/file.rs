@@ -48,6 +48,7 @@ pub(crate) struct ProviderTable {
     pub(crate) name: Option<String>,
     pub(crate) key: Option<KeyForm>,
     pub(crate) auth: Option<Auth>,
+    pub(crate) private_api: Option<bool>,
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) models: Option<Vec<Model>>,

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-use polywire_catalog::{Catalog, Provider, UnknownModel, demo_provider, presets};
+use polywire_catalog::{Catalog, Preset, Provider, UnknownModel, demo_provider, presets};
 use polywire_credentials::is_private;
 
 use crate::file::{self, ConfigFile, KeyForm};
-use crate::providers::{self, Wrong, usual_key_source};
+use crate::providers::{self, PRIVATE_API, SUPPORTED_WAY, Wrong, is_private_api, usual_key_source};
 use crate::suggest::{nearest, quoted};
 use crate::{
     AuthMode, DEFAULT_PORT, Environment, KeySource, Overrides, Paths, SearchSettings, Secret,
@@ -275,7 +275,7 @@ impl Loading<'_> {
         let configured = found.len();
         self.add_presets_with_keys(&mut found);
         if let Some(wanted) = &default_provider {
-            self.add_wanted_preset(wanted, &mut found);
+            self.add_wanted_preset(wanted, &mut found)?;
         }
         let default_provider = match default_provider {
             Some(wanted) => Some(self.check_default(wanted, &found)?),
@@ -307,6 +307,11 @@ impl Loading<'_> {
         for (id, table) in tables {
             let built = providers::build(&id, table, &self.paths.config_dir, home.as_deref());
             let (provider, key) = built.map_err(|wrong| self.provider_error(&id, wrong))?;
+            if is_private_api(provider.kind) {
+                let kind = provider.kind.name();
+                self.warnings
+                    .push(format!("`providers.{id}`: kind `{kind}` {PRIVATE_API}"));
+            }
             self.keys.insert(id.clone(), key);
             self.origins.insert(
                 format!("providers.{id}"),
@@ -317,13 +322,14 @@ impl Loading<'_> {
         Ok(found)
     }
 
-    /// A preset whose usual key variable is set needs no line in the settings file.
+    /// A preset whose usual key variable is set needs no line in the settings file, unless it wants to be named.
     fn add_presets_with_keys(&mut self, found: &mut Vec<Provider>) {
         for preset in presets() {
             let configured = found.iter().any(|provider| {
                 provider.id == preset.id || provider.preset.as_deref() == Some(&preset.id)
             });
-            let Some(name) = preset.key_variable.as_ref().filter(|_| !configured) else {
+            let wanted = !configured && !preset.explicit;
+            let Some(name) = preset.key_variable.as_ref().filter(|_| wanted) else {
                 continue;
             };
             if self.variable(name).is_some() {
@@ -334,18 +340,51 @@ impl Loading<'_> {
     }
 
     /// Whoever asks for a preset by its name gets it, key or not: a missing key is told when it is needed.
-    fn add_wanted_preset(&mut self, wanted: &str, found: &mut Vec<Provider>) {
+    fn add_wanted_preset(
+        &mut self,
+        wanted: &str,
+        found: &mut Vec<Provider>,
+    ) -> Result<(), SettingsError> {
         if found.iter().any(|provider| provider.id == wanted) {
-            return;
+            return Ok(());
         }
-        if let Some(preset) = polywire_catalog::preset(wanted) {
-            let origin = self
-                .origins
-                .get("default_provider")
-                .cloned()
-                .unwrap_or(ValueOrigin::Default);
-            self.add_provider(preset.to_provider(wanted), origin, found);
-        }
+        let Some(preset) = polywire_catalog::preset(wanted) else {
+            return Ok(());
+        };
+        self.check_needs_no_file(preset)?;
+        let origin = self
+            .origins
+            .get("default_provider")
+            .cloned()
+            .unwrap_or(ValueOrigin::Default);
+        self.add_provider(preset.to_provider(wanted), origin, found);
+        Ok(())
+    }
+
+    /// Two things only the settings file can say of a preset: an address, and the choice of a private API.
+    fn check_needs_no_file(&self, preset: &Preset) -> Result<(), SettingsError> {
+        let id = &preset.id;
+        let file = self.paths.config_file.display();
+        let add = |line: &str| {
+            format!("add `[providers.{id}]` with `preset = \"{id}\"` and `{line}` to {file}")
+        };
+        let (message, hint) = if let Some(form) = &preset.base_url_form {
+            (
+                format!("preset `{id}` has no `base_url`, because it cannot know yours"),
+                add(&format!("base_url = \"{form}\"")),
+            )
+        } else if is_private_api(preset.kind) {
+            (
+                format!("kind `{}` {PRIVATE_API}", preset.kind.name()),
+                format!(
+                    "{SUPPORTED_WAY}; to choose this one, {}",
+                    add("private_api = true")
+                ),
+            )
+        } else {
+            return Ok(());
+        };
+        Err(self.value_error("default_provider", message, Some(hint)))
     }
 
     fn add_provider(&mut self, provider: Provider, origin: ValueOrigin, found: &mut Vec<Provider>) {

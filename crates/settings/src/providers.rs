@@ -42,12 +42,16 @@ pub(crate) fn build(
     check_id(id)?;
     let template = table.preset.as_deref().map(find_preset).transpose()?;
     let mut provider = match template {
-        Some(template) => template.to_provider(id),
+        Some(template) => {
+            check_address(template, &table)?;
+            template.to_provider(id)
+        }
         None => bare(id, &table)?,
     };
     if let Some(kind) = table.kind {
         provider.kind = kind;
     }
+    check_choice(provider.kind, table.private_api)?;
     if let Some(name) = table.name {
         provider.name = name;
     }
@@ -109,6 +113,52 @@ fn bare(id: &str, table: &ProviderTable) -> Result<Provider, Wrong> {
         key_page: None,
         preset: None,
     })
+}
+
+/// A preset may leave the address to its user.
+fn check_address(template: &Preset, table: &ProviderTable) -> Result<(), Wrong> {
+    if template.base_url.is_some() || table.base_url.is_some() {
+        return Ok(());
+    }
+    let wrong = Wrong::new("", "has no `base_url`");
+    Err(match &template.base_url_form {
+        Some(form) => wrong.hint(format!(
+            "preset `{}` cannot know yours; add it, as in `base_url = \"{form}\"`",
+            template.id
+        )),
+        None => wrong,
+    })
+}
+
+/// What a kind is that its vendor does not offer to others. Said in the error and in the warning.
+pub(crate) const PRIVATE_API: &str = "is an API that its vendor keeps for its own client: what is sent imitates that client, it can stop working on any day, and \
+     it may break the vendor's terms";
+
+/// The way out for whoever asked for a private API without choosing it.
+pub(crate) const SUPPORTED_WAY: &str = "`preset = \"command-code\"` is the supported way";
+
+/// Whether a provider of this kind is there only by explicit choice.
+pub(crate) const fn is_private_api(kind: Kind) -> bool {
+    match kind {
+        Kind::CommandCode => true,
+        Kind::Chat | Kind::Messages | Kind::Responses | Kind::Demo => false,
+    }
+}
+
+/// A private API is never used by accident, and the choice of one means nothing elsewhere.
+fn check_choice(kind: Kind, private_api: Option<bool>) -> Result<(), Wrong> {
+    match (is_private_api(kind), private_api) {
+        (true, Some(true)) | (false, None | Some(false)) => Ok(()),
+        (true, None | Some(false)) => {
+            let message = format!("kind `{}` {PRIVATE_API}", kind.name());
+            let hint = format!("{SUPPORTED_WAY}; `private_api = true` chooses this one");
+            Err(Wrong::new("", message).hint(hint))
+        }
+        (false, Some(true)) => {
+            let message = format!("kind `{}` is no private API", kind.name());
+            Err(Wrong::new("private_api", message).hint("leave it out"))
+        }
+    }
 }
 
 /// The slash of `provider/model` must not be in the name, nor anything that makes the name hard to type.

@@ -186,6 +186,23 @@ fn files_that_work() {
             kind = "demo"
         "#,
         r#"
+            [providers.cloud]
+            preset = "azure-openai"
+            base_url = "https://mine.openai.azure.com/openai/v1/responses"
+            [providers.claude]
+            kind = "messages"
+            base_url = "https://claude.example.com/v1/messages"
+            auth = { header = "x-api-key" }
+            [providers.house]
+            preset = "custom"
+            base_url = "http://127.0.0.1:9/v1"
+        "#,
+        r#"
+            [providers.private]
+            preset = "command-code-private"
+            private_api = true
+        "#,
+        r#"
             [providers.zai]
             preset = "zai"
             [providers.groq]
@@ -216,7 +233,15 @@ fn files_that_do_not_work() {
         "[providers.zai]\nkey = \"x\"",
         "[providers.other]\nkey = \"x\"",
         "[providers.other]\nkind = \"chat\"",
-        "[providers.other]\nkind = \"messages\"\nbase_url = \"https://x\"",
+        "[providers.other]\nkind = \"telepathy\"\nbase_url = \"https://x\"",
+        "[providers.other]\nkind = \"command-code\"\nbase_url = \"https://x\"",
+        "[providers.other]\npreset = \"command-code-private\"",
+        "[providers.other]\npreset = \"command-code-private\"\nprivate_api = false",
+        "[providers.zai]\npreset = \"zai\"\nprivate_api = true",
+        "[providers.azure]\npreset = \"azure-openai\"",
+        "[providers.house]\npreset = \"custom\"",
+        "default_provider = \"azure-openai\"",
+        "default_provider = \"command-code-private\"",
         "[providers.other]\nkind = \"chat\"\nbase_url = \"localhost:8000\"",
         "[providers.\"a/b\"]\npreset = \"zai\"",
         "[providers.zai]\npreset = \"zay\"",
@@ -282,6 +307,22 @@ fn environment_and_command_line() {
                 ("POLYWIRE_DEFAULT_PROVIDER", "demo"),
             ],
             &line,
+        ),
+        // Each variable brings the first form of the service; others and those without an address want to be named.
+        ("", &[("OPENAI_API_KEY", "k")], &none),
+        ("", &[("COMMAND_CODE_API_KEY", "k")], &none),
+        (
+            "",
+            &[("AZURE_OPENAI_API_KEY", "k"), ("GITHUB_TOKEN", "k")],
+            &none,
+        ),
+        (
+            "",
+            &[
+                ("OPENAI_API_KEY", "k"),
+                ("POLYWIRE_DEFAULT_PROVIDER", "openai-chat"),
+            ],
+            &none,
         ),
         (file, &[("POLYWIRE_LISTEN", "8080")], &none),
         (file, &[("POLYWIRE_LISTEN", "x")], &none),

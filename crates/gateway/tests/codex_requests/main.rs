@@ -36,7 +36,7 @@ const PRESETS: [&str; 6] = [
     "openrouter",
     "mistral",
     "moonshot",
-    "openai",
+    "openai-chat",
 ];
 
 /// A request in both forms.
