@@ -32,8 +32,10 @@ const FURTHER_NAMES: &[&str] = &[
     "z ai",
 ];
 
-/// Presets whose name is an ordinary word. Their vendors' own names are looked for instead.
+/// Presets whose name is an ordinary word, or more than a vendor's name. What is looked for instead, if anything.
 const ORDINARY_WORDS: &[(&str, Option<&str>)] = &[
+    // A kind of provider, which is a protocol that settings choose; and "custom" is nobody.
+    ("command code", None),
     ("custom", None),
     ("together", Some("together ai")),
     ("kilo", Some("kilo ai")),
