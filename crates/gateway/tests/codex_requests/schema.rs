@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use crate::beside_manifest;
 
 /// Members of a body that no published description of Chat Completions has: providers added them.
-const BODY_EXTENSIONS: [&str; 4] = [
+const BODY_EXTENSIONS: [&str; 5] = [
     "thinking",
     "reasoning",
     "enable_thinking",
     "chat_template_kwargs",
+    "top_k",
 ];
 
 /// The same for assistant messages.
-const MESSAGE_EXTENSIONS: [&str; 2] = ["reasoning_content", "reasoning"];
+const MESSAGE_EXTENSIONS: [&str; 3] = ["reasoning_content", "reasoning", "reasoning_details"];
 
 /// Checks a body against our own list of what a strict server takes, and the pieces that OpenAI's description covers against that.
 pub(crate) fn check(place: &str, body: &Value) {
