@@ -40,9 +40,31 @@ fn without_extensions(body: &Value) -> Value {
         if message["role"] == "assistant" {
             let members = message.as_object_mut().unwrap();
             members.retain(|name, _| !MESSAGE_EXTENSIONS.contains(&name.as_str()));
+            without_thinking_parts(&mut members["content"]);
         }
     }
     body
+}
+
+/// Parts of thinking in the content are Mistral's own; what is left of an array with some is the text that others would get.
+fn without_thinking_parts(content: &mut Value) {
+    let Some(parts) = content.as_array_mut() else {
+        return;
+    };
+    let all = parts.len();
+    parts.retain(|part| part["type"] != "thinking");
+    if parts.len() == all {
+        return;
+    }
+    let texts: Vec<&str> = parts
+        .iter()
+        .map(|part| part["text"].as_str().unwrap())
+        .collect();
+    let text = texts.join("\n");
+    *content = match text.is_empty() {
+        true => Value::Null,
+        false => Value::String(text),
+    };
 }
 
 fn own() -> &'static Validator {
