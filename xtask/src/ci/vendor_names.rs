@@ -70,9 +70,83 @@ const ALLOWED: &[Allowed] = &[
         "the list of the preset files",
     ),
     allowed(
-        "crates/catalog/src/provider.rs",
-        "command code",
-        "the name of a protocol, which settings choose",
+        "crates/catalog/src/models_document.rs",
+        "openai",
+        "the shape of a list of models",
+    ),
+    allowed(
+        "crates/cli/src/codex.rs",
+        "openai",
+        "the package that the Codex CLI comes in",
+    ),
+    allowed("crates/cli/src/demo.rs", "glm", "an example for people"),
+    allowed("crates/cli/src/demo.rs", "zai", "an example for people"),
+    allowed(
+        "crates/demo-model/src/script.rs",
+        "glm",
+        "an example for people",
+    ),
+    allowed(
+        "crates/demo-model/src/script.rs",
+        "zai",
+        "an example for people",
+    ),
+    allowed(
+        "crates/dialect-chat/src/failure.rs",
+        "openai",
+        "the shape of an error",
+    ),
+    allowed(
+        "crates/dialect-responses/src/failure.rs",
+        "openai",
+        "the shape of an error",
+    ),
+    allowed("crates/wire/src/lib.rs", "openai", "the shape of an error"),
+    allowed(
+        "crates/dialect-chat/src/profile.rs",
+        "kimi",
+        "markup that a profile switches on",
+    ),
+    allowed(
+        "crates/dialect-chat/src/read/",
+        "kimi",
+        "markup that a profile switches on",
+    ),
+    allowed(
+        "crates/dialect-chat/src/read/",
+        "minimax",
+        "markup that a profile switches on",
+    ),
+    allowed(
+        "crates/dialect-chat/src/read/",
+        "google",
+        "a field of the wire, read from whoever sends it",
+    ),
+    allowed(
+        "crates/dialect-chat/src/read/",
+        "groq",
+        "a field of the wire, read from whoever sends it",
+    ),
+    allowed(
+        "crates/dialect-chat/src/render/",
+        "google",
+        "a field of the wire, in which a signature goes back",
+    ),
+    allowed(
+        "crates/dialect-messages/src/",
+        "anthropic",
+        "a field of the protocol, and the schemas that it takes",
+    ),
+    allowed(
+        "crates/gateway/src/provider.rs",
+        "anthropic",
+        "a header of the protocol",
+    ),
+    allowed("crates/server/src/", "anthropic", "headers of the protocol"),
+    allowed(
+        "crates/schema/src/",
+        "*",
+        "targets are named after who reads schemas so; a profile chooses",
     ),
 ];
 
