@@ -10,6 +10,7 @@ mod layers;
 mod licences;
 mod machine_paths;
 mod steps;
+mod vendor_names;
 
 use crate::project::Project;
 use anyhow::{Result, bail};

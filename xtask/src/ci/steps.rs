@@ -1,6 +1,6 @@
 //! The steps of `ci`, in the order in which they run: quick refusals first.
 
-use super::{clients, codex, layers, licences, machine_paths};
+use super::{clients, codex, layers, licences, machine_paths, vendor_names};
 use crate::project::Project;
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Write};
@@ -49,6 +49,11 @@ pub(super) const STEPS: &[Step] = &[
         name: "layers",
         purpose: "pure crates have no runtime, sockets or clock; each outer dependency has its one home",
         run: |project| Ok(verdict(&layers::violations(project))),
+    },
+    Step {
+        name: "vendor-names",
+        purpose: "no code decides by the name of a vendor or a model; what is special is in its preset",
+        run: |project| Ok(verdict(&vendor_names::violations(project)?)),
     },
     Step {
         name: "licences",

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use crate::beside_manifest;
 
 /// Members of a body that no published description of Chat Completions has: providers added them.
-const BODY_EXTENSIONS: [&str; 4] = [
+const BODY_EXTENSIONS: [&str; 5] = [
     "thinking",
     "reasoning",
     "enable_thinking",
     "chat_template_kwargs",
+    "top_k",
 ];
 
 /// The same for assistant messages.
-const MESSAGE_EXTENSIONS: [&str; 2] = ["reasoning_content", "reasoning"];
+const MESSAGE_EXTENSIONS: [&str; 3] = ["reasoning_content", "reasoning", "reasoning_details"];
 
 /// Checks a body against our own list of what a strict server takes, and the pieces that OpenAI's description covers against that.
 pub(crate) fn check(place: &str, body: &Value) {
@@ -39,9 +40,31 @@ fn without_extensions(body: &Value) -> Value {
         if message["role"] == "assistant" {
             let members = message.as_object_mut().unwrap();
             members.retain(|name, _| !MESSAGE_EXTENSIONS.contains(&name.as_str()));
+            without_thinking_parts(&mut members["content"]);
         }
     }
     body
+}
+
+/// Parts of thinking in the content are Mistral's own; what is left of an array with some is the text that others would get.
+fn without_thinking_parts(content: &mut Value) {
+    let Some(parts) = content.as_array_mut() else {
+        return;
+    };
+    let all = parts.len();
+    parts.retain(|part| part["type"] != "thinking");
+    if parts.len() == all {
+        return;
+    }
+    let texts: Vec<&str> = parts
+        .iter()
+        .map(|part| part["text"].as_str().unwrap())
+        .collect();
+    let text = texts.join("\n");
+    *content = match text.is_empty() {
+        true => Value::Null,
+        false => Value::String(text),
+    };
 }
 
 fn own() -> &'static Validator {
