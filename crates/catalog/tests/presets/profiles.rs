@@ -3,7 +3,6 @@
 use polywire_catalog::{Model, Preset, presets};
 use polywire_dialect_chat::ReasoningForm;
 use polywire_dialect_messages::ThinkingForm;
-use polywire_schema::Target;
 
 use crate::{Profile, read_profile};
 
@@ -38,19 +37,6 @@ fn each_table(check: impl Fn(&str, &Preset, Option<&Model>, toml::Table)) {
 #[test]
 fn the_dialects_take_every_profile() {
     each_profile(|_, _, _| {});
-}
-
-#[test]
-fn schemas_are_compiled_for_targets_that_exist() {
-    each_table(|name, _, _, table| {
-        let Some(word) = table.get("schema") else {
-            return;
-        };
-        let target: Result<Target, toml::de::Error> = word.clone().try_into();
-        if let Err(error) = target {
-            panic!("the schema of {name}: {error}");
-        }
-    });
 }
 
 /// Whoever can be chosen an effort for must be able to ask for that one.
