@@ -68,6 +68,9 @@ impl Outlet {
         self.settlement.observe(&event);
         let is_end = matches!(event, Event::Finish(_));
         self.writer.push(event, &mut self.out);
+        if is_end {
+            self.settlement.lost(self.writer.take_losses());
+        }
         if is_end && let Some(keep) = self.keep.take() {
             keep(Some(self.writer.whole()));
         }

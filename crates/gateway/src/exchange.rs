@@ -139,7 +139,8 @@ impl Exchange {
         };
         let searches = self.live.search().is_some()
             && request.tools.iter().any(|tool| {
-                search::is_search(tool) && !endpoint.dialect().takes_hosted(home, tool)
+                search::tag(tool)
+                    .is_some_and(|tag| !endpoint.dialect().takes_hosted(&home.model, tag))
             })
             && search::offer(request.to_mut());
         Ready {

@@ -72,9 +72,17 @@ struct Page {
     excerpt: String,
 }
 
-/// Whether a tool is one that the search can stand in for.
-pub(crate) fn is_search(tool: &Tool<'_>) -> bool {
-    matches!(tool, Tool::Hosted { tag, .. } if tag.starts_with("web_search"))
+/// The wire type of a tool that the search can stand in for.
+pub(crate) fn tag<'t>(tool: &'t Tool<'_>) -> Option<&'t str> {
+    match tool {
+        Tool::Hosted { tag, .. } if tag.starts_with("web_search") => Some(tag),
+        Tool::Hosted { .. }
+        | Tool::Function(_)
+        | Tool::Freeform { .. }
+        | Tool::Namespace { .. }
+        | Tool::Search { .. }
+        | Tool::Unknown { .. } => None,
+    }
 }
 
 /// Puts the search as a function where the request has a hosted one. `false` when it has none, or when the client has a function
@@ -83,13 +91,13 @@ pub(crate) fn offer(request: &mut Request<'_>) -> bool {
     let taken = request
         .all_tools()
         .any(|tool| matches!(tool, Tool::Function(function) if function.name == TOOL));
-    let Some(place) = request.tools.iter().position(is_search) else {
+    let Some(place) = request.tools.iter().position(|tool| tag(tool).is_some()) else {
         return false;
     };
     if taken {
         return false;
     }
-    request.tools.retain(|tool| !is_search(tool));
+    request.tools.retain(|tool| tag(tool).is_none());
     request.tools.insert(
         place.min(request.tools.len()),
         Tool::Function(Function {

@@ -172,7 +172,10 @@ async fn models(State(app): Shared, headers: HeaderMap, uri: Uri) -> Response<Bo
     }
     let extra_model = uri.query().and_then(wanted_model);
     let live = app.gateway.live();
-    let document = polywire_catalog::models_document(live.catalog(), extra_model.as_deref());
+    let document =
+        polywire_catalog::models_document(live.catalog(), extra_model.as_deref(), &|target| {
+            live.can_search(target)
+        });
     json_page(document)
 }
 
