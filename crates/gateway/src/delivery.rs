@@ -145,7 +145,7 @@ impl Delivery {
     /// A search was carried out between two legs.
     pub(crate) fn found(&mut self, found: Found) {
         self.outlet.event(Event::WebSearch(found.event()));
-        self.legs.answered(found.item());
+        self.legs.answered(&found);
     }
 
     /// Whether the answer is over for the client, whatever the provider still sends.

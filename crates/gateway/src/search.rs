@@ -52,6 +52,40 @@ pub enum SearchKind {
     },
 }
 
+/// The most queries of one command: what Codex's tool allows.
+const COMMANDS_MAX: usize = 4;
+
+/// The commands of Codex's own search tool (`web.run`), as its version 0.169 sends them to `/alpha/search`.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Commands {
+    #[serde(default)]
+    search_query: Vec<Query>,
+    #[serde(flatten)]
+    others: std::collections::BTreeMap<String, Value>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Query {
+    q: String,
+    #[serde(default)]
+    domains: Vec<String>,
+}
+
+impl Query {
+    /// The query with its domains, in the words that all services know.
+    fn whole(&self) -> String {
+        let domains: Vec<String> = self
+            .domains
+            .iter()
+            .map(|domain| format!("site:{domain}"))
+            .collect();
+        match domains.len() {
+            0 => self.q.clone(),
+            _ => format!("{} {}", self.q, domains.join(" OR ")),
+        }
+    }
+}
+
 /// A search that was carried out.
 pub(crate) struct Found {
     /// The call that asked for it.
@@ -122,6 +156,11 @@ impl Found {
         })
     }
 
+    /// Where the pages are, and what they are called.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pages.iter().map(|page| (&*page.url, &*page.title))
+    }
+
     /// The event that tells the client.
     pub(crate) fn event(&self) -> WebSearch<'_> {
         WebSearch {
@@ -173,24 +212,40 @@ impl SearchService {
         }
     }
 
-    /// The pages that the service finds.
-    ///
-    /// # Errors
-    /// Why there are none, for the model and the log; without the key.
-    pub(crate) async fn pages(
+    /// Carries out the commands of Codex's own search tool and gives what the model is told. Only searches can be carried out; the
+    /// model hears of the rest.
+    pub(crate) async fn commands(
         &self,
-        query: &str,
+        commands: &Commands,
         upstream: &Upstream,
         variables: &Variables,
-    ) -> Result<Value, String> {
-        let pages = self.ask(query, upstream, variables).await?;
-        let pages: Vec<Value> = pages
-            .into_iter()
-            .map(|page| {
-                serde_json::json!({"url": page.url, "title": page.title, "snippet": page.excerpt})
-            })
-            .collect();
-        Ok(Value::Array(pages))
+    ) -> String {
+        let mut told = Vec::new();
+        for query in commands.search_query.iter().take(COMMANDS_MAX) {
+            let search = Search {
+                call_id: String::new(),
+                query: query.whole(),
+            };
+            let found = self.find(search, upstream, variables).await;
+            told.push(format!("Results for `{}`:\n\n{}", found.query, found.text));
+        }
+        let left = commands.search_query.len().saturating_sub(COMMANDS_MAX);
+        if left > 0 {
+            told.push(format!(
+                "{left} more queries were not carried out: {COMMANDS_MAX} at most."
+            ));
+        }
+        told.extend(
+            commands
+                .others
+                .keys()
+                .filter(|name| *name != "response_length")
+                .map(|name| format!("`{name}` is not available here: only `search_query` is.")),
+        );
+        if told.is_empty() {
+            told.push("Nothing was asked for. Give `search_query`.".to_owned());
+        }
+        told.join("\n\n")
     }
 
     async fn ask(

@@ -41,6 +41,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/alpha/search", post(search))
+        .route("/alpha/search", post(search))
         .route("/v1/models", get(models))
         .route("/models", get(models))
         .route("/api/providers/{id}", get(provider))
