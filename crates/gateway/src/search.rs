@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use polywire_conversation::{
-    Function, Item, Json, Part, Request, Text, Tool, ToolResult, WebSearch,
+    Function, Item, Json, Part, Request, Text, Tool, ToolChoice, ToolResult, WebSearch,
 };
 use polywire_credentials::KeySource;
 use polywire_upstream::{Upstream, Uri};
@@ -132,6 +132,12 @@ pub(crate) fn offer(request: &mut Request<'_>) -> bool {
         return false;
     }
     request.tools.retain(|tool| tag(tool).is_none());
+    if matches!(&request.tool_choice, ToolChoice::Hosted(tag) if tag.starts_with("web_search")) {
+        request.tool_choice = ToolChoice::Named {
+            name: TOOL.into(),
+            namespace: None,
+        };
+    }
     request.tools.insert(
         place.min(request.tools.len()),
         Tool::Function(Function {

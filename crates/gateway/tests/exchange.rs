@@ -259,7 +259,10 @@ async fn searches_are_carried_out_between_two_requests() {
         }),
         ..configuration(vec![provider("one", &upstream)])
     });
-    let body = json!({"input": "tea?", "stream": true, "tools": [{"type": "web_search"}]});
+    let body = json!({
+        "input": "tea?", "stream": true, "tools": [{"type": "web_search"}],
+        "tool_choice": {"type": "web_search"},
+    });
     let response = responses(&gateway, body).await.unwrap();
     assert_eq!(
         output_text(&response),
@@ -287,6 +290,8 @@ async fn searches_are_carried_out_between_two_requests() {
         calls.filter(|item| item["type"] == "function_call").count(),
         0
     );
+    let choice = upstream.received()[0].json()["tool_choice"].clone();
+    assert_eq!(choice["function"]["name"], "web_search");
     let second = upstream.received()[1].messages();
     let result = second.last().unwrap();
     assert_eq!(result["role"], "tool");
