@@ -68,23 +68,32 @@ impl Outlet {
         self.settlement.observe(&event);
         let is_end = matches!(event, Event::Finish(_));
         self.writer.push(event, &mut self.out);
-        if is_end {
-            self.settlement.lost(self.writer.take_losses());
+        if !is_end {
+            return;
         }
-        if is_end && let Some(keep) = self.keep.take() {
+        self.settlement.lost(self.writer.take_losses());
+        if self.writer.failure().is_some() {
+            self.keep_nothing();
+        } else if let Some(keep) = self.keep.take() {
             keep(Some(self.writer.whole()));
+        }
+    }
+
+    /// A failed answer is not kept as if it was one.
+    fn keep_nothing(&mut self) {
+        if let Some(keep) = self.keep.take() {
+            keep(None);
         }
     }
 
     fn fault(&mut self, fault: Fault) {
         let fault = without_key(fault, self.key.as_ref());
         self.settlement.fail(&fault);
-        if let Some(keep) = self.keep.take() {
-            keep(None);
-        }
         if self.held_back {
+            // Another attempt may take the place of this one.
             self.fault = Some(fault);
         } else {
+            self.keep_nothing();
             self.writer.tick(unix_seconds());
             self.writer.push(Event::Fault(fault), &mut self.out);
         }

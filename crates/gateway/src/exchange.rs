@@ -193,9 +193,7 @@ impl Exchange {
         Some(Box::new(move |response: Option<Vec<u8>>| {
             let record = response.and_then(|response| thread.record(&response));
             let Some(record) = record else {
-                if let (Some(memory), Some(parent)) = (memory, &thread.parent) {
-                    memory.forget(parent);
-                }
+                thread.forget_parent(memory.as_ref());
                 return;
             };
             if let Some(store) = store {

@@ -17,6 +17,7 @@ pub mod limits;
 mod private;
 mod provider;
 mod read;
+mod references;
 mod sealing;
 mod search;
 mod settle;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use polywire_gateway::{ClientDialect, Gateway};
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::error_page::Refusal;
@@ -26,7 +27,8 @@ pub struct App {
 
 pub(crate) type Shared = State<Arc<App>>;
 
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// The routes. `stop` tells connections that outlive their request when to end.
+pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
     let api = Router::new()
         .route("/v1/responses", post(responses).get(upgrade))
         .route("/responses", post(responses).get(upgrade))
@@ -48,7 +50,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             token_checked,
-        ));
+        ))
+        .layer(Extension(stop));
     Router::new()
         .route("/health", get(health))
         .route("/healthz", get(health))
@@ -132,21 +135,35 @@ async fn compact(State(app): Shared, request: Request) -> Response<Body> {
 }
 
 /// A WebSocket. Codex turns to HTTP at once and in silence when a request without an upgrade is answered 426.
-async fn upgrade(State(app): Shared, request: Request) -> Response<Body> {
+async fn upgrade(
+    State(app): Shared,
+    Extension(stop): Extension<CancellationToken>,
+    request: Request,
+) -> Response<Body> {
     let client = client_of(request.headers());
     let (mut parts, _) = request.into_parts();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade
-            .max_message_size(websocket::MESSAGE_BYTES_MAX)
-            .max_frame_size(websocket::MESSAGE_BYTES_MAX)
-            .on_upgrade(move |socket| websocket::serve(app, client, socket)),
+        Ok(upgrade) => {
+            // The web framework starts the task. With this token in its hands, shutdown waits for it as for our own.
+            let at_work = app.gateway.tasks.token();
+            upgrade
+                .max_message_size(websocket::MESSAGE_BYTES_MAX)
+                .max_frame_size(websocket::MESSAGE_BYTES_MAX)
+                .on_upgrade(async move |socket| {
+                    websocket::serve(app, client, stop, socket).await;
+                    drop(at_work);
+                })
+        }
         Err(rejection) => {
             tracing::debug!("no WebSocket: {rejection}");
-            Refusal::new(
+            let mut response = Refusal::new(
                 StatusCode::UPGRADE_REQUIRED,
                 "a GET here opens a WebSocket. hint: POST to this path, or ask for the upgrade",
             )
-            .page(ClientDialect::Responses, "")
+            .page(ClientDialect::Responses, "");
+            let headers = response.headers_mut();
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            response
         }
     }
 }
