@@ -3,6 +3,7 @@
 use polywire_conversation::Json;
 use polywire_schema::{Compiled, DROPPED_MAX, Target, compile};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 const TARGETS: [Target; 6] = [
     Target::Permissive,
@@ -13,10 +14,14 @@ const TARGETS: [Target; 6] = [
     Target::Anthropic,
 ];
 
-/// Compiles any text for each target. Expects an object with properties, a list of what was dropped that keeps its limit, and that
+/// Compiles any JSON for each target. Expects an object with properties, a list of what was dropped that keeps its limit, and that
 /// what came out needs no more work.
 pub fn schema(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
+    // Whoever hands out JSON has checked that it is some.
+    if serde_json::from_str::<&RawValue>(&text).is_err() {
+        return;
+    }
     for target in TARGETS {
         let compiled = compile(&Json::new(&*text), target);
         check(&compiled);
