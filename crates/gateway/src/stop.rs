@@ -22,11 +22,6 @@ impl StopTexts {
         }
     }
 
-    /// Whether the answer was cut: nothing that the provider still sends counts.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.cut
-    }
-
     /// Passes an event on, unless it comes after a stop text.
     pub(crate) fn event(&mut self, event: Event<'_>, next: &mut dyn FnMut(Event<'_>)) {
         if self.texts.is_empty() {

@@ -75,13 +75,27 @@ impl<'a> Members<'a> {
 pub struct ConnectionMemory(Arc<Mutex<Vec<StoredResponse>>>);
 
 impl ConnectionMemory {
-    fn known(&self) -> Vec<StoredResponse> {
-        self.lock().clone()
+    /// What is known of a response and of those before it, the latest first, and the one that has to be looked up elsewhere.
+    fn thread(&self, id: &str) -> (Vec<StoredResponse>, Option<String>) {
+        let known = self.lock();
+        let mut links: Vec<StoredResponse> = Vec::new();
+        let mut wanted = Some(id.to_owned());
+        while let Some(id) = &wanted
+            // A provider that gives all its answers one id makes a thread that bites its own tail.
+            && links.iter().all(|link| link.id != *id)
+            && let Some(link) = known.iter().find(|known| known.id == *id)
+        {
+            links.push(link.clone());
+            wanted.clone_from(&link.parent);
+        }
+        (links, wanted)
     }
 
     /// Remembers a response, and forgets the oldest when there are too many or they are too large.
     pub(crate) fn remember(&self, response: StoredResponse) {
         let mut known = self.lock();
+        // An answer that was asked for again takes the place of the first.
+        known.retain(|known| known.id != response.id);
         known.push(response);
         let mut bytes: u64 = known.iter().map(StoredResponse::bytes).sum();
         while bytes > CONNECTION_MEMORY_BYTES_MAX && known.len() > 1 {
@@ -119,10 +133,7 @@ pub(crate) async fn expand(
         });
     };
     let before = match &thread.parent {
-        Some(parent) => {
-            let earlier = memory.map(ConnectionMemory::known).unwrap_or_default();
-            history(&chain(parent, &earlier, store).await?)
-        }
+        Some(parent) => history(&chain(parent, memory, store).await?),
         None if memory.is_none() => return Ok(Expanded { body, thread }),
         None => "[]".to_owned(),
     };
@@ -190,19 +201,30 @@ fn with_history(rest: &str, before: &str, own: &str) -> String {
     format!("{{\"input\":{before}{comma}{own}{rest}}}")
 }
 
+/// The responses that a request goes on from, the root first.
 async fn chain(
     parent: &str,
-    earlier: &[StoredResponse],
+    memory: Option<&ConnectionMemory>,
     store: Option<&ResponseStore>,
 ) -> Result<Vec<StoredResponse>, Fault> {
-    if let Some(known) = earlier.iter().find(|known| known.id == parent) {
-        let mut links = match &known.parent {
-            Some(before) => Box::pin(chain(before, earlier, store)).await?,
-            None => Vec::new(),
-        };
-        links.push(known.clone());
-        return Ok(links);
-    }
+    let (links, wanted) = memory
+        .map(|memory| memory.thread(parent))
+        .unwrap_or_else(|| (Vec::new(), Some(parent.to_owned())));
+    let mut chain = match wanted {
+        Some(wanted) if links.iter().any(|link| link.id == wanted) => {
+            return Err(not_found(parent, "it goes on from itself"));
+        }
+        Some(wanted) => stored_chain(&wanted, store).await?,
+        None => Vec::new(),
+    };
+    chain.extend(links.into_iter().rev());
+    Ok(chain)
+}
+
+async fn stored_chain(
+    parent: &str,
+    store: Option<&ResponseStore>,
+) -> Result<Vec<StoredResponse>, Fault> {
     let Some(store) = store else {
         return Err(not_found(
             parent,
@@ -314,6 +336,28 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(body, r#"{"input":[{"n": 1.0},2],"stream":true}"#);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_bites_its_tail_is_refused() {
+        let earlier = [
+            kept("a", Some("b"), "[]", "[1]"),
+            kept("b", Some("a"), "[]", "[2]"),
+        ];
+        let fault = expanded(r#"{"previous_response_id":"b","input":[]}"#, &earlier)
+            .await
+            .unwrap_err();
+        assert_eq!(fault.code.as_deref(), Some("previous_response_not_found"));
+    }
+
+    #[test]
+    fn an_answer_that_was_asked_for_again_counts() {
+        let memory = ConnectionMemory::default();
+        memory.remember(kept("a", None, "[]", "[]"));
+        memory.remember(kept("a", None, "[]", "[1]"));
+        let (links, wanted) = memory.thread("a");
+        assert_eq!((links.len(), wanted), (1, None));
+        assert_eq!(links[0].output_items, "[1]");
     }
 
     #[tokio::test]

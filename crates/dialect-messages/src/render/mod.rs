@@ -22,6 +22,8 @@ use polywire_wire::{Object, write_array};
 use crate::Profile;
 use block::{Message, Speaker, mark, write_messages, write_text};
 
+pub(crate) use thinking::wants_thinking;
+
 /// Renders a request for one model of the provider. The answer is always asked for as a stream.
 ///
 /// Images go out when both the model and the provider take them ([`Profile::images`]). Without marks for the cache
