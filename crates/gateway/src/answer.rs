@@ -235,9 +235,9 @@ impl Pump {
                 losses,
             }) => {
                 self.delivery.lost(losses);
-                found
-                    .into_iter()
-                    .for_each(|found| self.delivery.found(found));
+                for found in &found {
+                    self.delivery.found(found);
+                }
                 source
             }
             Err(fault) => {

@@ -179,7 +179,7 @@ impl Delivery {
     }
 
     /// A search was carried out between two legs.
-    pub(crate) fn found(&mut self, found: Found) {
+    pub(crate) fn found(&mut self, found: &Found) {
         self.outlet.event(Event::WebSearch(found.event()));
         self.legs.answered(found.item());
     }

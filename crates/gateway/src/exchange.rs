@@ -387,10 +387,8 @@ fn may_go_out<'l>(
 }
 
 fn refused<'l>(code: &str, why: &str, losses: impl Iterator<Item = &'l Loss>) -> Fault {
-    let mut message = why.to_owned();
-    for loss in losses {
-        message.push_str(&format!("\n- {loss}"));
-    }
+    let lines = losses.map(|loss| format!("\n- {loss}"));
+    let message: String = std::iter::once(why.to_owned()).chain(lines).collect();
     Fault::new(FaultClass::InvalidRequest, message)
         .with_code(format!("refused_{code}"))
         .with_retry(Retry::Elsewhere)

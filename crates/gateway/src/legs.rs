@@ -35,6 +35,10 @@ pub(crate) struct Search {
 
 /// Watches an answer, and decides at its end whether another leg follows.
 #[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent thing that was seen or is wanted"
+)]
 pub(crate) struct Legs {
     /// The tool whose calls polywire carries out itself.
     search_tool: Option<&'static str>,
@@ -316,7 +320,11 @@ impl Legs {
         pass(Event::Finish(match reason {
             // Nothing but searches of ours was called: for the client the model has just stopped.
             StopReason::Calls if !self.client_calls => StopReason::Stop,
-            other => other,
+            StopReason::Calls
+            | StopReason::Stop
+            | StopReason::Length
+            | StopReason::ContentFilter
+            | StopReason::Pause => reason,
         }));
     }
 

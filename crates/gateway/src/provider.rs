@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use polywire_catalog::{Kind, Model, Provider};
 use polywire_conversation::envelope::Minter;
-use polywire_conversation::{
-    Fault, Loss, ModelFacts, OpaqueKind, ReadStream, Rendered, Request, Tool,
-};
+use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
 use polywire_dialect_command_code as command_code;
@@ -259,7 +257,7 @@ fn native_messages(
 }
 
 /// What seals the state of an answer that keeps its bytes.
-fn sealing(ask: &Ask<'_>) -> Box<dyn Fn(OpaqueKind, &str) -> String + Send> {
+fn sealing(ask: &Ask<'_>) -> messages::native::Seal {
     let home = ask.home.clone();
     Box::new(move |kind, state| seal_one(&home, kind, state))
 }

@@ -47,7 +47,7 @@ pub enum SearchKind {
         /// Where its API is.
         url: String,
     },
-    /// A SearXNG server, which must allow the format `json`.
+    /// A `SearXNG` server, which must allow the format `json`.
     Searxng {
         /// Where the server is.
         url: String,
@@ -321,7 +321,11 @@ fn percent_encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            encoded.push('%');
+            for half in [byte >> 4, byte & 15] {
+                encoded.push(char::from(DIGITS[usize::from(half)]));
+            }
         }
     }
     encoded

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::fault::ours;
 use crate::limits::CONNECTION_MEMORY_BYTES_MAX;
 
 /// Where responses are kept.
@@ -207,9 +208,10 @@ async fn chain(
     memory: Option<&ConnectionMemory>,
     store: Option<&ResponseStore>,
 ) -> Result<Vec<StoredResponse>, Fault> {
-    let (links, wanted) = memory
-        .map(|memory| memory.thread(parent))
-        .unwrap_or_else(|| (Vec::new(), Some(parent.to_owned())));
+    let (links, wanted) = match memory {
+        Some(memory) => memory.thread(parent),
+        None => (Vec::new(), Some(parent.to_owned())),
+    };
     let mut chain = match wanted {
         Some(wanted) if links.iter().any(|link| link.id == wanted) => {
             return Err(not_found(parent, "it goes on from itself"));
@@ -233,7 +235,11 @@ async fn stored_chain(
     };
     store.chain(parent).await.map_err(|error| match error {
         ChainError::Unknown { .. } => not_found(parent, "no response of this id is stored"),
-        other => not_found(parent, &other.to_string()),
+        error @ (ChainError::Broken { .. }
+        | ChainError::TooLong { .. }
+        | ChainError::TooLarge { .. }) => not_found(parent, &error.to_string()),
+        // The response may well be there.
+        ChainError::Store(error) => ours(format!("the store failed: {error}")),
     })
 }
 
@@ -301,10 +307,8 @@ mod tests {
 
     async fn expanded(body: &str, earlier: &[StoredResponse]) -> Result<(String, Thread), Fault> {
         let memory = (!earlier.is_empty()).then(ConnectionMemory::default);
-        for known in earlier {
-            memory
-                .iter()
-                .for_each(|memory| memory.remember(known.clone()));
+        for (known, memory) in earlier.iter().zip(memory.iter().cycle()) {
+            memory.remember(known.clone());
         }
         let body = Bytes::copy_from_slice(body.as_bytes());
         let expanded = expand(body, memory.as_ref(), None).await?;

@@ -49,6 +49,14 @@ impl Responses for Slow {
 
     fn chain<'a>(&'a self, id: &'a str) -> Pending<'a, Result<Vec<StoredResponse>, ChainError>> {
         Box::pin(async move {
+            if id == "resp_on_a_bad_disk" {
+                let refused = StoreError::TooLarge {
+                    id: id.to_owned(),
+                    bytes: 1,
+                    bytes_max: 0,
+                };
+                return Err(ChainError::Store(refused));
+            }
             let unknown = ChainError::Unknown { id: id.to_owned() };
             let found = self.kept().into_iter().find(|kept| kept.id == id);
             found.map(|kept| vec![kept]).ok_or(unknown)
@@ -98,6 +106,19 @@ async fn an_answer_ends_when_it_is_stored() {
     let messages = upstream.received()[2].messages();
     let contents: Vec<&Value> = messages.iter().map(|message| &message["content"]).collect();
     assert_eq!(contents, ["hi", "fine", "and?"]);
+    // A store that fails has not said that the response is gone.
+    for (id, status) in [("resp_on_a_bad_disk", 500), ("resp_gone", 404)] {
+        let next = json!({"model": "main", "input": "and?", "previous_response_id": id});
+        let Answer::Failed { fault, .. } = asked(&gateway, ClientDialect::Responses, &next).await
+        else {
+            panic!("it went on");
+        };
+        assert_eq!(
+            ClientDialect::Responses.http_status(&fault),
+            status,
+            "{fault}"
+        );
+    }
 }
 
 #[tokio::test]
