@@ -33,7 +33,7 @@ pub use event::{Citation, Event, Native, Opaque, OpaqueKind, StopReason, WebSear
 pub use fault::{Fault, FaultClass, Origin, Retry};
 pub use freeform::{FreeformReader, write_freeform_arguments};
 pub use ledger::{Form, Ledger, Lowered, NameRule, Raised};
-pub use loss::{Loss, Severity};
+pub use loss::{Loss, Losses, Severity};
 pub use render::{ModelFacts, Rendered};
 pub use request::{
     Call, CallInput, Dialect, File, FileContent, Function, Grammar, Image, Instruction, Item,

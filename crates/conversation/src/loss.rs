@@ -55,6 +55,19 @@ impl Loss {
     }
 }
 
+/// Losses, each of them once.
+#[derive(Debug, Default)]
+pub struct Losses(pub Vec<Loss>);
+
+impl Losses {
+    /// Adds one, unless it is there.
+    pub fn add(&mut self, loss: Loss) {
+        if !self.0.contains(&loss) {
+            self.0.push(loss);
+        }
+    }
+}
+
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.what, self.why)

@@ -52,6 +52,49 @@ pub enum OfferedKind<'r> {
 /// The name under which the client's tool search is offered and called.
 pub const SEARCH_NAME: &str = "tool_search";
 
+/// What a function without parameters takes. Leaving the schema out is refused or misread by several servers.
+pub const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The one argument of a freeform tool where it is offered as a function.
+pub const FREEFORM_PARAMETERS: &str =
+    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
+
+/// What a tool search takes when the client did not say.
+pub const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer"}},"required":["query"]}"#;
+
+/// Calls `visit` with name, namespace, form and description of every tool that can be called.
+pub fn for_each_callable(
+    tools: &[Tool<'_>],
+    visit: &mut impl FnMut(&str, Option<&str>, Form, Option<&Text<'_>>),
+) {
+    for_each_callable_in(tools, None, visit);
+}
+
+fn for_each_callable_in(
+    tools: &[Tool<'_>],
+    namespace: Option<&str>,
+    visit: &mut impl FnMut(&str, Option<&str>, Form, Option<&Text<'_>>),
+) {
+    for tool in tools {
+        match tool {
+            Tool::Function(Function {
+                name, description, ..
+            }) => visit(name, namespace, Form::Function, description.as_ref()),
+            Tool::Freeform {
+                name, description, ..
+            } => visit(name, namespace, Form::Freeform, description.as_ref()),
+            Tool::Search { description, .. } => {
+                visit(SEARCH_NAME, namespace, Form::Search, description.as_ref());
+            }
+            Tool::Namespace { name, tools, .. } if namespace.is_none() => {
+                for_each_callable_in(tools, Some(name), visit);
+            }
+            // Not offered, and noted as a loss where the tools are.
+            Tool::Namespace { .. } | Tool::Hosted { .. } | Tool::Unknown { .. } => {}
+        }
+    }
+}
+
 impl OfferedKind<'_> {
     /// The form in which a call has to come back.
     pub const fn form(&self) -> Form {

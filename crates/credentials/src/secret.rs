@@ -17,10 +17,9 @@ impl Secret {
     /// A short name for the secret that tells nothing about it: the first 64 bits of its SHA-256 hash, in hexadecimal.
     pub fn fingerprint(&self) -> String {
         let hash = Sha256::digest(self.0.as_bytes());
-        hash.iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let first = hash.iter().take(8);
+        let bits = first.fold(0u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        format!("{bits:016x}")
     }
 
     /// The secret itself, for the header or the file that it is meant for.

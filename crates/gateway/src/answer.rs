@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use polywire_conversation::{Event, EventSink, Fault, FaultClass, StreamEnd};
+use polywire_conversation::{Event, EventSink, Fault, FaultClass, Loss, StreamEnd};
 use polywire_credentials::Secret;
 use polywire_demo_model::Step;
 use polywire_upstream::{BodyError, HEADERS_TIMEOUT, Incoming, root_cause};
@@ -54,6 +54,8 @@ pub struct Opened {
     pub source: Source,
     /// The searches that were carried out for the model.
     pub(crate) found: Vec<Found>,
+    /// What the request could not carry.
+    pub(crate) losses: Vec<Loss>,
 }
 
 impl From<Source> for Opened {
@@ -61,6 +63,7 @@ impl From<Source> for Opened {
         Self {
             source,
             found: Vec::new(),
+            losses: Vec::new(),
         }
     }
 }
@@ -140,7 +143,7 @@ impl Pump {
                 // The writer remembers the whole answer; its frames are for streams.
                 self.delivery.out().clear();
             }
-            Poll::Ready(())
+            self.delivery.poll_kept(cx)
         })
         .await;
         match self.delivery.take_fault() {
@@ -226,10 +229,15 @@ impl Pump {
         self.heard = true;
         self.ending_since = None;
         self.source = match opened {
-            Ok(Opened { source, found }) => {
-                found
-                    .into_iter()
-                    .for_each(|found| self.delivery.found(found));
+            Ok(Opened {
+                source,
+                found,
+                losses,
+            }) => {
+                self.delivery.lost(losses);
+                for found in &found {
+                    self.delivery.found(found);
+                }
                 source
             }
             Err(fault) => {
@@ -244,10 +252,15 @@ impl Pump {
 
     /// After events were delivered: whether the answer goes on with another request, or has ended for the client.
     fn turn_page(&mut self) {
-        if let Some(leg) = self.delivery.take_next_leg() {
-            self.source = Source::Opening((self.go_on)(leg));
-        } else if self.delivery.is_cut() || self.delivery.take_writer_failure() {
+        if self.delivery.take_writer_failure() {
             self.source = Source::Ended;
+        } else if self.delivery.has_ended() {
+            // A finished source stays, so that its connection can be used again.
+            if !self.is_over() {
+                self.source = Source::Ended;
+            }
+        } else if let Some(leg) = self.delivery.take_next_leg() {
+            self.source = Source::Opening((self.go_on)(leg));
         }
     }
 
@@ -369,6 +382,9 @@ impl Pump {
             }
         }
         self.steps_aside = 0;
+        if self.is_over() {
+            ready!(self.delivery.poll_kept(cx));
+        }
         if self.delivery.out_is_empty() {
             return Poll::Ready(None);
         }

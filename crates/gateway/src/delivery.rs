@@ -2,13 +2,18 @@
 //!
 //! sealing → legs → stop texts → settlement and writer, in this order. Each stage passes on what it does not keep.
 
-use polywire_conversation::{Event, EventSink, Fault, StopReason, Usage, WriteStream};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use polywire_conversation::{Event, EventSink, Fault, Loss, StopReason, Usage, WriteStream};
 use polywire_credentials::Secret;
 use polywire_sse::FrameBuffer;
 
 use crate::answer::unix_seconds;
 use crate::fault::without_key;
 use crate::legs::{Legs, NextLeg};
+use crate::memory::Recorder;
 use crate::sealing::Sealer;
 use crate::search::Found;
 use crate::settle::Settlement;
@@ -31,15 +36,30 @@ struct Outlet {
     held_back: bool,
     fault: Option<Fault>,
     key: Option<Secret>,
+    /// Remembers what leads to calls.
+    recorder: Option<Recorder>,
     keep: Option<Keep>,
+    /// The answer on its way to where it is kept. Its end goes to the client behind it, so that the next request finds it.
+    keeping: Option<Keeping>,
+    /// The terminal event has passed; whatever the provider still sends does not count.
+    ended: bool,
 }
 
 /// Takes the whole answer in the client's form when it has ended, or nothing when it has failed.
-pub(crate) type Keep = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
+pub(crate) type Keep = Box<dyn FnOnce(Option<Vec<u8>>) -> Option<Keeping> + Send>;
+
+/// Ends when an answer is kept, or when that takes too long.
+pub(crate) type Keeping = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl EventSink for Delivery {
     fn event(&mut self, event: Event<'_>) {
+        if self.outlet.ended {
+            return;
+        }
         if let Event::Fault(fault) = event {
+            if let Some(usage) = self.legs.take_usage() {
+                self.outlet.event(Event::Usage(usage));
+            }
             self.outlet.fault(fault);
             return;
         }
@@ -59,6 +79,9 @@ impl EventSink for Delivery {
 
 impl Outlet {
     fn event(&mut self, event: Event<'_>) {
+        if self.ended {
+            return;
+        }
         if let Event::Finish(_) = event {
             if let Some(usage) = self.settlement.estimated_usage() {
                 self.event(Event::Usage(usage));
@@ -66,34 +89,36 @@ impl Outlet {
             self.writer.tick(unix_seconds());
         }
         self.settlement.observe(&event);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(&event);
+        }
         let is_end = matches!(event, Event::Finish(_));
         self.writer.push(event, &mut self.out);
-        if !is_end {
-            return;
-        }
-        self.settlement.lost(self.writer.take_losses());
-        if self.writer.failure().is_some() {
-            self.keep_nothing();
-        } else if let Some(keep) = self.keep.take() {
-            keep(Some(self.writer.whole()));
+        if is_end {
+            self.ended = true;
+            self.settlement.lost(self.writer.take_losses());
+            // What is a failure in the end is nothing to go on from.
+            let failed = self.writer.failure().is_some();
+            let whole = (!failed && self.keep.is_some()).then(|| self.writer.whole());
+            self.keep(whole);
         }
     }
 
-    /// A failed answer is not kept as if it was one.
-    fn keep_nothing(&mut self) {
+    fn keep(&mut self, whole: Option<Vec<u8>>) {
         if let Some(keep) = self.keep.take() {
-            keep(None);
+            self.keeping = keep(whole);
         }
     }
 
     fn fault(&mut self, fault: Fault) {
         let fault = without_key(fault, self.key.as_ref());
         self.settlement.fail(&fault);
+        self.ended = true;
         if self.held_back {
             // Another attempt may take the place of this one.
             self.fault = Some(fault);
         } else {
-            self.keep_nothing();
+            self.keep(None);
             self.writer.tick(unix_seconds());
             self.writer.push(Event::Fault(fault), &mut self.out);
         }
@@ -108,6 +133,7 @@ impl Delivery {
         stop: StopTexts,
         writer: Box<dyn WriteStream>,
         settlement: Settlement,
+        recorder: Option<Recorder>,
         keep: Option<Keep>,
     ) -> Self {
         Self {
@@ -121,7 +147,10 @@ impl Delivery {
                 held_back: true,
                 fault: None,
                 key: None,
+                recorder,
                 keep,
+                keeping: None,
+                ended: false,
             },
         }
     }
@@ -152,14 +181,33 @@ impl Delivery {
     }
 
     /// A search was carried out between two legs.
-    pub(crate) fn found(&mut self, found: Found) {
+    pub(crate) fn found(&mut self, found: &Found) {
         self.outlet.event(Event::WebSearch(found.event()));
-        self.legs.answered(&found);
+        self.legs.answered(found);
+    }
+
+    /// A further request could not carry these.
+    pub(crate) fn lost(&mut self, losses: Vec<Loss>) {
+        for loss in losses {
+            // Most of them are those of the request before.
+            if !self.outlet.settlement.knows(&loss) {
+                self.outlet.event(Event::Loss(loss));
+            }
+        }
     }
 
     /// Whether the answer is over for the client, whatever the provider still sends.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.stop.is_cut()
+    pub(crate) fn has_ended(&self) -> bool {
+        self.outlet.ended
+    }
+
+    /// Waits until the answer is where it is kept.
+    pub(crate) fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(keeping) = &mut self.outlet.keeping {
+            ready!(keeping.as_mut().poll(cx));
+            self.outlet.keeping = None;
+        }
+        Poll::Ready(())
     }
 
     /// The failure with which the writer has ended the answer, as a fault of the turn.
@@ -168,6 +216,8 @@ impl Delivery {
             return false;
         };
         self.outlet.settlement.fail(&fault);
+        self.outlet.ended = true;
+        self.outlet.keep(None);
         self.outlet.fault = self.outlet.held_back.then_some(fault);
         true
     }

@@ -11,14 +11,17 @@ use polywire_conversation::{
 use polywire_plan::Target;
 
 use crate::answer::{Continue, Opened, Pump, Source};
+use crate::client::ClientDialect;
 use crate::compaction;
-use crate::delivery::{Delivery, Keep};
+use crate::delivery::{Delivery, Keep, Keeping};
 use crate::endpoint::Endpoint;
 use crate::form::Form;
-use crate::legs::{Legs, Needs, NextLeg};
+use crate::legs::{Legs, Needs, NextLeg, Search};
+use crate::limits::{KEEP_WAIT, SEARCHES_MAX};
+use crate::memory::Recorder;
 use crate::provider::{Ask, Encoded, Outgoing};
 use crate::sealing::{self, Sealer};
-use crate::search;
+use crate::search::{self, Found};
 use crate::settle::Settlement;
 use crate::state::{Gateway, Live};
 use crate::stop::StopTexts;
@@ -59,8 +62,8 @@ struct Ready<'r> {
     search_tool: Option<&'static str>,
     /// Envelopes that stayed closed.
     losses: Vec<Loss>,
-    /// The client's bytes still say what is asked for.
-    body_stands: bool,
+    /// The client's bytes go out.
+    keeps_bytes: bool,
 }
 
 impl Exchange {
@@ -76,7 +79,7 @@ impl Exchange {
     ) -> Result<Prepared, Fault> {
         let endpoint = self.live.endpoint(&self.target)?;
         let home = endpoint.minter(&self.target.upstream_model).await?;
-        let ready = self.ready(request, &endpoint, &home);
+        let ready = self.ready(request, None, &endpoint, &home);
         let encoded = self.encode(&endpoint, &ready, &home, 0)?;
         let request = ready.request;
         let mut losses = encoded.losses;
@@ -120,8 +123,16 @@ impl Exchange {
         })
     }
 
-    /// The request as this target gets it: its envelopes opened, refused tools marked, a hosted search replaced by one of ours.
-    fn ready<'r>(&self, request: &'r Request<'r>, endpoint: &Endpoint, home: &Minter) -> Ready<'r> {
+    /// The request as this target gets it: what was said `since` behind it, its envelopes opened, refused tools marked, a hosted
+    /// search replaced by one of ours, and what the client forgets given back.
+    fn ready<'r>(
+        &self,
+        request: &'r Request<'r>,
+        since: Option<Vec<Item<'static>>>,
+        endpoint: &Endpoint,
+        home: &Minter,
+    ) -> Ready<'r> {
+        let is_first = since.is_none();
         let mut request = Cow::Borrowed(request);
         if !self.tools_refused.is_empty() {
             request
@@ -131,6 +142,9 @@ impl Exchange {
         }
         if request.compact {
             compaction::ask(request.to_mut());
+        }
+        if let Some(since) = since {
+            request.to_mut().items.extend(since);
         }
         let losses = if request.items.iter().any(has_envelope) {
             sealing::open(request.to_mut(), home)
@@ -143,8 +157,13 @@ impl Exchange {
                     .is_some_and(|tag| !endpoint.dialect().takes_hosted(&home.model, tag))
             })
             && search::offer(request.to_mut());
+        let model = &self.target.upstream_model;
+        let keeps_bytes = is_first && !searches && endpoint.dialect().takes_bytes(&request, model);
+        if !keeps_bytes && self.forgets() && self.gateway.memory.give_back(&mut request, home) {
+            tracing::debug!(turn = %self.accepted.turn_id, "reasoning that the client has left out was given back");
+        }
         Ready {
-            body_stands: !searches && self.tools_refused.is_empty() && !request.compact,
+            keeps_bytes,
             request,
             search_tool: searches.then_some(search::TOOL),
             losses,
@@ -167,7 +186,7 @@ impl Exchange {
                 images: known.is_none_or(|model| model.images),
                 output_tokens_max: known.and_then(|model| model.output_tokens_max),
             },
-            body: (leg == 0 && ready.body_stands).then_some(&*self.accepted.body),
+            body: ready.keeps_bytes.then_some(&*self.accepted.body),
             home,
             seed: &if leg == 0 {
                 self.accepted.turn_id.clone()
@@ -175,6 +194,14 @@ impl Exchange {
                 format!("{}.{leg}", self.accepted.turn_id)
             },
         })
+    }
+
+    /// Whether the client may not send back what led to its calls. Those of Responses hold it, or go on from what is stored.
+    fn forgets(&self) -> bool {
+        match self.accepted.dialect {
+            ClientDialect::Chat | ClientDialect::Messages => true,
+            ClientDialect::Responses => false,
+        }
     }
 
     /// What becomes of the answer beyond the client: it is remembered by its connection, and stored.
@@ -194,49 +221,85 @@ impl Exchange {
             let record = response.and_then(|response| thread.record(&response));
             let Some(record) = record else {
                 thread.forget_parent(memory.as_ref());
-                return;
+                return None;
             };
-            if let Some(store) = store {
-                let record = record.clone();
-                tasks.spawn(async move {
-                    let id = record.id.clone();
-                    if let Err(error) = store.put(record).await {
-                        tracing::error!("response `{id}` could not be stored: {error}");
-                    }
-                });
-            }
             if let Some(memory) = memory {
-                memory.remember(record);
+                memory.remember(record.clone());
             }
+            let store = store?;
+            // A task of its own: a client that leaves now has been given the id, and may ask for it later.
+            let storing = tasks.spawn(async move {
+                let id = record.id.clone();
+                if let Err(error) = store.put(record).await {
+                    tracing::error!("response `{id}` could not be stored: {error}");
+                }
+            });
+            let keeping: Keeping = Box::pin(async move {
+                if tokio::time::timeout(KEEP_WAIT, storing).await.is_err() {
+                    tracing::warn!("an answer goes out before it is stored: the store is slow");
+                }
+            });
+            Some(keeping)
         }))
     }
 
     /// Asks again, with what was said and found since.
     async fn next_leg(self, mut leg: NextLeg) -> Result<Opened, Fault> {
-        let mut found = Vec::new();
-        if let Some(service) = self.live.search() {
-            for search in leg.searches {
-                let upstream = self.gateway.upstream();
-                let result = service.find(search, &upstream, self.live.variables()).await;
-                leg.items.push(result.item());
-                found.push(result);
-            }
-        }
-        let decoded = self
-            .accepted
-            .dialect
-            .parse(&self.accepted.body, self.accepted.client)?;
-        let mut request = decoded.request;
-        request.items.extend(leg.items);
+        let found = self
+            .search(std::mem::take(&mut leg.searches), leg.number)
+            .await;
+        leg.items.extend(found.iter().map(Found::item));
+        let request = self.accepted.decode()?.request;
         let endpoint = self.live.endpoint(&self.target)?;
         let home = endpoint.minter(&self.target.upstream_model).await?;
-        let encoded = {
-            let ready = self.ready(&request, &endpoint, &home);
-            self.encode(&endpoint, &ready, &home, leg.number)?
+        let (outgoing, losses) = self.encode_leg(leg, &request, &endpoint, &home)?;
+        let upstream = self.gateway.upstream();
+        let source = endpoint.send(outgoing, &upstream).await?;
+        Ok(Opened {
+            source,
+            found,
+            losses,
+        })
+    }
+
+    /// Carries out the searches that the model asked for, one after the other.
+    async fn search(&self, searches: Vec<Search>, leg: u32) -> Vec<Found> {
+        let Some(service) = self.live.search() else {
+            return Vec::new();
         };
         let upstream = self.gateway.upstream();
-        let source = endpoint.send(encoded.outgoing, &upstream).await?;
-        Ok(Opened { source, found })
+        let mut found = Vec::with_capacity(searches.len());
+        for (index, search) in searches.into_iter().enumerate() {
+            // Providers may count their calls anew in every answer, and the client sees all searches of the turn in one.
+            let id = format!("ws_{}_{leg}_{index}", self.accepted.turn_id);
+            let result = if index < SEARCHES_MAX {
+                service.find(search, &upstream, self.live.variables()).await
+            } else {
+                Found::refused(search)
+            };
+            found.push(result.with_id(id));
+        }
+        found
+    }
+
+    fn encode_leg(
+        &self,
+        leg: NextLeg,
+        request: &Request<'_>,
+        endpoint: &Endpoint,
+        home: &Minter,
+    ) -> Result<(Outgoing, Vec<Loss>), Fault> {
+        let ready = self.ready(request, Some(leg.items), endpoint, home);
+        let encoded = self.encode(endpoint, &ready, home, leg.number)?;
+        let mut losses = encoded.losses;
+        losses.extend(ready.losses);
+        may_go_out(
+            &ready.request,
+            request.losses.iter().chain(&losses),
+            encoded.tools.len(),
+            self.live.is_strict(),
+        )?;
+        Ok((encoded.outgoing, losses))
     }
 }
 
@@ -266,6 +329,9 @@ impl Prepared {
             stop,
             writer,
             settlement,
+            exchange
+                .forgets()
+                .then(|| Recorder::new(exchange.gateway.memory.clone())),
             exchange.keep(),
         );
         let go_on: Continue = Box::new(move |leg| Box::pin(exchange.clone().next_leg(leg)));
@@ -320,10 +386,8 @@ fn may_go_out<'l>(
 }
 
 fn refused<'l>(code: &str, why: &str, losses: impl Iterator<Item = &'l Loss>) -> Fault {
-    let mut message = why.to_owned();
-    for loss in losses {
-        message.push_str(&format!("\n- {loss}"));
-    }
+    let lines = losses.map(|loss| format!("\n- {loss}"));
+    let message: String = std::iter::once(why.to_owned()).chain(lines).collect();
     Fault::new(FaultClass::InvalidRequest, message)
         .with_code(format!("refused_{code}"))
         .with_retry(Retry::Elsewhere)
@@ -345,7 +409,34 @@ pub(crate) fn rejected_tool<'o>(fault: &Fault, offered: &'o [String]) -> Option<
     if !speaks_of_tools {
         return None;
     }
-    by_place(fault, offered).or_else(|| by_name(&fault.message, offered))
+    by_place(fault, offered).or_else(|| {
+        let is_elsewhere = speaks_of_the_conversation(fault);
+        (!is_elsewhere)
+            .then(|| by_name(&fault.message, offered))
+            .flatten()
+    })
+}
+
+/// Whether what is refused is something else that has to do with a tool: a call, its arguments, a result, the choice.
+fn speaks_of_the_conversation(fault: &Fault) -> bool {
+    let message = fault.message.to_ascii_lowercase();
+    let param = fault.param.as_deref().unwrap_or("tools");
+    !param.starts_with("tools")
+        || [
+            "messages[",
+            "messages.",
+            "input[",
+            "input.",
+            "tool_choice",
+            "tool choice",
+            "tool_call",
+            "tool call",
+            "tool_use",
+            "tool_result",
+            "argument",
+        ]
+        .iter()
+        .any(|word| message.contains(word))
 }
 
 /// `tools[3].function.parameters`, `tools.3.custom.input_schema`: the place is surer than a name.
@@ -366,7 +457,8 @@ fn by_place<'o>(fault: &Fault, offered: &'o [String]) -> Option<&'o str> {
         .as_deref()
         .and_then(place)
         .or_else(|| place(&fault.message))?;
-    offered.get(index).map(String::as_str)
+    let name = offered.get(index).map(String::as_str);
+    name.filter(|name| !name.is_empty())
 }
 
 /// The longest offered name that stands in the message as a word of its own.
@@ -414,5 +506,10 @@ mod tests {
         check("exec_command went wrong", None, None);
         check("tool xexec_command is bad", None, None);
         check("the tool is bad", None, None);
+        check("tools[3]: bad schema", None, None);
+        // They name a tool that is not what is refused.
+        check("could not parse the arguments of function exec", None, None);
+        check("tool_choice: no function 'exec' in tools", None, None);
+        check("bad function 'exec'", Some("messages[3]"), None);
     }
 }

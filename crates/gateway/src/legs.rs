@@ -36,6 +36,10 @@ pub(crate) struct Search {
 
 /// Watches an answer, and decides at its end whether another leg follows.
 #[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent thing that was seen or is wanted"
+)]
 pub(crate) struct Legs {
     /// The tool whose calls polywire carries out itself.
     search_tool: Option<&'static str>,
@@ -52,6 +56,10 @@ pub(crate) struct Legs {
     /// The pages that were found so far: address and title.
     pages: Vec<(String, String)>,
     client_calls: bool,
+    /// The model declined: that has no form, and is no mistake.
+    refused: bool,
+    /// Something that belongs to text which is not shown, or not yet, was left out.
+    left_out: bool,
     started: bool,
     usage: Option<Usage>,
     number: u32,
@@ -108,6 +116,11 @@ impl Legs {
         self.next.take()
     }
 
+    /// What was consumed so far and not told yet, because the answer has not ended as it should.
+    pub(crate) fn take_usage(&mut self) -> Option<Usage> {
+        self.usage.take()
+    }
+
     /// Passes an event on, unless it belongs to something that the client need not see.
     pub(crate) fn event(&mut self, event: Event<'_>, pass: &mut dyn FnMut(Event<'_>)) {
         if !self.watches() {
@@ -156,7 +169,14 @@ impl Legs {
                 self.text_end();
                 self.unless_formed(Event::TextEnd, pass);
             }
-            Event::Citation(_) | Event::Logprobs(_) => self.unless_formed(event, pass),
+            Event::Citation(_) | Event::Logprobs(_) => {
+                self.left_out |= self.form.is_some();
+                self.unless_formed(event, pass);
+            }
+            Event::RefusalStart => {
+                self.refused = true;
+                pass(event);
+            }
             Event::CallStart { id, tool } => {
                 let hidden = self.search_tool == Some(tool.name) && tool.namespace.is_none();
                 self.open = Open::Call {
@@ -200,7 +220,6 @@ impl Legs {
             }
             Event::Finish(reason) => self.finish(reason, pass),
             other @ (Event::Start { .. }
-            | Event::RefusalStart
             | Event::RefusalDelta(_)
             | Event::RefusalEnd
             | Event::WebSearch(_)
@@ -295,20 +314,25 @@ impl Legs {
     }
 
     fn finish(&mut self, reason: StopReason, pass: &mut dyn FnMut(Event<'_>)) {
-        let may_go_on = may_go_on(reason) && self.number + 1 < LEGS_MAX;
-        let reason = match reason {
-            // Only searches were called: for the client the model has just stopped.
-            StopReason::Calls if !self.client_calls && self.searches.is_empty() => StopReason::Stop,
-            other => other,
-        };
-        if !self.searches.is_empty() && !self.client_calls && may_go_on {
+        let may_go_on = may_go_on(reason) && self.number + 1 < LEGS_MAX && !self.client_calls;
+        if !self.searches.is_empty() && may_go_on {
+            self.tell_said_beside(pass);
+            self.leg_begins = self.said.len();
             return self.go_on();
         }
-        if reason == StopReason::Pause && self.resumes && may_go_on && !self.client_calls {
+        if reason == StopReason::Pause && self.resumes && may_go_on {
+            // The answer goes on where it paused: its text is one.
             return self.go_on();
         }
-        if self.form.is_some() && self.answer_formed(reason, pass) && may_go_on {
+        if self.form.is_some() && self.answer_formed(may_go_on, pass) {
+            self.leg_begins = self.said.len();
             return self.go_on();
+        }
+        if self.left_out {
+            pass(Event::Loss(Loss::note(
+                "text.format",
+                "sources and probabilities of the answer's text were left out: it was checked as a whole",
+            )));
         }
         if !self.searches.is_empty() {
             pass(Event::Loss(Loss::degraded(
@@ -319,24 +343,43 @@ impl Legs {
         if let Some(usage) = self.usage.take() {
             pass(Event::Usage(usage));
         }
-        pass(Event::Finish(reason));
+        pass(Event::Finish(match reason {
+            // Nothing but searches of ours was called: for the client the model has just stopped.
+            StopReason::Calls if !self.client_calls => StopReason::Stop,
+            StopReason::Calls
+            | StopReason::Stop
+            | StopReason::Length
+            | StopReason::ContentFilter
+            | StopReason::Pause => reason,
+        }));
+    }
+
+    /// Words beside a search are no part of an answer that has a form, and are not shown.
+    fn tell_said_beside(&self, pass: &mut dyn FnMut(Event<'_>)) {
+        if self.form.is_some() && !self.text_of_leg().is_empty() {
+            pass(Event::Loss(Loss::note(
+                "text.format",
+                "words of the model beside a web search were left out: the answer must have a form",
+            )));
+        }
+    }
+
+    fn text_of_leg(&self) -> String {
+        let said = self.said[self.leg_begins..].iter();
+        said.filter_map(assistant_text).collect()
     }
 
     /// Shows the text that had to have a form. `true` when it has not, and is to be asked for once more.
-    fn answer_formed(&mut self, reason: StopReason, pass: &mut dyn FnMut(Event<'_>)) -> bool {
+    fn answer_formed(&mut self, may_go_on: bool, pass: &mut dyn FnMut(Event<'_>)) -> bool {
+        let text = self.text_of_leg();
         let Some(form) = &mut self.form else {
             return false;
         };
-        let text: String = self.said[self.leg_begins..]
-            .iter()
-            .filter_map(assistant_text)
-            .collect::<Vec<_>>()
-            .concat();
-        let verdict = if self.client_calls || !may_go_on(reason) {
-            // A call comes before the answer, and a cut answer cannot have its form: neither is judged.
-            Verdict::Fits(text)
-        } else {
+        // A call comes before the answer, a cut answer cannot have its form, and a refusal has none: they are not judged.
+        let verdict = if may_go_on && !self.refused {
             form.judge(text)
+        } else {
+            Verdict::Fits(text)
         };
         match verdict {
             Verdict::Fits(text) => show(text, pass),
@@ -368,8 +411,6 @@ impl Legs {
 
     fn go_on(&mut self) {
         self.number += 1;
-        self.client_calls = false;
-        self.leg_begins = self.said.len();
         self.next = Some(NextLeg {
             items: self.said.clone(),
             searches: std::mem::take(&mut self.searches),

@@ -14,6 +14,7 @@ mod fault;
 mod form;
 mod legs;
 pub mod limits;
+mod memory;
 mod private;
 mod provider;
 mod read;

@@ -48,8 +48,30 @@ pub const LEGS_MAX: u32 = 8;
 /// How long a web search may take. The services answer within two or three seconds; the client waits meanwhile.
 pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The most searches that are carried out between two requests. They come one after the other, and the client waits.
+pub const SEARCHES_MAX: usize = 8;
+
+/// The most characters of a query that are sent. Brave takes 400 (its documentation, autumn 2026); what is longer is no query.
+pub const QUERY_CHARS_MAX: usize = 400;
+
+/// The most characters of a page's excerpt that the model is shown.
+pub const EXCERPT_CHARS_MAX: usize = 4000;
+
 /// The most bytes of a search service's answer. Twenty results with long excerpts are below 200 kB.
 pub const SEARCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// How long it is remembered what led to a call. Most calls are answered within seconds; some wait for a person who is at lunch.
+pub const MEMORY_AGE_MAX: Duration = Duration::from_hours(2);
+
+/// The most bytes of what led to calls that are remembered: some thousand calls at the usual few kB.
+pub const MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The most bytes of what led to one call. More than any model thinks at a time, and little beside the whole memory.
+pub const THOUGHTS_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// How long the end of an answer waits for the answer to be stored. A write takes milliseconds, and seconds while another process
+/// holds the file; a client must not wait for a disk that hangs.
+pub const KEEP_WAIT: Duration = Duration::from_secs(6);
 
 /// How often a silent WebSocket is asked whether its client is there. Below the minute after which proxies and NAT tables forget a
 /// connection.

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use polywire_catalog::{Kind, Model, Provider};
 use polywire_conversation::envelope::Minter;
-use polywire_conversation::{
-    Dialect, Fault, Loss, ModelFacts, OpaqueKind, ReadStream, Rendered, Request,
-};
+use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
 use polywire_dialect_command_code as command_code;
@@ -47,7 +45,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) request: &'a Request<'a>,
     /// The model.
     pub(crate) model: ModelFacts<'a>,
-    /// The body that the client sent, for a provider of the same protocol; none when the conversation has gone on since.
+    /// The body that the client sent, when it is to go out as it is: the provider speaks the same protocol, and
+    /// [takes it](ProviderDialect::takes_bytes).
     pub(crate) body: Option<&'a [u8]>,
     /// Who mints the state of the answer.
     pub(crate) home: &'a Minter,
@@ -170,6 +169,21 @@ impl ProviderDialect {
         }
     }
 
+    /// Whether the client's own bytes can go to the provider.
+    pub(crate) fn takes_bytes(&self, request: &Request<'_>, model: &str) -> bool {
+        match self {
+            ProviderDialect::Messages(profiles) => {
+                messages::native::is_plain(request, profiles.of(model))
+            }
+            ProviderDialect::Responses(profiles) => {
+                responses::is_plain(request, profiles.of(model))
+            }
+            ProviderDialect::Chat(_) | ProviderDialect::CommandCode(_) | ProviderDialect::Demo => {
+                false
+            }
+        }
+    }
+
     /// Puts a request into the provider's form.
     ///
     /// # Errors
@@ -178,7 +192,7 @@ impl ProviderDialect {
         match self {
             ProviderDialect::Demo => Ok(Encoded {
                 outgoing: Outgoing::Demo(demo_model::answer(ask.request)),
-                tools: ask.request.tools.iter().map(|_| String::new()).collect(),
+                tools: own_names(ask.request),
                 lowered: 0,
                 format_in_words: false,
                 stops: false,
@@ -187,9 +201,7 @@ impl ProviderDialect {
             }),
             ProviderDialect::Responses(profiles) => {
                 let profile = profiles.of(ask.model.name);
-                if let Some(body) = ask.body
-                    && responses::is_plain(ask.request, profile)
-                {
+                if let Some(body) = ask.body {
                     return native_responses(ask, body, profile);
                 }
                 let rendered = responses::render(ask.request, &ask.model, profile)?;
@@ -203,9 +215,7 @@ impl ProviderDialect {
             }
             ProviderDialect::Messages(profiles) => {
                 let profile = profiles.of(ask.model.name);
-                if let Some(body) = ask.body
-                    && ask.request.dialect == Dialect::Messages
-                {
+                if let Some(body) = ask.body {
                     return native_messages(ask, body, profile);
                 }
                 let rendered = messages::render(ask.request, &ask.model, profile)?;
@@ -243,7 +253,7 @@ fn native_messages(
 }
 
 /// What seals the state of an answer that keeps its bytes.
-fn sealing(ask: &Ask<'_>) -> Box<dyn Fn(OpaqueKind, &str) -> String + Send> {
+fn sealing(ask: &Ask<'_>) -> messages::native::Seal {
     let home = ask.home.clone();
     Box::new(move |kind, state| seal_one(&home, kind, state))
 }
@@ -278,13 +288,23 @@ fn native(body: Vec<u8>, losses: Vec<Loss>, reader: Box<dyn ReadStream>, ask: &A
             headers: Vec::new(),
             reader,
         },
-        tools: ask.request.tools.iter().map(|_| String::new()).collect(),
+        tools: own_names(ask.request),
         lowered: 0,
         format_in_words: false,
         stops: true,
         native: true,
         losses,
     }
+}
+
+/// The names of all tools, in order; empty for those that have none.
+fn own_names(request: &Request<'_>) -> Vec<String> {
+    let name = |tool: &Tool<'_>| match tool {
+        Tool::Function(function) => function.name.clone().into_owned(),
+        Tool::Freeform { name, .. } | Tool::Namespace { name, .. } => name.clone().into_owned(),
+        Tool::Search { .. } | Tool::Hosted { .. } | Tool::Unknown { .. } => String::new(),
+    };
+    request.all_tools().map(name).collect()
 }
 
 pub(crate) fn encoded(

@@ -73,7 +73,7 @@ impl BodyReader {
                 let reader = &mut self.reader;
                 if let Err(error) = decoder.push(chunk, |frame| reader.push(frame, sink)) {
                     self.reader
-                        .finish(StreamEnd::Broken(unreadable(&error)), sink);
+                        .finish(StreamEnd::Broken(unreadable(error)), sink);
                 }
             }
             BodyForm::Events { decoder, head } => {
@@ -86,7 +86,7 @@ impl BodyReader {
                 keep_head(head, chunk, frames > 0);
                 if let Err(error) = read {
                     self.reader
-                        .finish(StreamEnd::Broken(unreadable(&error)), sink);
+                        .finish(StreamEnd::Broken(unreadable(error)), sink);
                 }
             }
             BodyForm::Whole(body) if body.len() + chunk.len() > WHOLE_BYTES_MAX => {
@@ -133,7 +133,7 @@ impl BodyReader {
     }
 }
 
-fn unreadable(error: &FrameTooLong) -> Fault {
+fn unreadable(error: FrameTooLong) -> Fault {
     Fault::new(FaultClass::Protocol, format!("the provider sent {error}"))
 }
 

@@ -114,24 +114,24 @@ impl Sealer {
     }
 
     /// Passes an event on, with state collected and sealed.
-    pub(crate) fn event<'e>(&mut self, event: Event<'e>, mut next: impl FnMut(Event<'_>)) {
-        match event {
-            Event::ReasoningOpaque(Opaque { kind, state }) if kind != OpaqueKind::Sealed => {
-                self.collected.push(Opaque {
-                    kind,
-                    state: state.into_owned(),
-                });
-            }
-            Event::ReasoningEnd if !self.collected.is_empty() => {
-                let sealed = seal(&self.home, std::mem::take(&mut self.collected));
-                next(Event::ReasoningOpaque(Opaque {
-                    kind: OpaqueKind::Sealed,
-                    state: Text::plain(sealed),
-                }));
-                next(Event::ReasoningEnd);
-            }
-            other => next(other),
+    pub(crate) fn event(&mut self, event: Event<'_>, mut next: impl FnMut(Event<'_>)) {
+        if let Event::ReasoningOpaque(Opaque { kind, state }) = &event
+            && *kind != OpaqueKind::Sealed
+        {
+            self.collected.push(Opaque {
+                kind: *kind,
+                state: state.clone().into_owned(),
+            });
+            return;
         }
+        if event == Event::ReasoningEnd && !self.collected.is_empty() {
+            let sealed = seal(&self.home, std::mem::take(&mut self.collected));
+            next(Event::ReasoningOpaque(Opaque {
+                kind: OpaqueKind::Sealed,
+                state: Text::plain(sealed),
+            }));
+        }
+        next(event);
     }
 }
 

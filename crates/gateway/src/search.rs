@@ -10,7 +10,9 @@ use polywire_upstream::{Upstream, Uri};
 use serde_json::Value;
 
 use crate::legs::Search;
-use crate::limits::{SEARCH_BYTES_MAX, SEARCH_TIMEOUT};
+use crate::limits::{
+    EXCERPT_CHARS_MAX, QUERY_CHARS_MAX, SEARCH_BYTES_MAX, SEARCH_TIMEOUT, SEARCHES_MAX,
+};
 use crate::state::Variables;
 
 /// The name under which the model calls the search.
@@ -45,7 +47,7 @@ pub enum SearchKind {
         /// Where its API is.
         url: String,
     },
-    /// A SearXNG server, which must allow the format `json`.
+    /// A `SearXNG` server, which must allow the format `json`.
     Searxng {
         /// Where the server is.
         url: String,
@@ -152,6 +154,32 @@ pub(crate) fn offer(request: &mut Request<'_>) -> bool {
 }
 
 impl Found {
+    fn new(search: Search, asked: Result<Vec<Page>, String>) -> Self {
+        let (pages, failure) = match asked {
+            Ok(pages) => (pages, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        Self {
+            id: format!("ws_{}", search.call_id),
+            text: told(&pages, failure.as_deref()),
+            call_id: search.call_id,
+            query: search.query,
+            pages,
+            failure,
+        }
+    }
+
+    /// The same under another id for the client.
+    pub(crate) fn with_id(self, id: String) -> Self {
+        Self { id, ..self }
+    }
+
+    /// A search that is one too many.
+    pub(crate) fn refused(search: Search) -> Self {
+        let why = format!("no more than {SEARCHES_MAX} searches are carried out at once");
+        Self::new(search, Err(why))
+    }
+
     /// The result as the model gets it.
     pub(crate) fn item(&self) -> Item<'static> {
         Item::Result(ToolResult {
@@ -195,27 +223,11 @@ impl SearchService {
         upstream: &Upstream,
         variables: &Variables,
     ) -> Found {
-        let asked =
-            tokio::time::timeout(SEARCH_TIMEOUT, self.ask(&search.query, upstream, variables));
-        let (pages, failure) = match asked.await {
-            Ok(Ok(pages)) => (pages, None),
-            Ok(Err(why)) => (Vec::new(), Some(why)),
-            Err(_) => (
-                Vec::new(),
-                Some(format!("no answer within {} s", SEARCH_TIMEOUT.as_secs())),
-            ),
-        };
-        if let Some(why) = &failure {
+        let asked = self.ask(&search.query, upstream, variables).await;
+        if let Err(why) = &asked {
             tracing::warn!("a web search failed: {why}");
         }
-        Found {
-            id: format!("ws_{}", search.call_id),
-            text: told(&pages, failure.as_deref()),
-            call_id: search.call_id,
-            query: search.query,
-            pages,
-            failure,
-        }
+        Found::new(search, asked)
     }
 
     /// Carries out the commands of Codex's own search tool and gives what the model is told. Only searches can be carried out; the
@@ -255,6 +267,19 @@ impl SearchService {
     }
 
     async fn ask(
+        &self,
+        query: &str,
+        upstream: &Upstream,
+        variables: &Variables,
+    ) -> Result<Vec<Page>, String> {
+        let query = beginning(query, QUERY_CHARS_MAX);
+        let asked = tokio::time::timeout(SEARCH_TIMEOUT, self.exchange(query, upstream, variables));
+        asked
+            .await
+            .map_err(|_| format!("no answer within {} s", SEARCH_TIMEOUT.as_secs()))?
+    }
+
+    async fn exchange(
         &self,
         query: &str,
         upstream: &Upstream,
@@ -342,11 +367,17 @@ impl SearchService {
             .map(|entry| Page {
                 url: word(entry, "url"),
                 title: word(entry, "title"),
-                excerpt: word(entry, excerpt),
+                excerpt: beginning(&word(entry, excerpt), EXCERPT_CHARS_MAX).to_owned(),
             })
             .filter(|page| !page.url.is_empty())
             .collect()
     }
+}
+
+/// The first characters of a text.
+fn beginning(text: &str, chars_max: usize) -> &str {
+    let end = text.char_indices().nth(chars_max);
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
 fn uri(url: &str) -> Result<Uri, String> {
@@ -359,7 +390,11 @@ fn percent_encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            encoded.push('%');
+            for half in [byte >> 4, byte & 15] {
+                encoded.push(char::from(DIGITS[usize::from(half)]));
+            }
         }
     }
     encoded

@@ -51,6 +51,8 @@ struct Attempt {
     tools_lowered: usize,
     /// How much was said, thought and called, in bytes.
     answer_bytes: usize,
+    /// The client's bytes went out as they were.
+    keeps_bytes: bool,
 }
 
 #[derive(Default)]
@@ -96,14 +98,23 @@ impl Settlement {
         self.request_tokens = estimate::request_tokens(request);
     }
 
-    /// The client's bytes go out as they are, so that nothing of the request is lost.
+    /// The client's bytes go out as they are in this attempt, so that nothing of the request is lost.
     pub(crate) fn keeps_bytes(&mut self) {
-        self.request_losses.clear();
+        self.attempt.keeps_bytes = true;
     }
 
-    /// What of the request could not be carried, whoever serves it.
+    /// What of the request could not be carried, whoever serves it in another protocol.
     pub(crate) fn request_losses(&self) -> &[Loss] {
-        &self.request_losses
+        if self.attempt.keeps_bytes {
+            &[]
+        } else {
+            &self.request_losses
+        }
+    }
+
+    /// Whether a loss is known already.
+    pub(crate) fn knows(&self, loss: &Loss) -> bool {
+        self.all_losses().any(|known| known == loss)
     }
 
     /// A new attempt begins; what the one before saw does not count any more.
@@ -139,7 +150,7 @@ impl Settlement {
 
     /// How many losses are known so far.
     pub(crate) fn losses(&self) -> usize {
-        self.request_losses.len() + self.attempt.losses.len()
+        self.all_losses().count()
     }
 
     /// What the turn has probably consumed, when the provider has not said.
@@ -202,7 +213,7 @@ impl Settlement {
     }
 
     fn all_losses(&self) -> impl Iterator<Item = &Loss> {
-        self.request_losses.iter().chain(&self.attempt.losses)
+        self.request_losses().iter().chain(&self.attempt.losses)
     }
 
     fn milliseconds_until(&self, moment: Instant) -> u64 {

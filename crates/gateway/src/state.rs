@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::answer::Drain;
 use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
 use crate::limits::TURNS_MAX;
+use crate::memory::Memory;
 use crate::search::SearchService;
 use crate::stored::ResponseStore;
 
@@ -69,6 +70,8 @@ pub struct Gateway {
     source: Box<dyn ConfigurationSource>,
     upstream: Arc<Upstream>,
     stores: Stores,
+    /// What led to calls, for clients that do not send it back.
+    pub(crate) memory: Memory,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started; shutdown waits for it.
@@ -99,6 +102,7 @@ impl Gateway {
             source,
             upstream: Arc::new(Upstream::new()),
             stores,
+            memory: Memory::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
         }))

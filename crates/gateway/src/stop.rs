@@ -22,11 +22,6 @@ impl StopTexts {
         }
     }
 
-    /// Whether the answer was cut: nothing that the provider still sends counts.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.cut
-    }
-
     /// Passes an event on, unless it comes after a stop text.
     pub(crate) fn event(&mut self, event: Event<'_>, next: &mut dyn FnMut(Event<'_>)) {
         if self.texts.is_empty() {
@@ -36,14 +31,14 @@ impl StopTexts {
         if self.cut {
             return;
         }
-        match event {
-            Event::TextDelta(piece) => self.text(&piece, next),
-            Event::TextEnd => {
-                self.give_held(next);
-                next(Event::TextEnd);
-            }
-            other => next(other),
+        if let Event::TextDelta(piece) = &event {
+            self.text(piece, next);
+            return;
         }
+        if event == Event::TextEnd {
+            self.give_held(next);
+        }
+        next(event);
     }
 
     fn text(&mut self, piece: &Text<'_>, next: &mut dyn FnMut(Event<'_>)) {
@@ -102,7 +97,7 @@ mod tests {
         let mut next = |event: Event<'_>| match event {
             Event::TextDelta(text) => told.push_str(&text.to_plain()),
             Event::TextEnd => told.push('|'),
-            Event::StoppedAt(text) => told.push_str(&format!("<{}>", text.to_plain())),
+            Event::StoppedAt(text) => told.extend(["<", &*text.to_plain(), ">"]),
             Event::Finish(reason) => told.push_str(reason.name()),
             _ => {}
         };

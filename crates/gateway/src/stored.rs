@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::fault::ours;
 use crate::limits::CONNECTION_MEMORY_BYTES_MAX;
 use crate::references::{Sources, resolve};
 
@@ -86,6 +87,8 @@ impl ConnectionMemory {
     /// Remembers a response, and forgets the oldest when there are too many or they are too large.
     pub(crate) fn remember(&self, response: StoredResponse) {
         let mut known = self.lock();
+        // An answer that was asked for again takes the place of the first.
+        known.retain(|known| known.id != response.id);
         known.push(Arc::new(response));
         let mut bytes: u64 = known.iter().map(|known| known.bytes()).sum();
         while bytes > CONNECTION_MEMORY_BYTES_MAX && known.len() > 1 {
@@ -234,7 +237,11 @@ async fn chain(
     };
     let stored = store.chain(wanted).await.map_err(|error| match error {
         ChainError::Unknown { .. } => not_found(wanted, "no response of this id is stored"),
-        other => not_found(wanted, &other.to_string()),
+        error @ (ChainError::Broken { .. }
+        | ChainError::TooLong { .. }
+        | ChainError::TooLarge { .. }) => not_found(wanted, &error.to_string()),
+        // The response may well be there.
+        ChainError::Store(error) => ours(format!("the store failed: {error}")),
     })?;
     let mut chain: Vec<Link> = stored.into_iter().map(Arc::new).collect();
     chain.extend(newest_first.into_iter().rev());
@@ -328,10 +335,8 @@ mod tests {
 
     async fn expanded(body: &str, earlier: &[StoredResponse]) -> Result<(String, Thread), Fault> {
         let memory = (!earlier.is_empty()).then(ConnectionMemory::default);
-        for known in earlier {
-            memory
-                .iter()
-                .for_each(|memory| memory.remember(known.clone()));
+        for (known, memory) in earlier.iter().zip(memory.iter().cycle()) {
+            memory.remember(known.clone());
         }
         let body = Bytes::copy_from_slice(body.as_bytes());
         let expanded = expand(body, memory.as_ref(), None).await?;
@@ -363,6 +368,28 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(body, r#"{"input":[{"n": 1.0},2],"stream":true}"#);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_bites_its_tail_is_refused() {
+        let earlier = [
+            kept("a", Some("b"), "[]", "[1]"),
+            kept("b", Some("a"), "[]", "[2]"),
+        ];
+        let fault = expanded(r#"{"previous_response_id":"b","input":[]}"#, &earlier)
+            .await
+            .unwrap_err();
+        assert_eq!(fault.code.as_deref(), Some("previous_response_not_found"));
+    }
+
+    #[test]
+    fn an_answer_that_was_asked_for_again_counts() {
+        let memory = ConnectionMemory::default();
+        memory.remember(kept("a", None, "[]", "[]"));
+        memory.remember(kept("a", None, "[]", "[1]"));
+        let known = memory.known();
+        assert_eq!(known.len(), 1);
+        assert_eq!(known[0].output_items, "[1]");
     }
 
     #[tokio::test]

@@ -38,6 +38,21 @@ pub struct Accepted {
     pub compact: bool,
 }
 
+impl Accepted {
+    /// The request in the body.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn decode(&self) -> Result<Decoded<'_>, Fault> {
+        let mut decoded = self.dialect.parse(&self.body, self.client)?;
+        if self.compact {
+            decoded.request.compact = true;
+            decoded.request.stream = false;
+        }
+        Ok(decoded)
+    }
+}
+
 /// What goes back to the client.
 pub enum Answer {
     /// A stream of events that has begun.
@@ -85,14 +100,13 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         Ok(expanded) => expanded,
         Err(fault) => return refused(fault, settlement),
     };
-    let mut decoded = match dialect.parse(&accepted.body, client) {
+    let decoded = match accepted.decode() {
         Ok(decoded) => decoded,
         Err(fault) => {
             thread.forget_parent(accepted.memory.as_ref());
             return refused(fault, settlement);
         }
     };
-    decoded.request.compact |= accepted.compact;
     settlement.decoded(&decoded.request, accepted.body.len());
     let turn = Turn {
         gateway,
@@ -151,7 +165,7 @@ fn needs_history(gateway: &Gateway, accepted: &Accepted) -> bool {
 /// What is wrong with the request.
 pub async fn prewarm(gateway: &Arc<Gateway>, accepted: Accepted) -> Result<Vec<u8>, Fault> {
     let (accepted, thread) = with_history(gateway, accepted).await?;
-    let decoded = accepted.dialect.parse(&accepted.body, accepted.client)?;
+    let decoded = accepted.decode()?;
     let mut writer = decoded.writer(&Writing::without_provider(&accepted));
     let mut out = FrameBuffer::new();
     let nothing = Usage {

@@ -1,4 +1,4 @@
-//! What a turn does beyond passing on: state that goes home, tools that are refused, answers of several legs.
+//! What a turn does beyond passing on: state that goes home, tools that are refused, texts that end an answer.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,39 +8,12 @@
 
 mod support;
 
-use std::sync::Arc;
-
-use polywire_conversation::{Fault, FaultClass};
-use polywire_credentials::{KeySource, Secret};
+use polywire_conversation::FaultClass;
 use polywire_gateway::turn::Answer;
-use polywire_gateway::{ClientDialect, Configuration, Gateway, SearchKind, SearchService};
-use polywire_testkit::{ChatStream, Reply, ScriptedUpstream, Tokens, answer};
+use polywire_gateway::{ClientDialect, Configuration};
+use polywire_testkit::{ChatStream, Reply, ScriptedUpstream, answer};
 use serde_json::{Value, json};
-use support::{asked, configuration, events, gateway, provider, text};
-
-async fn responses(gateway: &Arc<Gateway>, mut body: Value) -> Result<Value, Fault> {
-    body["model"] = json!("main");
-    match asked(gateway, ClientDialect::Responses, &body).await {
-        Answer::Whole { body, .. } => Ok(serde_json::from_slice(&body).unwrap()),
-        Answer::Failed { fault, .. } => Err(fault),
-        answer @ (Answer::Stream { .. } | Answer::FailedStream { .. }) => {
-            let events = events(answer).await;
-            Ok(events.last().unwrap()["response"].clone())
-        }
-    }
-}
-
-fn output_text(response: &Value) -> String {
-    let output = response["output"].as_array().unwrap().iter();
-    let messages = output.filter(|item| item["type"] == "message");
-    messages
-        .map(|item| item["content"][0]["text"].as_str().unwrap())
-        .collect()
-}
-
-fn function(name: &str) -> Value {
-    json!({"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}})
-}
+use support::{asked, bodies, configuration, function, gateway, output_text, provider, responses};
 
 /// A model whose reasoning has a part that only its provider can read.
 fn thinker(answer: &str) -> Reply {
@@ -145,56 +118,6 @@ async fn strict_mode_names_what_would_be_lost() {
     assert_eq!(upstream.received().len(), 1);
 }
 
-/// A provider that cannot enforce a schema.
-fn formless(upstream: &ScriptedUpstream) -> polywire_catalog::Provider {
-    let mut provider = provider("one", upstream);
-    provider
-        .profile
-        .insert("structured_output".to_owned(), "prompt".into());
-    provider
-}
-
-fn titled(stream: bool) -> Value {
-    json!({"input": "hi", "stream": stream, "text": {"format": {
-        "type": "json_schema", "name": "t", "strict": true,
-        "schema": {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]},
-    }}})
-}
-
-#[tokio::test]
-async fn an_answer_without_its_form_is_asked_for_once_more() {
-    let upstream = ScriptedUpstream::start(|index, _| match index {
-        0 => answer("Sure! The title is: Tea"),
-        _ => ChatStream::new()
-            .text("```json\n{\"title\":")
-            .text("\"Tea\"}\n```")
-            .finish("stop")
-            .usage(Tokens {
-                prompt: 30,
-                completion: 5,
-                ..Tokens::default()
-            })
-            .done(),
-    });
-    let gateway = gateway(configuration(vec![formless(&upstream)]));
-    let response = responses(&gateway, titled(true)).await.unwrap();
-    assert_eq!(output_text(&response), "{\"title\":\"Tea\"}");
-    let again = upstream.received()[1].messages();
-    let said = &again[again.len() - 2];
-    assert_eq!(said["content"], "Sure! The title is: Tea");
-    assert_eq!(again[again.len() - 1]["role"], "user");
-    assert_eq!(upstream.received().len(), 2);
-}
-
-#[tokio::test]
-async fn an_answer_that_never_has_its_form_is_passed_on_as_it_is() {
-    let upstream = ScriptedUpstream::start(|_, _| answer("I will not."));
-    let gateway = gateway(configuration(vec![formless(&upstream)]));
-    let response = responses(&gateway, titled(false)).await.unwrap();
-    assert_eq!(output_text(&response), "I will not.");
-    assert_eq!(upstream.received().len(), 2);
-}
-
 #[tokio::test]
 async fn stop_texts_cut_the_answer_where_the_provider_knows_none() {
     let upstream = ScriptedUpstream::start(|_, _| {
@@ -233,159 +156,83 @@ async fn usage_is_estimated_where_the_provider_sends_none() {
 }
 
 #[tokio::test]
-async fn searches_are_carried_out_between_two_requests() {
-    let service = ScriptedUpstream::start(|_, request| {
-        assert_eq!(request.headers.get("authorization"), Some("Bearer key-1"));
-        Reply::json(
-            200,
-            &json!({"results": [{"title": "Tea", "url": "https://tea.example", "content": "Hot."}]}),
-        )
-    });
-    let upstream = ScriptedUpstream::start(|index, _| match index {
-        0 => ChatStream::new()
-            .text("Let me look.")
-            .call("call_s", "web_search", &json!({"query": "what is tea"}))
-            .finish("tool_calls")
-            .done(),
-        _ => answer("Tea is hot, says https://tea.example."),
-    });
-    let gateway = gateway(Configuration {
-        search: Some(SearchService {
-            kind: SearchKind::Tavily {
-                url: service.base_url(),
-            },
-            key: KeySource::Literal(Secret::new("key-1")),
-            results_max: 5,
-        }),
-        ..configuration(vec![provider("one", &upstream)])
-    });
-    let body = json!({
-        "input": "tea?", "stream": true, "tools": [{"type": "web_search"}],
-        "tool_choice": {"type": "web_search"},
-    });
-    let response = responses(&gateway, body).await.unwrap();
-    assert_eq!(
-        output_text(&response),
-        "Let me look.Tea is hot, says https://tea.example."
-    );
-    let said = response["output"].as_array().unwrap().last().unwrap();
-    let cited = &said["content"][0]["annotations"][0];
-    assert_eq!(
-        (&cited["url"], &cited["title"]),
-        (&json!("https://tea.example"), &json!("Tea"))
-    );
-    assert_eq!(
-        (&cited["start_index"], &cited["end_index"]),
-        (&json!(17), &json!(36))
-    );
-    let search = response["output"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|item| item["type"] == "web_search_call")
-        .unwrap_or_else(|| panic!("no search item in {response}"));
-    assert_eq!(search["action"]["query"], "what is tea");
-    let calls = response["output"].as_array().unwrap().iter();
-    assert_eq!(
-        calls.filter(|item| item["type"] == "function_call").count(),
-        0
-    );
-    let choice = upstream.received()[0].json()["tool_choice"].clone();
-    assert_eq!(choice["function"]["name"], "web_search");
-    let second = upstream.received()[1].messages();
-    let result = second.last().unwrap();
-    assert_eq!(result["role"], "tool");
-    assert!(
-        result["content"]
-            .as_str()
-            .unwrap()
-            .contains("https://tea.example")
-    );
-    assert_eq!(service.received()[0].json()["query"], "what is tea");
-}
-
-#[tokio::test]
-async fn codex_searches_beside_its_turns() {
-    let service = ScriptedUpstream::start(|_, request| {
-        assert!(
-            request.path.contains("q=tea%20site%3Atea.example"),
-            "{}",
-            request.path
+async fn nothing_comes_after_the_text_that_ended_an_answer() {
+    // Both arrive in one write: the stop text, then a failure or a pause.
+    for after in [
+        json!({"error": {"message": "broken", "code": "server_error"}}),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "pause_turn"}]}),
+    ] {
+        let said = json!({"choices": [{"index": 0, "delta": {"content": "one END two"}}]});
+        let bytes = format!("data: {said}\n\ndata: {after}\n\n");
+        let upstream =
+            ScriptedUpstream::start(move |_, _| ChatStream::new().bytes(bytes.clone()).done());
+        let mut provider = provider("one", &upstream);
+        provider.profile.insert("stop_max".to_owned(), 0.into());
+        let gateway = gateway(configuration(vec![provider]));
+        let body = json!({"model": "main", "stop": ["END"], "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+        let bodies = bodies(asked(&gateway, ClientDialect::Chat, &body).await).await;
+        assert!(!bodies.contains("error"), "{bodies}");
+        assert_eq!(
+            bodies.matches("\"finish_reason\":\"stop\"").count(),
+            1,
+            "{bodies}"
         );
+        assert_eq!(upstream.received().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn losses_count_again_when_the_bytes_of_a_request_no_longer_stand() {
+    let first = ScriptedUpstream::start(|_, _| Reply::error(401, "invalid_api_key", "no"));
+    let second = ScriptedUpstream::start(|_, _| answer("fine"));
+    let same = polywire_catalog::Provider {
+        kind: polywire_catalog::Kind::Messages,
+        ..provider("same", &first)
+    };
+    let gateway = gateway(configuration(vec![same, provider("other", &second)]));
+    let body = json!({"model": "main", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "unheard_of": 1});
+    let Answer::Whole { losses, .. } = asked(&gateway, ClientDialect::Messages, &body).await else {
+        panic!("no answer");
+    };
+    assert_eq!(first.received()[0].json()["unheard_of"], 1);
+    // As it was read, and as it was written.
+    assert_eq!(losses, 2);
+}
+
+#[tokio::test]
+async fn a_tool_that_is_refused_by_its_place_is_left_out_on_the_way_of_bytes_too() {
+    let upstream = ScriptedUpstream::start(|_, request| {
+        let tools = request.json()["tools"].as_array().unwrap().len();
+        if tools == 2 {
+            return Reply::error(
+                400,
+                "invalid_request_error",
+                "tools.1.input_schema: bad schema",
+            );
+        }
         Reply::json(
             200,
-            &json!({"results": [{"title": "Tea", "url": "https://tea.example", "content": "Hot."}]}),
+            &json!({"id": "m", "type": "message", "role": "assistant", "model": "model", "content": [{"type": "text", "text": "fine"}],
+                "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}),
         )
     });
-    let upstream = ScriptedUpstream::replies(Vec::new());
-    let gateway = gateway(Configuration {
-        search: Some(SearchService {
-            kind: SearchKind::Searxng {
-                url: service.base_url(),
-            },
-            key: KeySource::None,
-            results_max: 5,
-        }),
-        ..configuration(vec![provider("one", &upstream)])
-    });
-    let body = json!({"commands": {
-        "search_query": [{"q": "tea", "domains": ["tea.example"]}],
-        "open": [{"ref_id": "https://tea.example"}],
-        "response_length": "short",
-    }});
-    let answer = polywire_gateway::search_web(&gateway, body.to_string().as_bytes()).await;
-    let answer: Value = serde_json::from_slice(&answer.unwrap().unwrap()).unwrap();
-    let output = answer["output"].as_str().unwrap();
-    assert!(output.contains("https://tea.example"), "{output}");
-    assert!(output.contains("`open` is not available"), "{output}");
-    let fault = polywire_gateway::search_web(&gateway, b"{}")
-        .await
-        .unwrap_err();
-    assert_eq!(fault.param.as_deref(), Some("commands"));
-}
-
-#[tokio::test]
-async fn a_failed_search_is_told_to_the_model() {
-    let service = ScriptedUpstream::start(|_, _| Reply::error(500, "server_error", "down"));
-    let upstream = ScriptedUpstream::start(|index, _| match index {
-        0 => ChatStream::new()
-            .call("call_s", "web_search", &json!({"query": "tea"}))
-            .finish("tool_calls")
-            .done(),
-        _ => answer("I could not look."),
-    });
-    let gateway = gateway(Configuration {
-        search: Some(SearchService {
-            kind: SearchKind::Searxng {
-                url: service.base_url(),
-            },
-            key: KeySource::None,
-            results_max: 5,
-        }),
-        ..configuration(vec![provider("one", &upstream)])
-    });
-    let body = json!({"input": "tea?", "tools": [{"type": "web_search_preview"}]});
-    let response = responses(&gateway, body).await.unwrap();
-    assert_eq!(output_text(&response), "I could not look.");
-    let told = upstream.received()[1].messages();
-    assert!(
-        told.last().unwrap()["content"]
-            .as_str()
-            .unwrap()
-            .contains("failed")
+    let same = polywire_catalog::Provider {
+        kind: polywire_catalog::Kind::Messages,
+        ..provider("same", &upstream)
+    };
+    let gateway = gateway(configuration(vec![same]));
+    let tool =
+        |name: &str| json!({"name": name, "input_schema": {"type": "object", "properties": {}}});
+    let body = json!({"model": "main", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}],
+        "tools": [tool("good"), tool("bad")]});
+    let Answer::Whole { body, .. } = asked(&gateway, ClientDialect::Messages, &body).await else {
+        panic!("no answer");
+    };
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(answer["content"][0]["text"], "fine");
+    let offered = upstream.received()[1].json()["tools"].clone();
+    assert_eq!(
+        (offered.as_array().unwrap().len(), &offered[0]["name"]),
+        (1, &json!("good"))
     );
-}
-
-#[tokio::test]
-async fn a_provider_that_pauses_is_asked_to_go_on() {
-    let upstream = ScriptedUpstream::start(|index, _| match index {
-        0 => ChatStream::new().text("One, ").finish("pause_turn").done(),
-        _ => answer("two."),
-    });
-    let gateway = gateway(configuration(vec![provider("one", &upstream)]));
-    let body = json!({"model": "main", "stream": true, "input": "count"});
-    let events = events(asked(&gateway, ClientDialect::Responses, &body).await).await;
-    assert_eq!(text(&events), "One, two.");
-    let second = upstream.received()[1].messages();
-    assert_eq!(second.last().unwrap()["role"], "assistant");
 }

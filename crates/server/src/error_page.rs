@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use polywire_conversation::{Fault, FaultClass, Origin, Retry};
 use polywire_gateway::{Client, ClientDialect};
 use polywire_plan::{RETRY_AFTER_CAP, client_retry_after};
@@ -11,6 +11,12 @@ use polywire_plan::{RETRY_AFTER_CAP, client_retry_after};
 /// What a client is told to wait when the provider named no time. Long enough for a per-second limit to pass, short enough to
 /// be worth waiting.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Tells the official libraries whether to repeat a request, whatever they think of the status.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// What Anthropic's protocol says for "overloaded"; it has no name of its own.
+const OVERLOADED: u16 = 529;
 
 /// A request that the HTTP surface itself refuses: a wrong path, no token, a body that cannot be taken.
 pub(crate) struct Refusal {
@@ -88,12 +94,16 @@ fn error_page(dialect: ClientDialect, fault: &Fault, turn_id: &str) -> Response<
     let status = StatusCode::from_u16(dialect.http_status(fault))
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = page(status, dialect.render_error(fault, turn_id));
+    let helps = matches!(fault.retry, Retry::After(_));
+    response.headers_mut().insert(
+        SHOULD_RETRY,
+        HeaderValue::from_static(if helps { "true" } else { "false" }),
+    );
     // Codex stops at a 429 that names no time, and waits as long as one names: always a time, never a long one.
-    if matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    ) && matches!(fault.retry, Retry::After(_))
-    {
+    let waits = status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::SERVICE_UNAVAILABLE
+        || status.as_u16() == OVERLOADED;
+    if waits && helps {
         let pause = client_retry_after(fault).unwrap_or(RETRY_AFTER_DEFAULT);
         let seconds = pause
             .as_secs_f64()
@@ -125,5 +135,48 @@ pub(crate) fn overloaded(retry_after: Duration) -> Fault {
             "the gateway has as many turns at work as it takes. hint: try again in a moment",
         )
         .with_retry(Retry::After(Some(retry_after)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(dialect: ClientDialect, class: FaultClass) -> (u16, String, bool) {
+        let page = Failure::from(Fault::new(class, "no")).page(dialect, "turn");
+        let should_retry = page.headers()[SHOULD_RETRY].to_str().unwrap().to_owned();
+        let waits = page.headers().contains_key(header::RETRY_AFTER);
+        (page.status().as_u16(), should_retry, waits)
+    }
+
+    #[test]
+    fn clients_hear_whether_to_try_again() {
+        let yes = || "true".to_owned();
+        let no = || "false".to_owned();
+        for (dialect, class, expected) in [
+            (
+                ClientDialect::Messages,
+                FaultClass::Overloaded,
+                (529, yes(), true),
+            ),
+            (
+                ClientDialect::Messages,
+                FaultClass::Auth,
+                (502, no(), false),
+            ),
+            (
+                ClientDialect::Messages,
+                FaultClass::InvalidRequest,
+                (400, no(), false),
+            ),
+            (
+                ClientDialect::Chat,
+                FaultClass::RateLimit,
+                (429, yes(), true),
+            ),
+            (ClientDialect::Chat, FaultClass::Quota, (429, no(), false)),
+        ] {
+            assert_eq!(headers(dialect, class), expected, "{class:?}");
+        }
     }
 }

@@ -100,9 +100,17 @@ pub(crate) async fn input_items(gateway: &Gateway, id: &str, uri: &Uri) -> Respo
     if let Some(last) = chain.last_mut() {
         "[]".clone_into(&mut last.output_items);
     }
-    let items: Vec<Value> = serde_json::from_str(&history(&chain)).unwrap_or_default();
+    let Ok(items) = serde_json::from_str(&history(&chain)) else {
+        return page(Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the items of response `{id}` cannot be read"),
+        ));
+    };
     let asked = Page::read(uri.query().unwrap_or_default());
-    json_page(asked.list(with_ids(items, id)).to_string())
+    match asked.list(with_ids(items, id)) {
+        Ok(list) => json_page(list.to_string()),
+        Err(fault) => page(fault),
+    }
 }
 
 /// What of a list is wanted.
@@ -129,24 +137,30 @@ impl Page {
         }
     }
 
-    fn list(&self, mut items: Vec<Value>) -> Value {
+    fn list(&self, mut items: Vec<Value>) -> Result<Value, Fault> {
         if !self.ascending {
             items.reverse();
         }
         if let Some(after) = &self.after {
-            let at = items.iter().position(|item| item["id"] == *after);
-            items.drain(..at.map_or(0, |at| at + 1));
+            let Some(at) = items.iter().position(|item| item["id"] == *after) else {
+                // From the beginning again, a client would turn pages without end.
+                return Err(Fault::invalid(
+                    "after",
+                    format!("there is no item `{after}`"),
+                ));
+            };
+            items.drain(..=at);
         }
         let has_more = items.len() > self.limit;
         items.truncate(self.limit);
         let id = |item: Option<&Value>| item.map_or(Value::Null, |item| item["id"].clone());
-        json!({
+        Ok(json!({
             "object": "list",
             "first_id": id(items.first()),
             "last_id": id(items.last()),
             "has_more": has_more,
             "data": items,
-        })
+        }))
     }
 }
 
@@ -192,7 +206,7 @@ mod tests {
             )
         };
         let ids = |query: &str| {
-            let list = Page::read(query).list(items());
+            let list = Page::read(query).list(items()).unwrap();
             let ids: Vec<String> = list["data"]
                 .as_array()
                 .unwrap()
@@ -205,6 +219,7 @@ mod tests {
         assert_eq!(ids("order=asc&limit=2"), ("item_r_0 b".to_owned(), true));
         assert_eq!(ids("after=b"), ("item_r_0".to_owned(), false));
         assert_eq!(ids("limit=0").0, "c");
+        assert!(Page::read("after=gone").list(items()).is_err());
         assert_eq!(items()[0]["content"][0]["type"], "input_text");
     }
 }

@@ -27,6 +27,9 @@ pub struct App {
 
 pub(crate) type Shared = State<Arc<App>>;
 
+/// What every request of the Messages protocol carries, and no other.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+
 /// The routes. `stop` tells connections that outlive their request when to end.
 pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
     let api = Router::new()
@@ -71,22 +74,34 @@ pub(crate) fn fresh_turn_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-/// The dialect whose error shape the client of a path knows.
-fn dialect_of(uri: &Uri) -> ClientDialect {
-    ClientDialect::of_path(uri.path())
+/// The dialect whose error shape the client of a path knows. Some paths are common to all.
+fn dialect_of(uri: &Uri, headers: &HeaderMap) -> ClientDialect {
+    if headers.contains_key(ANTHROPIC_VERSION) {
+        ClientDialect::Messages
+    } else {
+        ClientDialect::of_path(uri.path())
+    }
+}
+
+/// A refusal before anybody looked at what is asked for, with an id by which it can be named.
+fn refused(refusal: Refusal, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+    let (dialect, id) = (dialect_of(uri, headers), fresh_turn_id());
+    let mut response = refusal.page(dialect, &id);
+    turns::name_turn(&mut response, dialect, &id);
+    response
 }
 
 async fn source_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_source(request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.page(dialect_of(request.uri()), ""),
+        Err(refusal) => refused(refusal, request.uri(), request.headers()),
     }
 }
 
 async fn token_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_token(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.page(dialect_of(request.uri()), ""),
+        Err(refusal) => refused(refusal, request.uri(), request.headers()),
     }
 }
 
@@ -185,7 +200,7 @@ async fn cancel(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
 }
 
 async fn models(State(app): Shared, headers: HeaderMap, uri: Uri) -> Response<Body> {
-    if headers.contains_key("anthropic-version") {
+    if headers.contains_key(ANTHROPIC_VERSION) {
         return helpers::models_page(&app.gateway, uri.query().unwrap_or_default());
     }
     let extra_model = uri.query().and_then(wanted_model);
@@ -248,20 +263,20 @@ async fn provider(State(app): Shared, Path(id): Path<String>) -> Response<Body> 
     json_page(description.to_string())
 }
 
-async fn not_found(uri: Uri) -> Response<Body> {
-    Refusal::new(
+async fn not_found(uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
         format!("nothing is served at `{}`", uri.path()),
-    )
-    .page(dialect_of(&uri), "")
+    );
+    refused(refusal, &uri, &headers)
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Response<Body> {
-    Refusal::new(
+async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let refusal = Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("`{}` does not take {method}", uri.path()),
-    )
-    .page(dialect_of(&uri), "")
+    );
+    refused(refusal, &uri, &headers)
 }
 
 /// A page of JSON.

@@ -128,6 +128,8 @@ impl Connection {
         let Ok(permit) = Arc::clone(&self.app.gateway.turns).try_acquire_owned() else {
             return self.error(&overloaded(OVERLOAD_RETRY_AFTER)).await;
         };
+        // Shutdown waits for the turn, and not for a connection on which nothing is asked.
+        let _at_work = self.app.gateway.tasks.token();
         let accepted = Accepted {
             turn_id: fresh_turn_id(),
             dialect: ClientDialect::Responses,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use polywire_conversation::history::{Assistant, Turn};
 use polywire_conversation::{
-    Call, Form, Function, Ledger, Loss, Part, Text, Tool, ToolResult, tools::SEARCH_NAME,
+    Call, Ledger, Loss, Part, Text, Tool, ToolResult, tools::for_each_callable,
 };
 
 use super::Losses;
@@ -288,7 +288,7 @@ impl<'a> Writer<'a, '_> {
                     list.push_str(line.trim());
                 }
             };
-        for_each_callable(tools, None, &mut add);
+        for_each_callable(tools, &mut add);
         Text::plain(list)
     }
 
@@ -353,30 +353,4 @@ struct Accepts {
     images: bool,
     files: bool,
     audio: bool,
-}
-
-/// Calls `visit` with name, namespace, form and description of every tool that can be called.
-fn for_each_callable(
-    tools: &[Tool<'_>],
-    namespace: Option<&str>,
-    visit: &mut impl FnMut(&str, Option<&str>, Form, Option<&Text<'_>>),
-) {
-    for tool in tools {
-        match tool {
-            Tool::Function(Function {
-                name, description, ..
-            }) => visit(name, namespace, Form::Function, description.as_ref()),
-            Tool::Freeform {
-                name, description, ..
-            } => visit(name, namespace, Form::Freeform, description.as_ref()),
-            Tool::Search { description, .. } => {
-                visit(SEARCH_NAME, namespace, Form::Search, description.as_ref());
-            }
-            Tool::Namespace { name, tools, .. } if namespace.is_none() => {
-                for_each_callable(tools, Some(name), visit);
-            }
-            // Not offered, and noted as a loss where the tools are.
-            Tool::Namespace { .. } | Tool::Hosted { .. } | Tool::Unknown { .. } => {}
-        }
-    }
 }

@@ -13,7 +13,7 @@ mod thinking;
 mod tools;
 
 use polywire_conversation::{
-    Fault, Loss, ModelFacts, NameRule, Rendered, Request, history, tools as offered,
+    Fault, Losses, ModelFacts, NameRule, Rendered, Request, history, tools as offered,
 };
 use polywire_wire::Object;
 
@@ -83,17 +83,6 @@ pub fn render(
         ledger,
         losses: losses.0,
     })
-}
-
-/// Losses, each of them once.
-struct Losses(Vec<Loss>);
-
-impl Losses {
-    fn add(&mut self, loss: Loss) {
-        if !self.0.contains(&loss) {
-            self.0.push(loss);
-        }
-    }
 }
 
 /// A capacity that most bodies fit into: growing a large body in steps copies it several times.

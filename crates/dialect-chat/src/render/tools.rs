@@ -1,22 +1,14 @@
 //! The tools of a request: functions, and freeform tools where the provider knows them.
 
-use polywire_conversation::tools::{OfferedKind, OfferedTool};
+use polywire_conversation::tools::{
+    FREEFORM_PARAMETERS, NO_PARAMETERS, OfferedKind, OfferedTool, SEARCH_PARAMETERS,
+};
 use polywire_conversation::{Grammar, Json, Ledger, Loss, Text};
 
 use super::choice::{Choice, Chosen, wire_name_of};
 use super::{Losses, schema};
 use crate::Profile;
 use polywire_wire::{Object, write_array};
-
-/// What a function without parameters takes. Leaving the schema out is refused or misread by several servers.
-const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
-
-/// The one argument of a freeform tool.
-const FREEFORM_PARAMETERS: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-
-/// What a tool search takes when the client did not say.
-const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer"}},"required":["query"]}"#;
 
 /// Writes `tools` and `tool_choice`; neither when there is no tool, because an empty list is refused by several providers and a
 /// choice without tools by most.

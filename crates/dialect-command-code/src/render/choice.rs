@@ -29,7 +29,6 @@ pub(super) fn choose<'r>(
     ledger: &Ledger,
     losses: &mut Losses,
 ) -> Result<Chosen<'r>, Fault> {
-    leave_out_refused(request, &mut tools, ledger, losses);
     let choice = match &request.tool_choice {
         ToolChoice::Hosted(tag) => {
             return Err(Fault::invalid(
@@ -80,25 +79,6 @@ pub(super) fn choose<'r>(
         choice
     };
     Ok(Chosen { tools, choice })
-}
-
-fn leave_out_refused(
-    request: &Request<'_>,
-    tools: &mut Vec<OfferedTool<'_>>,
-    ledger: &Ledger,
-    losses: &mut Losses,
-) {
-    tools.retain(|tool| {
-        let wire_name = wire_name_of(tool, ledger);
-        let refused = request.tools_refused.iter().any(|name| name == wire_name);
-        if refused {
-            losses.add(Loss::degraded(
-                format!("tool `{wire_name}`"),
-                "left out: the provider has refused it",
-            ));
-        }
-        !refused
-    });
 }
 
 fn is_called(tool: &OfferedTool<'_>, name: &str, ledger: &Ledger) -> bool {

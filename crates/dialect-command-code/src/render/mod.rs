@@ -7,7 +7,7 @@ mod settings;
 mod tools;
 
 use polywire_conversation::{
-    Fault, Loss, ModelFacts, NameRule, Rendered, Request, history, tools as offered,
+    Fault, Losses, ModelFacts, NameRule, Rendered, Request, history, tools as offered,
 };
 use polywire_wire::{Object, write_string};
 
@@ -125,15 +125,4 @@ fn is_uuid(text: &str) -> bool {
             .concat()
             .bytes()
             .all(|digit| digit.is_ascii_hexdigit())
-}
-
-/// Losses, each of them once.
-struct Losses(Vec<Loss>);
-
-impl Losses {
-    fn add(&mut self, loss: Loss) {
-        if !self.0.contains(&loss) {
-            self.0.push(loss);
-        }
-    }
 }

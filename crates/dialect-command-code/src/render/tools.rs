@@ -1,6 +1,8 @@
 //! The tools of a request, every one as a function.
 
-use polywire_conversation::tools::{OfferedKind, OfferedTool};
+use polywire_conversation::tools::{
+    FREEFORM_PARAMETERS, NO_PARAMETERS, OfferedKind, OfferedTool, SEARCH_PARAMETERS,
+};
 use polywire_conversation::{Grammar, Json, Ledger, Loss, Text};
 use polywire_schema::{Target, compile};
 use polywire_wire::{Object, write_array};
@@ -8,16 +10,6 @@ use polywire_wire::{Object, write_array};
 use super::Losses;
 use super::choice::{Choice, Chosen, wire_name_of};
 use crate::Profile;
-
-/// What a tool takes whose client said nothing about it.
-const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
-
-/// The one argument of a freeform tool.
-const FREEFORM_PARAMETERS: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-
-/// What a tool search takes when the client did not say.
-const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer"}},"required":["query"]}"#;
 
 /// Writes `tools`, which has to be there even when it is empty, and `tool_choice`.
 pub(super) fn write(

@@ -7,9 +7,11 @@
 
 mod edit;
 mod patch;
+mod plain;
 mod reader;
 mod writer;
 
 pub use edit::{Native, NativeEdits, edit};
+pub use plain::is_plain;
 pub use reader::{NativeReader, Seal};
 pub use writer::NativeWriter;

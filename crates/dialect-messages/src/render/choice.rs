@@ -49,7 +49,6 @@ pub(super) fn choose<'r>(
     forcing: bool,
     losses: &mut Losses,
 ) -> Result<Chosen<'r>, Fault> {
-    drop_refused(request, &mut tools, ledger, losses);
     let mut web_search = web_search;
     let choice = match &request.tool_choice {
         ToolChoice::Unset => Choice::Unset,
@@ -115,25 +114,6 @@ fn demanded(choice: Choice, forcing: bool, losses: &mut Losses) -> Choice {
         "the provider refuses a demanded call while the model thinks; the model is free to choose",
     ));
     Choice::Auto
-}
-
-fn drop_refused(
-    request: &Request<'_>,
-    tools: &mut Vec<OfferedTool<'_>>,
-    ledger: &Ledger,
-    losses: &mut Losses,
-) {
-    tools.retain(|tool| {
-        let wire_name = wire_name_of(tool, ledger);
-        let refused = request.tools_refused.iter().any(|name| name == wire_name);
-        if refused {
-            losses.add(Loss::severe(
-                format!("tool `{wire_name}`"),
-                "removed: the provider refuses its declaration",
-            ));
-        }
-        !refused
-    });
 }
 
 /// Writes `tool_choice`. There must be tools.

@@ -15,12 +15,15 @@ mod thinking;
 mod tools;
 
 use polywire_conversation::{
-    Dialect, Fault, Loss, ModelFacts, NameRule, Rendered, Request, Text, history, tools as offered,
+    Dialect, Fault, Loss, Losses, ModelFacts, NameRule, Rendered, Request, Text, history,
+    tools as offered,
 };
 use polywire_wire::{Object, write_array};
 
 use crate::Profile;
 use block::{Message, Speaker, mark, write_messages, write_text};
+
+pub(crate) use thinking::wants_thinking;
 
 /// Renders a request for one model of the provider. The answer is always asked for as a stream.
 ///
@@ -150,15 +153,4 @@ fn marked_messages(messages: &[Message<'_>], profile: &Profile) -> Vec<usize> {
         .rev()
         .filter(|(_, message)| message.speaker == Speaker::User);
     users.take(2).map(|(place, _)| place).collect()
-}
-
-/// Losses, each of them once.
-struct Losses(Vec<Loss>);
-
-impl Losses {
-    fn add(&mut self, loss: Loss) {
-        if !self.0.contains(&loss) {
-            self.0.push(loss);
-        }
-    }
 }

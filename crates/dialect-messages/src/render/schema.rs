@@ -1,13 +1,11 @@
 //! The schema of a tool's input, as the protocol insists on it.
 
+use polywire_conversation::tools::NO_PARAMETERS;
 use polywire_conversation::{Json, Loss};
 use polywire_schema::compile;
 
 use super::Losses;
 use crate::Profile;
-
-/// What a tool without parameters takes.
-pub(super) const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Writes the `input_schema` of a tool in the subset of JSON Schema that the provider takes. What it cannot say is lost, and
 /// noted for `place`.

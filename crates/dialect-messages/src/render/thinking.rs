@@ -55,6 +55,11 @@ pub(super) fn wish(reasoning: &ReasoningRequest<'_>) -> Wish {
     }
 }
 
+/// Whether the client asks the model to think.
+pub(crate) fn wants_thinking(reasoning: &ReasoningRequest<'_>) -> bool {
+    wish(reasoning) == Wish::On
+}
+
 /// Whether the model may think in this request, before its conversation is looked at.
 pub(super) fn may_think(reasoning: &ReasoningRequest<'_>, profile: &Profile) -> bool {
     profile.thinking != ThinkingForm::None

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use polywire_conversation::tools::{OfferedKind, OfferedTool};
+use polywire_conversation::tools::{
+    FREEFORM_PARAMETERS, NO_PARAMETERS, OfferedKind, OfferedTool, SEARCH_PARAMETERS,
+};
 use polywire_conversation::{Grammar, Json, Ledger, Loss, Text};
 use polywire_wire::{Object, write_array};
 
@@ -11,13 +13,6 @@ use super::block::{Block, Message, mark, mended};
 use super::choice::{Chosen, wire_name_of};
 use super::schema;
 use crate::Profile;
-
-/// The one argument of a freeform tool.
-const FREEFORM_PARAMETERS: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-
-/// What a tool search takes when the client did not say.
-const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer"}},"required":["query"]}"#;
 
 /// Writes `tools`; the last one ends the prefix that is cached, when caching is asked for.
 pub(super) fn write(
@@ -77,7 +72,7 @@ pub(super) fn write_called(names: &[&str], body: &mut Object<'_>) {
     write_array(names, body.member("tools"), |name, out| {
         let mut tool = Object::open(out);
         tool.string("name", name);
-        tool.raw("input_schema", schema::NO_PARAMETERS);
+        tool.raw("input_schema", NO_PARAMETERS);
         tool.close();
     });
     body.raw("tool_choice", r#"{"type":"none"}"#);

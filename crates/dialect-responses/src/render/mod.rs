@@ -10,7 +10,8 @@ mod settings;
 mod tools;
 
 use polywire_conversation::{
-    Dialect, Fault, Loss, ModelFacts, NameRule, Rendered, Request, Tool, history, tools as offered,
+    Dialect, Fault, Losses, ModelFacts, NameRule, Rendered, Request, Tool, history,
+    tools as offered,
 };
 use polywire_wire::Object;
 
@@ -115,16 +116,5 @@ fn without_passing<'a>(request: &Request<'a>, profile: &Profile) -> Request<'a> 
         tools: tools.collect(),
         items: request.items.clone(),
         ..Request::default()
-    }
-}
-
-/// Losses, each of them once.
-struct Losses(Vec<Loss>);
-
-impl Losses {
-    fn add(&mut self, loss: Loss) {
-        if !self.0.contains(&loss) {
-            self.0.push(loss);
-        }
     }
 }

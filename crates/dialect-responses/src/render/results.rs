@@ -1,6 +1,7 @@
 //! What tools answered.
 
-use polywire_conversation::{Form, Function, Part, Text, Tool, ToolResult, tools::SEARCH_NAME};
+use polywire_conversation::tools::for_each_callable;
+use polywire_conversation::{Part, Text, Tool, ToolResult};
 use polywire_wire::{Object, write_array};
 
 use super::items::{Sent, Setting, wire_call_id};
@@ -78,7 +79,7 @@ fn write_output(result: &ToolResult<'_>, setting: &mut Setting<'_>, out: &mut Ve
 /// What a tool search found, in the names under which it can be called.
 fn loaded_list(tools: &[Tool<'_>], setting: &mut Setting<'_>) -> Text<'static> {
     let mut list = String::from("Tools that can be called from now on:");
-    for_each_callable(tools, None, &mut |name, namespace, form, description| {
+    for_each_callable(tools, &mut |name, namespace, form, description| {
         list.push_str("\n- ");
         list.push_str(setting.ledger.wire_name(name, namespace, form));
         let description = description.map(Text::to_plain).unwrap_or_default();
@@ -88,30 +89,4 @@ fn loaded_list(tools: &[Tool<'_>], setting: &mut Setting<'_>) -> Text<'static> {
         }
     });
     Text::plain(list)
-}
-
-/// Calls `visit` with name, namespace, form and description of every tool that can be called.
-fn for_each_callable(
-    tools: &[Tool<'_>],
-    namespace: Option<&str>,
-    visit: &mut impl FnMut(&str, Option<&str>, Form, Option<&Text<'_>>),
-) {
-    for tool in tools {
-        match tool {
-            Tool::Function(Function {
-                name, description, ..
-            }) => visit(name, namespace, Form::Function, description.as_ref()),
-            Tool::Freeform {
-                name, description, ..
-            } => visit(name, namespace, Form::Freeform, description.as_ref()),
-            Tool::Search { description, .. } => {
-                visit(SEARCH_NAME, namespace, Form::Search, description.as_ref());
-            }
-            Tool::Namespace { name, tools, .. } if namespace.is_none() => {
-                for_each_callable(tools, Some(name), visit);
-            }
-            // Not offered, and noted as a loss where the tools are.
-            Tool::Namespace { .. } | Tool::Hosted { .. } | Tool::Unknown { .. } => {}
-        }
-    }
 }

@@ -61,9 +61,10 @@ fn without_thinking_parts(content: &mut Value) {
         .map(|part| part["text"].as_str().unwrap())
         .collect();
     let text = texts.join("\n");
-    *content = match text.is_empty() {
-        true => Value::Null,
-        false => Value::String(text),
+    *content = if text.is_empty() {
+        Value::Null
+    } else {
+        Value::String(text)
     };
 }
 

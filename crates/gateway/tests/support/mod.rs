@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt;
 use polywire_catalog::{Catalog, Kind, Model, Provider, presets};
-use polywire_conversation::FaultClass;
+use polywire_conversation::{Fault, FaultClass};
 use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
@@ -95,6 +95,15 @@ pub(crate) async fn turn(gateway: &Arc<Gateway>, model: &str) -> Result<String, 
     Ok(text(&events(answer).await))
 }
 
+/// A streamed answer, as it goes over the wire.
+pub(crate) async fn bodies(answer: Answer) -> String {
+    let Answer::Stream { body, .. } = answer else {
+        panic!("no stream");
+    };
+    let bytes = within("the end of a turn", body.collect()).await.unwrap();
+    String::from_utf8(bytes.to_bytes().to_vec()).unwrap()
+}
+
 pub(crate) async fn events(answer: Answer) -> Vec<Value> {
     let Answer::Stream { body, .. } = answer else {
         panic!("no stream");
@@ -121,4 +130,29 @@ pub(crate) fn text(events: &[Value]) -> String {
 
 pub(crate) fn last_kind(events: &[Value]) -> &str {
     events.last().unwrap()["type"].as_str().unwrap()
+}
+
+/// A turn of a client of Responses: the response at its end.
+pub(crate) async fn responses(gateway: &Arc<Gateway>, mut body: Value) -> Result<Value, Fault> {
+    body["model"] = json!("main");
+    match asked(gateway, ClientDialect::Responses, &body).await {
+        Answer::Whole { body, .. } => Ok(serde_json::from_slice(&body).unwrap()),
+        Answer::Failed { fault, .. } => Err(fault),
+        answer @ (Answer::Stream { .. } | Answer::FailedStream { .. }) => {
+            let events = events(answer).await;
+            Ok(events.last().unwrap()["response"].clone())
+        }
+    }
+}
+
+pub(crate) fn output_text(response: &Value) -> String {
+    let output = response["output"].as_array().unwrap().iter();
+    let messages = output.filter(|item| item["type"] == "message");
+    messages
+        .map(|item| item["content"][0]["text"].as_str().unwrap())
+        .collect()
+}
+
+pub(crate) fn function(name: &str) -> Value {
+    json!({"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}})
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use polywire_conversation::tools::{FREEFORM_PARAMETERS, NO_PARAMETERS, SEARCH_PARAMETERS};
 use polywire_conversation::{Function, Grammar, Json, Ledger, Loss, Text, Tool};
 use polywire_wire::{Object, write_array, write_string};
 
@@ -10,16 +11,6 @@ use crate::profile::Profile;
 use crate::render::Losses;
 use crate::render::choice::{Choice, Chosen};
 use crate::render::format::write_schema;
-
-/// What a function without parameters takes. Leaving the schema out is refused or misread by several servers.
-const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
-
-/// The one argument of a freeform tool.
-const FREEFORM_PARAMETERS: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-
-/// What a tool search takes when the client did not say.
-const SEARCH_PARAMETERS: &str = r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer"}},"required":["query"]}"#;
 
 /// Writes `tools` and `tool_choice`; neither when there is no tool, because an empty list is refused by several providers and a
 /// choice without tools by most.
