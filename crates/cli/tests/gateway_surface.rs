@@ -136,19 +136,6 @@ async fn models_are_listed_for_every_kind_of_client() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_declined_with_the_status_that_codex_understands() {
-    let house = house();
-    let gateway = house.gateway().await;
-    let upgrade = Call::get(RESPONSES)
-        .bearer(gateway.token())
-        .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
-    statuses(&gateway, vec![("upgrade", upgrade, 426)]).await;
-}
-
-#[tokio::test]
 async fn only_who_has_the_token_and_calls_this_machine_gets_in() {
     let house = house();
     let gateway = house.gateway().await;

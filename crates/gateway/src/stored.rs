@@ -84,7 +84,9 @@ impl ConnectionMemory {
     }
 
     /// Remembers a response, and forgets the oldest when there are too many or they are too large.
-    pub(crate) fn remember(&self, response: StoredResponse) {
+    pub(crate) fn remember(&self, mut response: StoredResponse) {
+        // Nobody asks a connection for the object, and its items are kept beside it.
+        response.response.clear();
         let mut known = self.lock();
         known.push(Arc::new(response));
         let mut bytes: u64 = known.iter().map(|known| known.bytes()).sum();
@@ -234,7 +236,10 @@ async fn chain(
     };
     let stored = store.chain(wanted).await.map_err(|error| match error {
         ChainError::Unknown { .. } => not_found(wanted, "no response of this id is stored"),
-        other => not_found(wanted, &other.to_string()),
+        other @ (ChainError::Broken { .. }
+        | ChainError::TooLong { .. }
+        | ChainError::TooLarge { .. }
+        | ChainError::Store(_)) => not_found(wanted, &other.to_string()),
     })?;
     let mut chain: Vec<Link> = stored.into_iter().map(Arc::new).collect();
     chain.extend(newest_first.into_iter().rev());
