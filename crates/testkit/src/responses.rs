@@ -58,10 +58,33 @@ impl ResponsesStream {
     /// A call of a function, its arguments in one piece.
     #[must_use]
     pub fn call(self, id: &str, call_id: &str, name: &str, arguments: &Value) -> Self {
+        let item = json!({"type": "function_call", "id": id, "call_id": call_id, "name": name});
+        self.function(item, arguments)
+    }
+
+    /// A call of a function that stands in a namespace.
+    #[must_use]
+    pub fn namespaced_call(
+        self,
+        id: &str,
+        call_id: &str,
+        namespace: &str,
+        name: &str,
+        arguments: &Value,
+    ) -> Self {
+        let item = json!({"type": "function_call", "id": id, "call_id": call_id, "namespace": namespace, "name": name});
+        self.function(item, arguments)
+    }
+
+    fn function(self, mut item: Value, arguments: &Value) -> Self {
         let arguments = arguments.to_string();
-        let at = json!({"item_id": id, "output_index": self.output.len()});
-        let item = |status: &str, arguments: &str| json!({"type": "function_call", "id": id, "call_id": call_id, "name": name, "status": status, "arguments": arguments});
-        self.added(&item("in_progress", ""))
+        let at = json!({"item_id": item["id"], "output_index": self.output.len()});
+        item["status"] = "in_progress".into();
+        item["arguments"] = "".into();
+        let begun = self.added(&item);
+        item["status"] = "completed".into();
+        item["arguments"] = arguments.as_str().into();
+        begun
             .event_at(
                 "response.function_call_arguments.delta",
                 &at,
@@ -72,7 +95,7 @@ impl ResponsesStream {
                 &at,
                 &json!({"arguments": arguments}),
             )
-            .done(item("completed", &arguments))
+            .done(item)
     }
 
     /// A call of a tool that takes free text.
