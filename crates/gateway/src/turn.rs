@@ -161,7 +161,10 @@ pub async fn prewarm(gateway: &Arc<Gateway>, accepted: Accepted) -> Result<Vec<u
     };
     writer.push(Event::Usage(nothing), &mut out);
     writer.push(Event::Finish(StopReason::Stop), &mut out);
-    if let (Some(memory), Some(record)) = (&accepted.memory, thread.record(&writer.whole())) {
+    if let (Some(memory), Some(record)) = (
+        &accepted.memory,
+        thread.record(&writer.whole(), unix_seconds()),
+    ) {
         memory.remember(record);
     }
     Ok(out.take())
