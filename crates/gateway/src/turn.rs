@@ -92,7 +92,10 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
             return refused(fault, settlement);
         }
     };
-    decoded.request.compact |= accepted.compact;
+    if accepted.compact {
+        decoded.request.compact = true;
+        decoded.request.stream = false;
+    }
     settlement.decoded(&decoded.request, accepted.body.len());
     let turn = Turn {
         gateway,
@@ -122,12 +125,14 @@ async fn with_history(
     if !needs_history(gateway, &accepted) {
         return Ok((accepted, Thread::default()));
     }
-    let Expanded { body, thread } = stored::expand(
+    let Expanded { body, mut thread } = stored::expand(
         accepted.body.clone(),
         accepted.memory.as_ref(),
         gateway.responses(),
     )
     .await?;
+    // The path for compaction gives an object of another kind, of which nothing is said to be kept.
+    thread.store &= !accepted.compact;
     Ok((Accepted { body, ..accepted }, thread))
 }
 
