@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::panic,
+    clippy::unwrap_used,
     reason = "helpers of tests fail the test that calls them"
 )]
 

@@ -2,11 +2,14 @@
 
 #![allow(
     clippy::panic,
-    reason = "helpers of tests fail the test that calls them"
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test that calls them, and say what they did not do"
 )]
 
 use polywire_testkit::{
-    Call, ChatStream, CodexCli, House, MessagesStream, Received, ScriptedUpstream, Tokens, answer,
+    Call, ChatStream, CodexCli, House, MessagesStream, Received, ScriptedUpstream, SseEvent,
+    Tokens, answer,
 };
 use serde_json::{Value, json};
 
@@ -141,7 +144,7 @@ async fn a_trigger_is_answered_by_exactly_one_item() {
     let input = json!([{"role": "user", "content": "make a file"}, {"type": "compaction_trigger"}]);
     let asked = json!({"model": "test-model", "input": input, "tools": tools, "stream": true});
     let answer = gateway.send(Call::post(RESPONSES, &asked)).await;
-    let events: Vec<Value> = answer.events().iter().map(|event| event.json()).collect();
+    let events: Vec<Value> = answer.events().iter().map(SseEvent::json).collect();
     let of = |kind: &str| -> Vec<&Value> {
         events
             .iter()

@@ -2,12 +2,13 @@
 
 #![allow(
     clippy::panic,
+    clippy::unwrap_used,
     reason = "helpers of tests fail the test that calls them"
 )]
 
 use polywire_testkit::{
     Answer, Call, ChatStream, Gateway, House, MessagesStream, Received, ResponsesStream,
-    ScriptedUpstream, Tokens, answer,
+    ScriptedUpstream, SseEvent, Tokens, answer,
 };
 use serde_json::{Value, json};
 
@@ -136,14 +137,17 @@ async fn a_chain_goes_over_providers_of_every_kind() {
     });
     let house = house(ScriptedUpstream::start(|_, _| answer("From chat.")));
     let settings = house.home.config().join("polywire/config.toml");
-    let mut settings = std::fs::read_to_string(settings).unwrap();
+    let settings = std::fs::read_to_string(settings).unwrap();
+    let mut settings = vec![settings];
     for (name, kind, upstream) in [("claude", "messages", &claude), ("gpt", "responses", &gpt)] {
-        settings += &format!(
+        settings.push(format!(
             "\n[providers.{name}]\nkind = \"{kind}\"\nbase_url = \"{}\"\nkey = \"sk-{name}\"\nmodels = [\"{name}-1\"]\n",
             upstream.base_url()
-        );
+        ));
     }
-    house.home.write("config/polywire/config.toml", settings);
+    house
+        .home
+        .write("config/polywire/config.toml", settings.concat());
     let gateway = house.gateway().await;
     let mut previous = Value::Null;
     for (turn, model) in ["claude-1", "gpt-1", "test-model", "claude-1", "gpt-1"]
@@ -158,6 +162,19 @@ async fn a_chain_goes_over_providers_of_every_kind() {
         assert_eq!(get(&gateway, id(&given)).await.json(), given);
         previous = given["id"].clone();
     }
+    // Where the provider's events pass as they are, each says the same of what is ours.
+    let asked = json!({"model": "gpt-1", "input": "more", "previous_response_id": previous, "stream": true});
+    let events = ask(&gateway, &asked).await.events();
+    let events: Vec<Value> = events.iter().map(SseEvent::json).collect();
+    let told: Vec<&Value> = events.iter().map(|event| &event["response"]).collect();
+    let told: Vec<&Value> = told.into_iter().filter(|told| told.is_object()).collect();
+    assert_eq!(told.len(), 3, "{events:#?}");
+    for response in &told {
+        assert_eq!(response["id"], told[0]["id"]);
+        assert_eq!(response["store"], true);
+        assert_eq!(response["previous_response_id"], previous);
+    }
+    assert_eq!(get(&gateway, id(told[2])).await.json(), *told[2]);
     // Each has heard everything that was said; its own state came back to each, and to nobody else.
     let at_claude = &claude.received()[1];
     let at_gpt = &gpt.received()[1];

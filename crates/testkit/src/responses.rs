@@ -39,7 +39,7 @@ impl ResponsesStream {
             .event_at("response.reasoning_summary_text.delta", &at, &json!({"delta": summary}))
             .event_at("response.reasoning_summary_text.done", &at, &json!({"text": summary}))
             .event_at("response.reasoning_summary_part.done", &at, &json!({"part": part}))
-            .done(json!({"type": "reasoning", "id": id, "summary": [part], "encrypted_content": encrypted}))
+            .done(&json!({"type": "reasoning", "id": id, "summary": [part], "encrypted_content": encrypted}))
     }
 
     /// A message.
@@ -52,7 +52,7 @@ impl ResponsesStream {
             .event_at("response.output_text.delta", &at, &json!({"delta": text}))
             .event_at("response.output_text.done", &at, &json!({"text": text}))
             .event_at("response.content_part.done", &at, &json!({"part": part}))
-            .done(json!({"type": "message", "id": id, "status": "completed", "role": "assistant", "content": [part]}))
+            .done(&json!({"type": "message", "id": id, "status": "completed", "role": "assistant", "content": [part]}))
     }
 
     /// A call of a function, its arguments in one piece.
@@ -95,7 +95,7 @@ impl ResponsesStream {
                 &at,
                 &json!({"arguments": arguments}),
             )
-            .done(item)
+            .done(&item)
     }
 
     /// A call of a tool that takes free text.
@@ -114,7 +114,7 @@ impl ResponsesStream {
                 &at,
                 &json!({"input": input}),
             )
-            .done(item("completed", input))
+            .done(&item("completed", input))
     }
 
     /// The end of a complete answer.
@@ -143,7 +143,7 @@ impl ResponsesStream {
         self.event_at("response.output_item.added", &at, &json!({"item": item}))
     }
 
-    fn done(mut self, item: Value) -> Self {
+    fn done(mut self, item: &Value) -> Self {
         let at = json!({"output_index": self.output.len()});
         self.output.push(item.clone());
         self.event_at("response.output_item.done", &at, &json!({"item": item}))
