@@ -303,6 +303,26 @@ async fn input_items_come_in_pages() {
 }
 
 #[tokio::test]
+async fn tokens_are_counted_with_the_conversation_before() {
+    let house = counting();
+    let gateway = house.gateway().await;
+    let first = response(&gateway, json!({"input": "word ".repeat(500)})).await;
+    let count = async |body: Value| {
+        let call = Call::post("/v1/responses/input_tokens", &body);
+        let answer = gateway.send(call).await;
+        answer.json()["input_tokens"].as_u64().unwrap_or_default()
+    };
+    let alone = count(json!({"model": "test-model", "input": "hi"})).await;
+    let with = json!({"model": "test-model", "input": "hi", "previous_response_id": first["id"]});
+    let with = count(with).await;
+    assert!(alone < 50 && with > 400, "{alone} {with}");
+    let body = json!({"model": "test-model", "input": "hi", "previous_response_id": "resp_gone"});
+    let call = Call::post("/v1/responses/input_tokens", &body);
+    let refused = gateway.send(call).await;
+    assert_eq!(error_code(&refused, 404), "previous_response_not_found");
+}
+
+#[tokio::test]
 async fn only_what_is_in_progress_can_be_cancelled() {
     let house = counting();
     let gateway = house.gateway().await;
