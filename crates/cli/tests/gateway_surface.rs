@@ -136,6 +136,22 @@ async fn models_are_listed_for_every_kind_of_client() {
 }
 
 #[tokio::test]
+async fn a_get_without_an_upgrade_has_the_status_at_which_codex_turns_to_http() {
+    let house = house();
+    let gateway = house.gateway().await;
+    let plain = Call::get(RESPONSES).bearer(gateway.token());
+    let half = Call::get(RESPONSES)
+        .bearer(gateway.token())
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket");
+    statuses(
+        &gateway,
+        vec![("no upgrade", plain, 426), ("half of one", half, 426)],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn only_who_has_the_token_and_calls_this_machine_gets_in() {
     let house = house();
     let gateway = house.gateway().await;
