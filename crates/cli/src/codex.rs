@@ -38,13 +38,14 @@ fn is_program(path: &Path) -> bool {
 
 /// The `-c` overrides that make Codex use the gateway for this run. Nothing is written anywhere.
 ///
-/// The catalog address names the model, so that Codex knows it even when no provider lists it.
+/// The catalog address names the model, so that Codex knows it even when no provider lists it. Over a WebSocket Codex sends only what is
+/// new of a conversation; where none can be opened it turns to HTTP by itself. The tests play every turn over both.
 pub(crate) fn overrides(gateway: SocketAddr, model: &str) -> Vec<String> {
     let base_url = format!("http://{gateway}/v1");
     let catalog_url = format!("{base_url}/models?model={}", percent_encoded(model));
     let provider = format!(
         "model_providers.{PROVIDER}={{name=\"polywire\",base_url=\"{base_url}\",model_catalog_url=\"{catalog_url}\",\
-         env_key=\"{TOKEN_VARIABLE}\",wire_api=\"responses\",supports_websockets=false,\
+         env_key=\"{TOKEN_VARIABLE}\",wire_api=\"responses\",supports_websockets=true,\
          capabilities={{remote_compaction=\"unsupported\"}}}}"
     );
     [

@@ -2,12 +2,13 @@
 
 #![allow(
     clippy::panic,
+    clippy::unwrap_used,
     reason = "helpers of tests fail the test that calls them"
 )]
 
 use polywire_testkit::{
-    Answer, Call, ChatStream, Gate, Gateway, Heard, House, Reply, ScriptedUpstream, Socket, Tokens,
-    Upgrade, answer,
+    Answer, Call, ChatStream, Gate, Gateway, Heard, House, Reply, ScriptedUpstream, Socket,
+    SseEvent, Tokens, Upgrade, answer,
 };
 use serde_json::{Value, json};
 
@@ -131,11 +132,7 @@ async fn the_frames_are_those_of_the_stream_over_http() {
     request.as_object_mut().unwrap().remove("type");
     request["stream"] = true.into();
     let over_http = gateway.send(Call::post(RESPONSES, &request)).await;
-    let over_http: Vec<Value> = over_http
-        .events()
-        .iter()
-        .map(|event| event.json())
-        .collect();
+    let over_http: Vec<Value> = over_http.events().iter().map(SseEvent::json).collect();
     assert!(over_http.len() > 15, "{over_http:#?}");
     assert_eq!(without_ids(&over_socket), without_ids(&over_http));
     let requests = house.upstream.received();
@@ -428,13 +425,15 @@ async fn a_gateway_that_stops_lets_the_turn_at_work_end() {
     let mut socket = socket(&gateway).await;
     socket.send(&create("hi")).await;
     house.upstream.requests(1).await;
-    let stopping = tokio::spawn(gateway.stop());
-    let (code, reason) = idle.closed().await;
-    assert_eq!((code, reason.as_str()), (1001, "the gateway is stopping"));
-    gate.open();
-    completed(&socket.answer().await);
-    assert_eq!(socket.closed().await.0, 1001);
-    assert_eq!(stopping.await.unwrap().code(), Some(0));
+    let clients = async {
+        let (code, reason) = idle.closed().await;
+        assert_eq!((code, reason.as_str()), (1001, "the gateway is stopping"));
+        gate.open();
+        completed(&socket.answer().await);
+        assert_eq!(socket.closed().await.0, 1001);
+    };
+    let (stopped, ()) = tokio::join!(gateway.stop(), clients);
+    assert_eq!(stopped.code(), Some(0));
 }
 
 #[tokio::test]

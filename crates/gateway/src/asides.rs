@@ -1,5 +1,6 @@
 //! What clients ask beside turns: token counts, lists of models, a web search.
 
+use bytes::Bytes;
 use polywire_conversation::{Fault, estimate};
 use polywire_dialect_messages::{self as messages, ModelEntry, ModelsQuery};
 use polywire_dialect_responses as responses;
@@ -7,19 +8,26 @@ use polywire_dialect_responses as responses;
 use crate::client::{Client, ClientDialect};
 use crate::search::Commands;
 use crate::state::{Gateway, Live};
+use crate::stored;
 
-/// Counts the input tokens of a request. An estimate: the providers that could count are not asked.
+/// Counts the input tokens of a request, with the conversation that it goes on from. An estimate: the providers that could count are
+/// not asked.
 ///
 /// # Errors
 /// What is wrong with the request.
-pub fn count_tokens(dialect: ClientDialect, body: &[u8]) -> Result<Vec<u8>, Fault> {
+pub async fn count_tokens(
+    gateway: &Gateway,
+    dialect: ClientDialect,
+    body: Bytes,
+) -> Result<Vec<u8>, Fault> {
     match dialect {
         ClientDialect::Messages => {
-            let request = messages::parse_count(body)?;
+            let request = messages::parse_count(&body)?;
             Ok(messages::render_count(messages::estimate(&request)))
         }
         ClientDialect::Responses | ClientDialect::Chat => {
-            let parsed = responses::parse(body, Client::Sdk)?;
+            let whole = stored::expand(body, None, gateway.responses()).await?;
+            let parsed = responses::parse(&whole.body, Client::Sdk)?;
             let tokens = estimate::request_tokens(&parsed.request);
             let answer =
                 serde_json::json!({"object": "response.input_tokens", "input_tokens": tokens});

@@ -10,7 +10,7 @@ use polywire_conversation::{
 };
 use polywire_plan::Target;
 
-use crate::answer::{Continue, Opened, Pump, Source};
+use crate::answer::{Continue, Opened, Pump, Source, unix_seconds};
 use crate::client::ClientDialect;
 use crate::compaction;
 use crate::delivery::{Delivery, Keep, Keeping};
@@ -218,7 +218,7 @@ impl Exchange {
         let thread = self.thread.clone();
         let tasks = self.gateway.tasks.clone();
         Some(Box::new(move |response: Option<Vec<u8>>| {
-            let record = response.and_then(|response| thread.record(&response));
+            let record = response.and_then(|response| thread.record(&response, unix_seconds()));
             let Some(record) = record else {
                 thread.forget_parent(memory.as_ref());
                 return None;

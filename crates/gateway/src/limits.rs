@@ -77,8 +77,9 @@ pub const KEEP_WAIT: Duration = Duration::from_secs(6);
 /// connection.
 pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long a WebSocket may be silent, answers to pings included. Codex keeps one for a session and opens a new one when it needs
-/// it; a client that does not even answer is gone.
+/// How long a WebSocket may be silent, answers to pings included. Codex keeps one for a session and answers while it waits for its
+/// user; when its own was closed, it opens another and sends the whole conversation (observed with codex-cli 0.169.0). A client that
+/// does not even answer is gone.
 pub const SOCKET_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The most bytes of earlier responses that one WebSocket connection remembers. As much as the largest request; a thread that has

@@ -85,7 +85,9 @@ impl ConnectionMemory {
     }
 
     /// Remembers a response, and forgets the oldest when there are too many or they are too large.
-    pub(crate) fn remember(&self, response: StoredResponse) {
+    pub(crate) fn remember(&self, mut response: StoredResponse) {
+        // Nobody asks a connection for the object, and its items are kept beside it.
+        response.response.clear();
         let mut known = self.lock();
         // An answer that was asked for again takes the place of the first.
         known.retain(|known| known.id != response.id);
@@ -281,8 +283,6 @@ pub(crate) fn not_found(id: &str, why: &str) -> Fault {
 #[derive(Deserialize)]
 struct ResponseObject<'a> {
     id: String,
-    #[serde(default)]
-    created_at: Option<f64>,
     #[serde(borrow)]
     output: Option<&'a RawValue>,
 }
@@ -297,18 +297,14 @@ impl Thread {
     }
 
     /// The record of an answer to this request. `None` when the object cannot be read.
-    pub(crate) fn record(&self, response: &[u8]) -> Option<StoredResponse> {
+    ///
+    /// Its age counts from `now_unix_s`: what the object says of it is the provider's word where its bytes pass.
+    pub(crate) fn record(&self, response: &[u8], now_unix_s: u64) -> Option<StoredResponse> {
         let object: ResponseObject<'_> = serde_json::from_slice(response).ok()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a time stamp; some providers write it with a fraction"
-        )]
-        let created_unix_s = object.created_at.unwrap_or_default() as u64;
         Some(StoredResponse {
             id: object.id,
             parent: self.parent.clone(),
-            created_unix_s,
+            created_unix_s: now_unix_s,
             input_items: self.own_items.clone(),
             output_items: object.output.map_or("[]", RawValue::get).to_owned(),
             response: String::from_utf8_lossy(response).into_owned(),
@@ -444,10 +440,13 @@ mod tests {
             ..Thread::default()
         };
         let record = thread
-            .record(br#"{"id":"resp_1","created_at":5,"output":[{"x": 1.50}]}"#)
+            .record(
+                br#"{"id":"resp_1","created_at":9,"output":[{"x": 1.50}]}"#,
+                5,
+            )
             .unwrap();
         assert_eq!(record.output_items, r#"[{"x": 1.50}]"#);
         assert_eq!((record.id.as_str(), record.created_unix_s), ("resp_1", 5));
-        assert!(thread.record(b"{}").is_none());
+        assert!(thread.record(b"{}", 5).is_none());
     }
 }

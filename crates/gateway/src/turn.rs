@@ -48,6 +48,7 @@ impl Accepted {
         if self.compact {
             decoded.request.compact = true;
             decoded.request.stream = false;
+            decoded.request.stream = false;
         }
         Ok(decoded)
     }
@@ -136,12 +137,14 @@ async fn with_history(
     if !needs_history(gateway, &accepted) {
         return Ok((accepted, Thread::default()));
     }
-    let Expanded { body, thread } = stored::expand(
+    let Expanded { body, mut thread } = stored::expand(
         accepted.body.clone(),
         accepted.memory.as_ref(),
         gateway.responses(),
     )
     .await?;
+    // The path for compaction gives an object of another kind, of which nothing is said to be kept.
+    thread.store &= !accepted.compact;
     Ok((Accepted { body, ..accepted }, thread))
 }
 
@@ -175,7 +178,10 @@ pub async fn prewarm(gateway: &Arc<Gateway>, accepted: Accepted) -> Result<Vec<u
     };
     writer.push(Event::Usage(nothing), &mut out);
     writer.push(Event::Finish(StopReason::Stop), &mut out);
-    if let (Some(memory), Some(record)) = (&accepted.memory, thread.record(&writer.whole())) {
+    if let (Some(memory), Some(record)) = (
+        &accepted.memory,
+        thread.record(&writer.whole(), unix_seconds()),
+    ) {
         memory.remember(record);
     }
     Ok(out.take())

@@ -12,10 +12,16 @@ use polywire_gateway::{ClientDialect, Gateway, count_tokens, list_models, search
 const ESTIMATED: HeaderName = HeaderName::from_static("x-polywire-estimated");
 
 /// Counts the input tokens of a request, without asking anybody.
-pub(crate) async fn count(dialect: ClientDialect, request: Request) -> Response<Body> {
+pub(crate) async fn count(
+    gateway: &Gateway,
+    dialect: ClientDialect,
+    request: Request,
+) -> Response<Body> {
     let turn_id = fresh_turn_id();
     let counted = match whole_body(request).await {
-        Ok(body) => count_tokens(dialect, &body).map_err(Failure::from),
+        Ok(body) => count_tokens(gateway, dialect, body)
+            .await
+            .map_err(Failure::from),
         Err(refusal) => Err(refusal.into()),
     };
     let mut response = match counted {

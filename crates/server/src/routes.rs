@@ -129,12 +129,12 @@ async fn messages(State(app): Shared, request: Request) -> Response<Body> {
     turns::serve(app, asked, request).await
 }
 
-async fn count_tokens(request: Request) -> Response<Body> {
-    helpers::count(ClientDialect::Messages, request).await
+async fn count_tokens(State(app): Shared, request: Request) -> Response<Body> {
+    helpers::count(&app.gateway, ClientDialect::Messages, request).await
 }
 
-async fn input_tokens(request: Request) -> Response<Body> {
-    helpers::count(ClientDialect::Responses, request).await
+async fn input_tokens(State(app): Shared, request: Request) -> Response<Body> {
+    helpers::count(&app.gateway, ClientDialect::Responses, request).await
 }
 
 async fn search(State(app): Shared, request: Request) -> Response<Body> {

@@ -54,6 +54,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
     socket: WebSocket,
 ) {
+    tracing::info!(?client, "a client opened a WebSocket");
     let mut connection = Connection {
         app,
         client,

@@ -30,6 +30,11 @@ pub struct House {
 impl House {
     /// Furnishes a home below `parent` for the `polywire` binary at `program`.
     pub fn new(program: &str, parent: &str, upstream: ScriptedUpstream) -> Self {
+        Self::of_kind("chat", program, parent, upstream)
+    }
+
+    /// The same for a provider of this kind: `chat`, `messages`, `responses`.
+    pub fn of_kind(kind: &str, program: &str, parent: &str, upstream: ScriptedUpstream) -> Self {
         let home = TempHome::new(parent);
         // Port 0 lets the system choose, so that tests can run side by side.
         let settings = format!(
@@ -39,7 +44,7 @@ impl House {
 listen = "127.0.0.1:0"
 
 [providers.house]
-kind = "chat"
+kind = "{kind}"
 base_url = "{}"
 key = "sk-house"
 models = [{{ id = "test-model", images = true, context_window = 200000 }}]

@@ -197,7 +197,9 @@ impl Socket {
     pub async fn event(&mut self) -> Value {
         match self.next().await {
             Heard::Json(event) => event,
-            other => panic!("{other:?} in the place of an event"),
+            other @ (Heard::Closed(..) | Heard::Broken) => {
+                panic!("{other:?} in the place of an event")
+            }
         }
     }
 

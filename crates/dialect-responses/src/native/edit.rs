@@ -113,14 +113,14 @@ fn edit_member(member: &Piece<'_>, edits: &NativeEdits<'_>, losses: &mut Vec<Los
         }
         // Of the WebSocket form of a request.
         "type" | "generate" => Edit::Remove,
+        // What describes the client and its machine (Codex names the workspace and its last commit) is nobody else's business, and
+        // nobody misses it.
+        "client_metadata" => Edit::Remove,
         key if edits.profile.drop.iter().any(|dropped| dropped == key) => {
-            // What describes the client is nobody else's business, and nobody misses it.
-            if key != "client_metadata" {
-                losses.push(Loss::note(
-                    key.to_owned(),
-                    "left out: the provider does not take it",
-                ));
-            }
+            losses.push(Loss::note(
+                key.to_owned(),
+                "left out: the provider does not take it",
+            ));
             Edit::Remove
         }
         "input" => match splice::array(member.value) {

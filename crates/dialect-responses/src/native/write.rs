@@ -23,6 +23,9 @@ wire_object! {
 
 /// Writes the events of a provider as they are.
 ///
+/// Only of a response that is kept here, or goes on from one, the members are ours that say so: the provider keeps nothing, and its ids
+/// need not differ from those of another.
+///
 /// Only where something of ours stands among them, a sign of life or a failure, are the numbers of the events behind it moved,
 /// so that they have no gaps. When a sign of life has to come before all else, it is a `response.created`, because clients insist
 /// on that as the first event; the provider's own is then left out. A failure is told with the response as the provider has told
@@ -47,6 +50,46 @@ pub struct NativeWriter {
     begun: bool,
     /// Whether the first event was ours, in place of the provider's.
     begun_by_us: bool,
+    kept: Option<Kept>,
+}
+
+/// The members of a response that is kept here, as JSON text.
+#[derive(Debug)]
+struct Kept {
+    id: String,
+    store: &'static str,
+    previous_response_id: String,
+}
+
+impl Kept {
+    fn new(options: &WriterOptions) -> Option<Self> {
+        let previous = options.previous_response_id.as_deref();
+        (options.store || previous.is_some()).then(|| Self {
+            id: json_string(&options.response_id),
+            store: if options.store { "true" } else { "false" },
+            previous_response_id: previous.map_or_else(|| "null".to_owned(), json_string),
+        })
+    }
+
+    /// The response with our members in the place of the provider's.
+    fn edit(&self, response: &str) -> Option<String> {
+        let members = splice::object(response)?;
+        let own = |key: &str| match key {
+            "id" => Some(&*self.id),
+            "store" => Some(self.store),
+            "previous_response_id" => Some(&*self.previous_response_id),
+            _ => None,
+        };
+        let more: Vec<(&str, String)> = ["id", "store", "previous_response_id"]
+            .into_iter()
+            .filter(|key| !members.has(key))
+            .filter_map(|key| Some((key, own(key)?.to_owned())))
+            .collect();
+        Some(members.rewrite(
+            |_, member| own(&member.key).map_or(Edit::Keep, |own| Edit::Replace(own.to_owned())),
+            &more,
+        ))
+    }
 }
 
 impl NativeWriter {
@@ -64,10 +107,19 @@ impl NativeWriter {
             ended: false,
             begun: false,
             begun_by_us: false,
+            kept: Kept::new(options),
         }
     }
 
     fn native(&mut self, native: Native<'_>, out: &mut FrameBuffer) {
+        let edited = self
+            .kept
+            .as_ref()
+            .and_then(|kept| edit_response(kept, native));
+        let native = Native {
+            data: edited.as_deref().unwrap_or(native.data),
+            ..native
+        };
         if native.event.is_empty() {
             self.whole = Some(native.data.as_bytes().to_vec());
             self.ended = true;
@@ -179,6 +231,22 @@ impl NativeWriter {
         self.whole = Some(response);
         self.ended = true;
     }
+}
+
+/// The data of an event, or a whole answer, with our members in its response; nothing when there is no response in it.
+fn edit_response(kept: &Kept, native: Native<'_>) -> Option<String> {
+    if native.event.is_empty() {
+        return kept.edit(native.data);
+    }
+    let One(wire): One<WireNative<'_>> = serde_json::from_str(native.data).ok()?;
+    let response = wire.response?.get();
+    let start = offset_of(response, native.data)?;
+    let edited = kept.edit(response)?;
+    let (before, behind) = (
+        &native.data[..start],
+        &native.data[start + response.len()..],
+    );
+    Some([before, &edited, behind].concat())
 }
 
 /// A response of the provider as one that has failed.

@@ -73,14 +73,20 @@ pub(crate) async fn remembered(clients: &[Client]) {
         end(ChatStream::new().text("Snow."), "stop"),
     ];
     for played in play_each(clients, "remembered", || replies(&answers)).await {
-        // FIXME: nothing is remembered yet, so the reference cannot be followed. The library has to be told so clearly.
         let call = json!({"call": "weather", "arguments": {"city": "Oslo"}});
         assert_eq!(played.seen[0], call, "{}", played.client);
-        let error = &played.seen[1];
-        assert_eq!(error["status"], 400, "{}: {error}", played.client);
-        let message = error["message"].as_str().unwrap_or_default();
-        assert!(message.contains("refers to the stored item"), "{error}");
-        played.assert_requests(1);
+        assert_eq!(
+            played.seen[1]["text"], "Snow.",
+            "{}: {:#?}",
+            played.client, played.seen
+        );
+        played.assert_requests(2);
+        // What the library only referred to stands in the conversation, before the call.
+        let messages = played.received[1].messages();
+        let assistant = &messages[messages.len() - 2];
+        assert_eq!(assistant["content"], "I look.", "{messages:#?}");
+        assert_eq!(assistant["tool_calls"][0]["id"], "call_oslo");
+        assert_eq!(messages[messages.len() - 1]["tool_call_id"], "call_oslo");
     }
 }
 
