@@ -298,14 +298,19 @@ pub(crate) fn find(fact: &Fact, found: &[Fact], cursor: &mut Cursor) -> bool {
             }
             is_in_order
         }
-        Fact::Media(_, Media::Image, url) => {
+        Fact::Media(voice, Media::Image, url) => {
             let is_it =
                 |found: &Fact| matches!(found, Fact::Media(_, Media::Image, found) if found == url);
-            let at = (cursor.images..found.len()).find(|at| is_it(&found[*at]));
-            at.is_some_and(|at| {
+            // Results follow their calls in the order of the calls, whichever came first.
+            let is_of_result = matches!(voice, Voice::Result(_));
+            let start = if is_of_result { 0 } else { cursor.images };
+            let Some(at) = (start..found.len()).find(|at| is_it(&found[*at])) else {
+                return false;
+            };
+            if !is_of_result {
                 cursor.images = at;
-                true
-            })
+            }
+            true
         }
         Fact::Media(_, media, content) => found.iter().any(|found| match found {
             Fact::Media(_, found_media, found) => found_media == media && found.contains(content),
