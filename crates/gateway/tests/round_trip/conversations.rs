@@ -111,7 +111,7 @@ impl Build {
 
     fn image(&mut self, variety: u8) -> Image<'static> {
         let token = self.token();
-        let url = if variety % 2 == 0 {
+        let url = if variety.is_multiple_of(2) {
             format!("https://a.example/{token}.png?a=b&c")
         } else {
             format!("data:image/png;base64,iVBORw0KGgoA{token}")
@@ -191,7 +191,7 @@ impl Build {
 
     fn reasoning(&mut self, variety: u8) {
         let parts = vec![self.text(variety)];
-        let visible = if variety % 2 == 0 {
+        let visible = if variety.is_multiple_of(2) {
             VisibleReasoning::Full(parts)
         } else {
             VisibleReasoning::Summary(parts)

@@ -5,10 +5,12 @@ use polywire_dialect_chat as chat;
 use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 
+type Render = dyn Fn(&Request<'_>) -> Result<Rendered, Fault>;
+
 /// Out through the provider's side of a dialect, back through its client's side.
 pub(crate) struct Way {
     pub(crate) name: &'static str,
-    pub(crate) render: Box<dyn Fn(&Request<'_>) -> Result<Rendered, Fault>>,
+    pub(crate) render: Box<Render>,
     pub(crate) parse: for<'b> fn(&'b [u8]) -> Result<Request<'b>, Fault>,
 }
 
