@@ -86,6 +86,18 @@ impl<'a> Assistant<'a> {
 /// What stands in for the result of a call that has none.
 pub const INTERRUPTED: &str = "(no result: the call was interrupted)";
 
+/// The loss of a result that tells of a failure, for protocols without a word for it. None for one that was put in by
+/// [`arrange`], which has said so already.
+pub fn failure_untold(result: &ToolResult<'_>) -> Option<Loss> {
+    let is_ours = matches!(&*result.parts, [Part::Text(text)] if text.to_plain() == INTERRUPTED);
+    (result.is_error && !is_ours).then(|| {
+        Loss::note(
+            "input: is_error",
+            "left out: only the words of a result tell that it failed, the protocol has no field for it",
+        )
+    })
+}
+
 /// Groups items into turns and mends them.
 ///
 /// The rules: reasoning, messages and calls of the model that follow each other are one turn; results are moved directly

@@ -413,7 +413,10 @@ fn the_machine_is_neutral() {
         ..Request::default()
     };
     let (body, losses) = body(&request, "zai-org/GLM-5.1", &Profile::default());
-    assert!(losses.is_empty(), "{losses:?}");
+    assert_eq!(
+        losses,
+        ["Note user: left out: the provider has no such setting"]
+    );
     assert_eq!(body["params"]["system"], " ");
     assert!(!body.to_string().contains("somebody"));
     insta::with_settings!({ omit_expression => true }, {

@@ -48,7 +48,6 @@ impl Accepted {
         if self.compact {
             decoded.request.compact = true;
             decoded.request.stream = false;
-            decoded.request.stream = false;
         }
         Ok(decoded)
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use polywire_conversation::history::{Assistant, Turn};
+use polywire_conversation::history::{Assistant, Turn, failure_untold};
 use polywire_conversation::{
     Call, Ledger, Loss, Part, Text, Tool, ToolResult, tools::for_each_callable,
 };
@@ -268,6 +268,9 @@ impl<'a> Writer<'a, '_> {
         }
         if texts.is_empty() {
             texts.push(Text::plain("(no output)"));
+        }
+        if let Some(loss) = failure_untold(result) {
+            self.setting.losses.add(loss);
         }
         let mut message = self.open("tool");
         message.string("tool_call_id", id);

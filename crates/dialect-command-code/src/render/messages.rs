@@ -213,6 +213,16 @@ impl Writer<'_> {
             && self.setting.accepts_images
             && let Some(media_type) = media_type_of(&image.url.to_plain())
         {
+            if image
+                .detail
+                .as_deref()
+                .is_some_and(|detail| detail != "auto")
+            {
+                self.setting.losses.add(Loss::note(
+                    "input: image detail",
+                    "left out: the provider cannot be told how closely to look",
+                ));
+            }
             return Written::Image {
                 url: image.url.borrow(),
                 media_type,

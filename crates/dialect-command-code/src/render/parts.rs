@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use polywire_conversation::arguments::{ArgumentsCheck, Progress};
-use polywire_conversation::{Call, CallInput, Form, Loss, Text, ids};
+use polywire_conversation::{Call, CallInput, Form, Json, Loss, Text, ids};
 use polywire_wire::{Object, write_string};
 
 use super::Losses;
@@ -64,7 +64,16 @@ fn write_input(input: &CallInput<'_>, out: &mut Vec<u8>, place: &str, losses: &m
             check.push(arguments);
             let plain = arguments.to_plain();
             match (check.progress(), plain.trim()) {
-                (Progress::Whole, whole) => out.extend_from_slice(whole.as_bytes()),
+                (Progress::Whole, whole) => {
+                    let mended = Json::new(whole).mended();
+                    if mended.as_str() != whole {
+                        losses.add(Loss::note(
+                            place.to_owned(),
+                            "half a character in the arguments of a call was replaced: no strict reader takes it",
+                        ));
+                    }
+                    mended.write(out);
+                }
                 (Progress::Empty, _) | (Progress::Partial | Progress::Broken, "null") => {
                     out.extend_from_slice(b"{}");
                 }

@@ -112,6 +112,7 @@ fn note_what_is_left_out(request: &Request<'_>, losses: &mut Losses) {
         ("prompt_cache_key", request.cache_key.is_some()),
         ("service_tier", request.service_tier.is_some()),
         ("metadata", request.metadata.is_some()),
+        ("user", request.user.is_some()),
     ];
     for (field, is_given) in given {
         if is_given {

@@ -30,6 +30,16 @@ pub(super) fn blocks<'a>(
     for part in parts {
         match part {
             Part::Image(image) if taken.images => {
+                if image
+                    .detail
+                    .as_deref()
+                    .is_some_and(|detail| detail != "auto")
+                {
+                    losses.add(Loss::note(
+                        "input: image detail",
+                        "left out: the provider cannot be told how closely to look",
+                    ));
+                }
                 let source = media::image(image);
                 blocks.push(source.map_or_else(|| remark("image", losses), Block::Image));
             }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use polywire_conversation::arguments::{ArgumentsCheck, Progress};
-use polywire_conversation::{Form, Raised, Text, ids, json};
+use polywire_conversation::{Form, Json, Raised, Text, ids, json};
 use polywire_sse::FrameBuffer;
 
 use super::frames::{DeltaHead, append, block, block_start, block_stop, text_of};
@@ -133,7 +133,9 @@ impl CallBlock {
         let arguments = arguments.to_plain();
         let is_nothing = matches!(arguments.trim_ascii(), "" | "null");
         if self.check.progress() == Progress::Whole {
-            return arguments.into_owned().into_bytes();
+            // A half character that the model spelt in its JSON would make the whole message unreadable to strict clients.
+            let input = Json::new(arguments.into_owned()).mended();
+            return input.as_str().as_bytes().to_vec();
         }
         if self.announced.is_some() {
             return object_with(INVALID_KEY, &self.text);

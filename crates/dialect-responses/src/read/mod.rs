@@ -164,10 +164,9 @@ impl ResponsesReader {
 
     /// Whether an event has to wait because a call of another item is open.
     fn must_wait(&self, event: &WireEvent<'_>) -> bool {
-        match (self.output.open_call(), count(event.output_index)) {
-            (Some(open), Some(index)) => open != index,
-            (None, _) | (_, None) => false,
-        }
+        let named = count(event.output_index);
+        let index = named.unwrap_or_else(|| self.output.latest_index());
+        self.output.open_call().is_some_and(|open| open != index)
     }
 
     fn hold(&mut self, data: &str, sink: &mut dyn EventSink) {

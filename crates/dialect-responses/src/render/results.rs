@@ -1,7 +1,7 @@
 //! What tools answered.
 
 use polywire_conversation::tools::for_each_callable;
-use polywire_conversation::{Part, Text, Tool, ToolResult};
+use polywire_conversation::{Loss, Part, Text, Tool, ToolResult, history};
 use polywire_wire::{Object, write_array};
 
 use super::items::{Sent, Setting, wire_call_id};
@@ -15,6 +15,9 @@ pub(super) fn write(
     setting: &mut Setting<'_>,
     out: &mut Vec<u8>,
 ) {
+    if let Some(loss) = history::failure_untold(result) {
+        setting.losses.add(loss);
+    }
     let mut item = Object::open(out);
     item.string(
         "type",
@@ -27,6 +30,12 @@ pub(super) fn write(
     item.string("call_id", &wire_call_id(&result.call_id));
     match sent {
         Sent::Search => {
+            if !result.parts.is_empty() {
+                setting.losses.add(Loss::degraded(
+                    format!("call `{}`", result.call_id),
+                    "the text, images, files and audio of its result were left out: a tool search finds tools only",
+                ));
+            }
             item.string("execution", "client");
             item.string("status", "completed");
             let style = Style {
