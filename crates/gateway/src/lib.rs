@@ -14,6 +14,7 @@ mod fault;
 mod form;
 mod legs;
 pub mod limits;
+mod passing;
 mod private;
 mod provider;
 mod read;
@@ -29,6 +30,7 @@ pub use asides::{count_tokens, list_models, search_web};
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};
+pub use polywire_plan::RetryLimits;
 pub use search::{SearchKind, SearchService};
 pub use state::{
     Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Stores, Variables,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use polywire_catalog::Catalog;
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Secret};
-use polywire_plan::Target;
+use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
 use tokio::sync::Semaphore;
@@ -36,6 +36,8 @@ pub struct Configuration {
     pub strict: bool,
     /// Who searches the web for models whose provider cannot.
     pub search: Option<SearchService>,
+    /// How long a turn waits for a provider that fails, before its first byte.
+    pub patience: RetryLimits,
 }
 
 /// Tells when the configuration has changed. Asked at the beginning of every turn, so it must be quick.
@@ -82,6 +84,7 @@ pub struct Live {
     variables: Variables,
     strict: bool,
     search: Option<SearchService>,
+    patience: RetryLimits,
 }
 
 impl Gateway {
@@ -155,6 +158,7 @@ impl Live {
             variables,
             strict,
             search,
+            patience,
         } = configuration;
         let endpoints = catalog
             .providers
@@ -170,6 +174,7 @@ impl Live {
             variables,
             strict,
             search,
+            patience,
         })
     }
 
@@ -186,6 +191,11 @@ impl Live {
     /// Who searches the web for models whose provider cannot.
     pub fn search(&self) -> Option<&SearchService> {
         self.search.as_ref()
+    }
+
+    /// How long a turn waits for a provider that fails.
+    pub(crate) fn patience(&self) -> &RetryLimits {
+        &self.patience
     }
 
     /// Where key sources of the kind "variable" look.
