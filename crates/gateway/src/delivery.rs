@@ -65,10 +65,10 @@ impl Outlet {
             }
             self.writer.tick(unix_seconds());
         }
-        let event = match event {
-            Event::Usage(usage) => Event::Usage(self.settlement.completed(usage)),
-            other => other,
-        };
+        let mut event = event;
+        if let Event::Usage(usage) = &mut event {
+            *usage = self.settlement.completed(*usage);
+        }
         self.settlement.observe(&event);
         let is_end = matches!(event, Event::Finish(_));
         self.writer.push(event, &mut self.out);

@@ -8,6 +8,7 @@
 mod edit;
 mod patch;
 mod reader;
+mod turn;
 mod writer;
 
 pub use edit::{Native, NativeEdits, edit};
