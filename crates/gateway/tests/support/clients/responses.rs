@@ -65,6 +65,11 @@ pub(crate) fn streamed(frames: &[(String, Value)], native: bool) -> Reading {
         .calls_cut
         .extend(half.map(|item| string(&item["name"])));
     if last["status"] == "failed" {
+        if native {
+            // The items that were not done stand in no place but their pieces.
+            let pieces = deltas.iter().filter(|((_, kind), _)| *kind == "text");
+            reading.text = pieces.map(|(_, text)| text.as_str()).collect();
+        }
         let code = string(&last["error"]["code"]);
         assert_eq!(told, Some(code), "the two tellings of a failure");
     }
