@@ -147,12 +147,10 @@ pub(crate) async fn ask(gateway: &Arc<Gateway>, way: Asked, body: &Value) -> Got
 
 impl Fixture {
     fn reply(&self) -> Reply {
-        let sse = self.name.ends_with(".sse");
-        let lines = self.name.ends_with(".ndjson");
-        let usual = match (sse, lines) {
-            (true, _) => "text/event-stream",
-            (_, true) => "application/x-ndjson",
-            (false, false) => "application/json",
+        let usual = match self.name.rsplit_once('.') {
+            Some((_, "sse")) => "text/event-stream",
+            Some((_, "ndjson")) => "application/x-ndjson",
+            Some(_) | None => "application/json",
         };
         let mut reply = Reply::new(self.status, usual, self.bytes.clone());
         for (name, value) in &self.headers {

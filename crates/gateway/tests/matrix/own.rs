@@ -110,7 +110,7 @@ fn check_call(name: &str, is_messages: bool, call: &Called, wanted: &Called) {
         Input::Json(value) if is_messages && !value.is_object() => {
             vec![Input::Json(json!({"invalid_arguments": value.to_string()}))]
         }
-        input => vec![input.clone()],
+        input @ (Input::Json(_) | Input::Text(_)) => vec![input.clone()],
     };
     assert!(
         inputs.contains(&call.input) || call.input == wanted.input,

@@ -68,12 +68,13 @@ fn body(kind: Kind, say: &Say) -> String {
     }
 }
 
-fn frames(events: Vec<Value>) -> String {
+fn frames(events: &[Value]) -> String {
     let frame = |event: &Value| match event["type"].as_str() {
         Some(name) => format!("event: {name}\ndata: {event}\n\n"),
         None => format!("data: {event}\n\n"),
     };
-    events.iter().map(frame).collect()
+    let frames: Vec<String> = events.iter().map(frame).collect();
+    frames.concat()
 }
 
 fn chat(say: &Say) -> String {
@@ -102,10 +103,10 @@ fn chat(say: &Say) -> String {
     };
     let mut events = vec![chunk(delta, Value::Null)];
     let finish = match say.end {
-        End::Never => return frames(events),
+        End::Never => return frames(&events),
         End::Error => {
             events.push(json!({"error": {"message": "gone", "type": "server_error", "code": 500}}));
-            return frames(events);
+            return frames(&events);
         }
         End::Length => "length",
         End::Done if say.calls.is_empty() => "stop",
@@ -114,7 +115,7 @@ fn chat(say: &Say) -> String {
     events.push(chunk(json!({}), json!(finish)));
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15});
     events.push(json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": usage}));
-    frames(events) + "data: [DONE]\n\n"
+    frames(&events) + "data: [DONE]\n\n"
 }
 
 fn messages(say: &Say) -> String {
@@ -156,11 +157,11 @@ fn messages(say: &Say) -> String {
         );
     }
     let stop = match say.end {
-        End::Never => return frames(events),
+        End::Never => return frames(&events),
         End::Error => {
             events
                 .push(json!({"type": "error", "error": {"type": "api_error", "message": "gone"}}));
-            return frames(events);
+            return frames(&events);
         }
         End::Length => "max_tokens",
         End::Done if !say.refusal.is_empty() => "refusal",
@@ -169,7 +170,7 @@ fn messages(say: &Say) -> String {
     };
     events.push(json!({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": null}, "usage": usage}));
     events.push(json!({"type": "message_stop"}));
-    frames(events)
+    frames(&events)
 }
 
 fn responses(say: &Say) -> String {
@@ -241,7 +242,7 @@ fn responses(say: &Say) -> String {
     for (number, event) in events.iter_mut().enumerate() {
         event["sequence_number"] = json!(number);
     }
-    frames(events)
+    frames(&events)
 }
 
 fn command_code(say: &Say) -> String {
@@ -274,5 +275,6 @@ fn command_code(say: &Say) -> String {
     if let Some(finish) = finish {
         lines.push(json!({"type": "finish", "finishReason": finish, "totalUsage": {"inputTokens": 10, "outputTokens": 5}}));
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    let lines: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+    lines.concat()
 }

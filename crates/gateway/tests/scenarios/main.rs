@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test that cannot go on has failed"
 )]
 
@@ -48,7 +49,7 @@ async fn every_scenario_with_every_preset() {
                 place,
                 preset.id.clone(),
                 preset.kind,
-                play::row(&bench).await,
+                Box::pin(play::row(&bench)).await,
             )
         });
     }

@@ -127,7 +127,7 @@ pub(crate) fn paths_of(body: &Value, word: &str) -> Vec<String> {
 pub(crate) fn has_number(body: &Value, number: u64) -> bool {
     let mut found = false;
     each("", body, &mut |_, value| {
-        found |= value.as_u64() == Some(number)
+        found |= value.as_u64() == Some(number);
     });
     found
 }

@@ -142,7 +142,11 @@ fn read(message: &Value) -> Reading {
                 name: string(&block["name"]),
                 input: match &block["input"] {
                     Value::String(text) => Input::Text(text.clone()),
-                    input => Input::Json(input.clone()),
+                    input @ (Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Array(_)
+                    | Value::Object(_)) => Input::Json(input.clone()),
                 },
             }),
             "tool_use" => reading.calls_cut.push(string(&block["name"])),
