@@ -39,3 +39,20 @@ async fn own_fixtures_come_out_the_same_for_everybody() {
     // Many of them are odd on purpose, and whoever speaks the provider's protocol gets that as it is.
     play(fixtures, |asked| !asked.native, own::check_agreement).await;
 }
+
+/// A provider that answers a stream with one body, or the other way round: its own clients get the form that they asked for.
+#[tokio::test]
+async fn clients_get_the_form_they_asked_for() {
+    const PLAIN: [&str; 5] = [
+        "messages/streams/text.sse",
+        "messages/streams/whole_length.json",
+        "messages/streams/whole_message_as_event.sse",
+        "responses-streams/text.sse",
+        "responses-streams/whole_answer.json",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let mut fixtures = own::fixtures(&root);
+    fixtures.retain(|fixture| PLAIN.contains(&&*fixture.name));
+    assert_eq!(fixtures.len(), PLAIN.len());
+    play(fixtures, |_| true, own::check_agreement).await;
+}

@@ -64,6 +64,39 @@ async fn threads_move_within_turns() {
     }
 }
 
+/// What clients hold can be damaged on the way, or come from another gateway, or from none.
+#[tokio::test]
+async fn foreign_and_broken_state_reaches_nobody() {
+    const BLOB: &str = "gAAAAABnowhere";
+    let tampering: [fn(&str) -> String; 4] = [
+        |sealed| sealed[..sealed.len() - 1].to_owned(),
+        |sealed| sealed.replacen("pw1.", "pw1.e", 1),
+        |sealed| sealed.replacen("pw1.", "pw9.", 1),
+        |_| BLOB.to_owned(),
+    ];
+    for home in ["anthropic", "openai"] {
+        for dialect in DIALECTS {
+            for tamper in tampering {
+                let places = Places::new(&JOURNEY);
+                let mut thread = Thread::new(dialect, true);
+                thread.user("What now?");
+                thread.ask(&places, home, true).await;
+                places.world().mint_elsewhere(BLOB);
+                let tampered = thread.tamper(tamper);
+                assert!(tampered > 0, "{dialect:?} holds nothing of {home}");
+                let minted = places.world().minted.remove(home).unwrap();
+                for state in minted {
+                    places.world().mint_elsewhere(&state.secret);
+                }
+                for place in ["anthropic", "deepseek", "custom", "openai"] {
+                    thread.ask(&places, place, true).await;
+                }
+                assert_eq!(places.world().complaints, Vec::<String>::new());
+            }
+        }
+    }
+}
+
 /// Everybody was content, and home got everything back that it had minted.
 fn check(world: &World, home: &str) {
     assert_eq!(world.complaints, Vec::<String>::new());

@@ -51,6 +51,11 @@ impl Thread {
         body
     }
 
+    /// Does something to every envelope that the client holds. Gives how many there were.
+    pub(crate) fn tamper(&mut self, with: fn(&str) -> String) -> usize {
+        self.said.iter_mut().map(|said| tamper(said, with)).sum()
+    }
+
     /// Asks, keeps the answer, and carries out the calls in it. Gives how many there were.
     pub(crate) async fn ask(&mut self, places: &Places, place: &str, calls: bool) -> usize {
         places.world().calls = calls;
@@ -101,5 +106,17 @@ impl Thread {
             }
             ClientDialect::Responses | ClientDialect::Chat => self.said.extend(results),
         }
+    }
+}
+
+fn tamper(value: &mut Value, with: fn(&str) -> String) -> usize {
+    match value {
+        Value::String(text) if text.starts_with("pw1.") => {
+            *text = with(text);
+            1
+        }
+        Value::Array(elements) => elements.iter_mut().map(|value| tamper(value, with)).sum(),
+        Value::Object(members) => members.values_mut().map(|value| tamper(value, with)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }

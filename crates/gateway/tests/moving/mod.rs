@@ -50,6 +50,19 @@ impl World {
         &self.bodies[place]
     }
 
+    /// State that is nobody's here.
+    pub(crate) fn mint_elsewhere(&mut self, secret: &str) {
+        let state = State {
+            readable: String::new(),
+            secret: secret.to_owned(),
+            turn: 0,
+        };
+        self.minted
+            .entry("elsewhere".to_owned())
+            .or_default()
+            .push(state);
+    }
+
     fn is_minted_by(&self, place: &str, secret: &str) -> bool {
         let states = self.minted.get(place).into_iter().flatten();
         states.into_iter().any(|state| state.secret == secret)
@@ -78,7 +91,7 @@ impl World {
                 }
             }
         }
-        for ours in ["pw1.", "polywire"] {
+        for ours in ["pw1.", "pw9.", "polywire"] {
             if body.contains(ours) {
                 return Err(format!("what is `{ours}`?"));
             }

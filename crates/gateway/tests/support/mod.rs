@@ -57,10 +57,11 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
     }
 }
 
-/// The same for turns that try again at once.
+/// The same for turns that try again at once, or not at all where the provider wants them to wait.
 pub(crate) fn impatient(configuration: Configuration) -> Configuration {
     let patience = RetryLimits {
         backoff_first: Duration::from_millis(1),
+        wait_max: Duration::from_millis(100),
         limit_retries_max: 2,
         ..RetryLimits::default()
     };
