@@ -44,6 +44,46 @@ fn responses_request() {
 }
 
 #[test]
+fn line_decoder() {
+    replay("line_decoder");
+}
+
+#[test]
+fn messages_reader() {
+    replay("messages_reader");
+}
+
+#[test]
+fn responses_reader() {
+    replay("responses_reader");
+}
+
+#[test]
+fn command_code_reader() {
+    replay("command_code_reader");
+}
+
+#[test]
+fn chat_request() {
+    replay("chat_request");
+}
+
+#[test]
+fn messages_request() {
+    replay("messages_request");
+}
+
+#[test]
+fn envelope() {
+    replay("envelope");
+}
+
+#[test]
+fn schema() {
+    replay("schema");
+}
+
+#[test]
 fn every_kept_folder_has_a_target() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus-kept");
     let mut kept: Vec<String> = fs::read_dir(folder)

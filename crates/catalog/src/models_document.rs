@@ -33,8 +33,13 @@ const AUTO_REVIEW: &str = "codex-auto-review";
 /// The JSON of `GET /v1/models`.
 ///
 /// `extra_model` is a name to list even if nobody lists it, because a client is about to use it: Codex warns about models
-/// without an entry and treats them by guesses. A name that stands for nothing is left out.
-pub fn models_document(catalog: &Catalog, extra_model: Option<&str>) -> String {
+/// without an entry and treats them by guesses. A name that stands for nothing is left out. `can_search` tells whether a web
+/// search of this target is carried out by anybody.
+pub fn models_document(
+    catalog: &Catalog,
+    extra_model: Option<&str>,
+    can_search: &dyn Fn(&Resolved) -> bool,
+) -> String {
     let mut listed = catalog.listed_models();
     if let Some(slug) = extra_model
         && listed.iter().all(|model| model.slug != slug)
@@ -58,7 +63,7 @@ pub fn models_document(catalog: &Catalog, extra_model: Option<&str>) -> String {
         None => (Vec::new(), listed.iter().collect::<Vec<_>>()),
     };
     for (priority, model) in extra.into_iter().chain(others).enumerate() {
-        let entry = json(&codex_model(model, priority, catalog, &hints));
+        let entry = json(&codex_model(model, priority, catalog, &hints, can_search));
         if document.len() - start + entry.len() > CODEX_ENTRIES_BYTES_MAX {
             break;
         }
@@ -128,7 +133,8 @@ struct CodexModel<'a> {
     supports_reasoning_summary_parameter: bool,
     apply_patch_tool_type: Option<&'static str>,
     web_search_tool_type: &'static str,
-    web_search_provider: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web_search_provider: Option<&'static str>,
     truncation_policy: TruncationPolicy,
     context_window: u64,
     max_context_window: u64,
@@ -175,6 +181,7 @@ fn codex_model<'a>(
     priority: usize,
     catalog: &Catalog,
     hints: &'a Hints,
+    can_search: &dyn Fn(&Resolved) -> bool,
 ) -> CodexModel<'a> {
     let targets = &listed.targets;
     let known = targets.first().and_then(|target| target.model.as_deref());
@@ -215,9 +222,9 @@ fn codex_model<'a>(
         // Custom tools are lowered to functions and raised again, so the form that Codex likes best works everywhere.
         apply_patch_tool_type: freeform.then_some("freeform"),
         web_search_tool_type: "text",
-        // Takes the hosted web search off the list of tools (seen with 0.169). No provider of a kind that we have carries it out, and
-        // a tool that is offered and lost in every turn would hide other losses.
-        web_search_provider: "search_mcp",
+        // Takes the hosted web search off the list of tools (seen with 0.169). Where nobody carries it out, a tool that is offered and
+        // lost in every turn would hide other losses.
+        web_search_provider: (!targets.iter().all(can_search)).then_some("search_mcp"),
         truncation_policy: TruncationPolicy {
             mode: "tokens",
             limit: TOOL_OUTPUT_TOKENS.min(context_window / 8),
@@ -383,7 +390,7 @@ mod tests {
     }
 
     fn document(catalog: &Catalog, extra: Option<&str>) -> Value {
-        serde_json::from_str(&models_document(catalog, extra)).unwrap()
+        serde_json::from_str(&models_document(catalog, extra, &|_| false)).unwrap()
     }
 
     fn codex_entry<'d>(document: &'d Value, slug: &str) -> Option<&'d Value> {
@@ -453,6 +460,22 @@ mod tests {
     }
 
     #[test]
+    fn the_search_tool_is_there_where_somebody_searches() {
+        let catalog = catalog();
+        let text = models_document(&catalog, None, &|target| target.provider.id == "vllm");
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let offered = |slug| {
+            codex_entry(&document, slug)
+                .unwrap()
+                .get("web_search_provider")
+                .is_none()
+        };
+        assert!(offered("vllm/tiny"));
+        // One of the route's targets cannot.
+        assert!(!offered("main"));
+    }
+
+    #[test]
     fn the_document_stays_below_what_codex_reads() {
         let model = |index| Arc::new(Model::named(format!("model-{index}")));
         let mut catalog = catalog();
@@ -461,7 +484,7 @@ mod tests {
             models: (0..1000).map(model).collect(),
             ..demo_provider()
         }));
-        let text = models_document(&catalog, Some("many/another"));
+        let text = models_document(&catalog, Some("many/another"), &|_| false);
         assert!(text.len() < 1024 * 1024, "{}", text.len());
         let document: Value = serde_json::from_str(&text).unwrap();
         assert!(codex_entry(&document, "many/another").is_some());

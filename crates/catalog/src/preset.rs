@@ -205,7 +205,11 @@ mod tests {
                 preset.base_url_form.is_some(),
                 "{id}: there is an address, or else a word about what it looks like"
             );
-            for url in preset.other_base_urls.values().chain(&preset.base_url) {
+            let addresses = preset.other_base_urls.values();
+            for url in addresses
+                .chain(&preset.base_url)
+                .chain(&preset.base_url_form)
+            {
                 let normal = normalise_base_url(preset.kind, url);
                 assert_eq!(normal.as_deref(), Ok(url.as_str()), "{id}");
             }

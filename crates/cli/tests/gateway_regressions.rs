@@ -323,7 +323,7 @@ async fn the_header_counts_the_losses_that_the_log_lists() {
     let body = |prompt: &str, stream: bool| {
         json!({
             "model": "test-model", "input": prompt, "stream": stream, "wishful_thinking": true,
-            "tools": [{"type": "web_search"}],
+            "tools": [{"type": "web_search"}, {"type": "function", "name": "look"}],
         })
     };
     let house = house(ScriptedUpstream::start(|_, request| {

@@ -136,16 +136,19 @@ async fn models_are_listed_for_every_kind_of_client() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_declined_with_the_status_that_codex_understands() {
+async fn a_get_without_an_upgrade_has_the_status_at_which_codex_turns_to_http() {
     let house = house();
     let gateway = house.gateway().await;
-    let upgrade = Call::get(RESPONSES)
+    let plain = Call::get(RESPONSES).bearer(gateway.token());
+    let half = Call::get(RESPONSES)
         .bearer(gateway.token())
         .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
-    statuses(&gateway, vec![("upgrade", upgrade, 426)]).await;
+        .header("upgrade", "websocket");
+    statuses(
+        &gateway,
+        vec![("no upgrade", plain, 426), ("half of one", half, 426)],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What a model's answer is made of, event by event.
 
+use crate::json::PairMender;
 use crate::{Fault, Json, Loss, Raised, Text, Usage};
 
 /// One event of an answer.
@@ -113,6 +114,19 @@ pub struct Citation<'a> {
     pub span: Option<(u64, u64)>,
 }
 
+impl Citation<'_> {
+    /// The same source, with half characters replaced: a strict client refuses the whole frame for one.
+    #[must_use]
+    pub fn mended(self) -> Self {
+        Self {
+            url: PairMender::mend_whole(self.url),
+            title: PairMender::mend_whole(self.title),
+            quote: self.quote.map(PairMender::mend_whole),
+            span: self.span,
+        }
+    }
+}
+
 /// A web search that was carried out for the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSearch<'a> {
@@ -124,6 +138,23 @@ pub struct WebSearch<'a> {
     pub sources: Vec<(Text<'a>, Text<'a>)>,
     /// Why it found nothing, when it failed.
     pub failure: Option<Text<'a>>,
+}
+
+impl WebSearch<'_> {
+    /// The same search, with half characters replaced: a strict client refuses the whole frame for one.
+    #[must_use]
+    pub fn mended(self) -> Self {
+        let mend = PairMender::mend_whole;
+        let sources = self.sources.into_iter();
+        Self {
+            id: self.id,
+            query: mend(self.query),
+            sources: sources
+                .map(|(url, title)| (mend(url), mend(title)))
+                .collect(),
+            failure: self.failure.map(mend),
+        }
+    }
 }
 
 /// A frame of the client's own protocol.

@@ -177,6 +177,16 @@ impl PairMender {
         (!held.is_empty()).then(|| Text::plain("\u{fffd}"))
     }
 
+    /// A text that came whole, with its half characters replaced.
+    pub fn mend_whole(text: Text<'_>) -> Text<'_> {
+        let mut mender = Self::default();
+        let mended = mender.mend(text);
+        match mender.finish() {
+            None => mended,
+            Some(_) => Text::escaped(format!("{}\u{fffd}", mended.as_written())),
+        }
+    }
+
     fn mend_body(&mut self, body: &str) -> String {
         let mut mended = String::with_capacity(body.len());
         let mut rest = body;

@@ -2,7 +2,7 @@
 
 use polywire_sse::{Frame, FrameBuffer};
 
-use crate::{Event, Fault};
+use crate::{Event, Fault, Loss};
 
 /// Takes events as a reader produces them. Events borrow from the frame that is being read, so that text passes without a copy.
 pub trait EventSink {
@@ -65,6 +65,11 @@ pub trait WriteStream: Send {
     /// it is not written, so the provider need not be read any further.
     fn failure(&self) -> Option<&Fault> {
         None
+    }
+
+    /// What of the answer the client's dialect had no room for. To be called after the terminal event; the second call gives nothing.
+    fn take_losses(&mut self) -> Vec<Loss> {
+        Vec::new()
     }
 
     /// The answer as one body, for a client that asked for no stream. To be called after the terminal event.

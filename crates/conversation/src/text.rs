@@ -135,6 +135,14 @@ impl<'a> Json<'a> {
         out.extend_from_slice(self.0.as_bytes());
     }
 
+    /// The same value, with half characters in its strings replaced: a strict client refuses the whole frame for one.
+    #[must_use]
+    pub fn mended(self) -> Self {
+        match json::PairMender::mend_whole(Text::Escaped(self.0)) {
+            Text::Plain(text) | Text::Escaped(text) => Json(text),
+        }
+    }
+
     /// The same value without borrows.
     pub fn into_owned(self) -> Json<'static> {
         Json(Cow::Owned(self.0.into_owned()))

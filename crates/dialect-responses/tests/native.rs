@@ -219,7 +219,7 @@ fn plain_requests() {
         Profile::default(),
         home(),
         profile(json!({
-            "structured_output": "prompt", "reasoning": false, "sampling": false, "schema": "grammar",
+            "structured_output": "prompt", "reasoning": false, "sampling": false, "schema": "moonshot",
             "instructions_field": false, "images": false, "drop": ["user", "metadata", "service_tier"],
         })),
     ];

@@ -56,7 +56,7 @@ fn picky() -> Profile {
         "images": false,
         "instructions_field": false,
         "name_length_max": 20,
-        "schema": "grammar",
+        "schema": "moonshot",
     }))
 }
 

@@ -3,9 +3,9 @@
 use polywire_conversation::{Fault, estimate};
 use polywire_dialect_messages::{self as messages, ModelEntry, ModelsQuery};
 use polywire_dialect_responses as responses;
-use serde_json::Value;
 
 use crate::client::{Client, ClientDialect};
+use crate::search::Commands;
 use crate::state::{Gateway, Live};
 
 /// Counts the input tokens of a request. An estimate: the providers that could count are not asked.
@@ -57,10 +57,30 @@ pub fn list_models(live: &Live, query: &str) -> Vec<u8> {
     )
 }
 
-/// Searches the web with the service of the settings; `None` when there is none.
-pub async fn search_web(gateway: &Gateway, query: &str) -> Option<Result<Value, String>> {
+/// Carries out the commands of Codex's own search tool with the service of the settings, and gives the body of the answer;
+/// `None` when there is no service.
+///
+/// # Errors
+/// What is wrong with the request.
+pub async fn search_web(gateway: &Gateway, body: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        commands: Commands,
+    }
+    let body: Body = serde_json::from_slice(body).map_err(|error| {
+        Fault::invalid("commands", format!("`commands` cannot be read: {error}"))
+    })?;
     let live = gateway.live();
-    let service = live.search()?;
+    let Some(service) = live.search() else {
+        return Ok(None);
+    };
     let upstream = gateway.upstream();
-    Some(service.pages(query, &upstream, live.variables()).await)
+    let output = service
+        .commands(&body.commands, &upstream, live.variables())
+        .await;
+    Ok(Some(
+        serde_json::json!({"output": output})
+            .to_string()
+            .into_bytes(),
+    ))
 }

@@ -47,7 +47,6 @@ enum Setup {
 struct ChatWishes {
     include_usage: bool,
     legacy_functions: bool,
-    reasoning_details: bool,
     hide_reasoning: bool,
 }
 
@@ -125,7 +124,6 @@ impl ClientDialect {
                     setup: Setup::Chat(ChatWishes {
                         include_usage: parsed.include_usage,
                         legacy_functions: parsed.legacy_functions,
-                        reasoning_details: parsed.reasoning_details,
                         hide_reasoning: parsed.hide_reasoning,
                     }),
                 })
@@ -232,7 +230,8 @@ impl Decoded<'_> {
                 model: self.request.model.clone().into_owned(),
                 include_usage: wishes.include_usage,
                 legacy_functions: wishes.legacy_functions,
-                reasoning_details: wishes.reasoning_details,
+                // Always: clients that keep the message whole give the state back, and others do not mind the field.
+                reasoning_details: true,
                 hide_reasoning: wishes.hide_reasoning,
             })),
         }

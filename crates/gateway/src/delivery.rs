@@ -72,20 +72,32 @@ impl Outlet {
         self.settlement.observe(&event);
         let is_end = matches!(event, Event::Finish(_));
         self.writer.push(event, &mut self.out);
-        if is_end && let Some(keep) = self.keep.take() {
+        if !is_end {
+            return;
+        }
+        self.settlement.lost(self.writer.take_losses());
+        if self.writer.failure().is_some() {
+            self.keep_nothing();
+        } else if let Some(keep) = self.keep.take() {
             keep(Some(self.writer.whole()));
+        }
+    }
+
+    /// A failed answer is not kept as if it was one.
+    fn keep_nothing(&mut self) {
+        if let Some(keep) = self.keep.take() {
+            keep(None);
         }
     }
 
     fn fault(&mut self, fault: Fault) {
         let fault = without_key(fault, self.key.as_ref());
         self.settlement.fail(&fault);
-        if let Some(keep) = self.keep.take() {
-            keep(None);
-        }
         if self.held_back {
+            // Another attempt may take the place of this one.
             self.fault = Some(fault);
         } else {
+            self.keep_nothing();
             self.writer.tick(unix_seconds());
             self.writer.push(Event::Fault(fault), &mut self.out);
         }
@@ -146,7 +158,7 @@ impl Delivery {
     /// A search was carried out between two legs.
     pub(crate) fn found(&mut self, found: Found) {
         self.outlet.event(Event::WebSearch(found.event()));
-        self.legs.answered(found.item());
+        self.legs.answered(&found);
     }
 
     /// Whether the answer is over for the client, whatever the provider still sends.

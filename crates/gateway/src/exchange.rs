@@ -139,7 +139,8 @@ impl Exchange {
         };
         let searches = self.live.search().is_some()
             && request.tools.iter().any(|tool| {
-                search::is_search(tool) && !endpoint.dialect().takes_hosted(home, tool)
+                search::tag(tool)
+                    .is_some_and(|tag| !endpoint.dialect().takes_hosted(&home.model, tag))
             })
             && search::offer(request.to_mut());
         Ready {
@@ -192,9 +193,7 @@ impl Exchange {
         Some(Box::new(move |response: Option<Vec<u8>>| {
             let record = response.and_then(|response| thread.record(&response));
             let Some(record) = record else {
-                if let (Some(memory), Some(parent)) = (memory, &thread.parent) {
-                    memory.forget(parent);
-                }
+                thread.forget_parent(memory.as_ref());
                 return;
             };
             if let Some(store) = store {

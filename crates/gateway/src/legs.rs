@@ -5,13 +5,14 @@
 //! goes to the same target and holds the conversation with what was said since appended to it.
 
 use polywire_conversation::{
-    Call, CallInput, Event, Item, Loss, Message, Opaque, Part, Reasoning, Role, StopReason, Text,
-    Usage, VisibleReasoning,
+    Call, CallInput, Citation, Event, Item, Loss, Message, Opaque, Part, Reasoning, Role,
+    StopReason, Text, Usage, VisibleReasoning,
 };
 
 use crate::delivery::{may_go_on, together};
 use crate::form::{Form, Verdict};
 use crate::limits::LEGS_MAX;
+use crate::search::Found;
 
 /// What the provider is to be asked next.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct Legs {
     leg_begins: usize,
     open: Open,
     searches: Vec<Search>,
+    /// The pages that were found so far: address and title.
+    pages: Vec<(String, String)>,
     client_calls: bool,
     started: bool,
     usage: Option<Usage>,
@@ -147,6 +150,9 @@ impl Legs {
                 self.unless_formed(Event::TextDelta(piece), pass);
             }
             Event::TextEnd => {
+                if self.form.is_none() {
+                    self.cite(pass);
+                }
                 self.text_end();
                 self.unless_formed(Event::TextEnd, pass);
             }
@@ -223,6 +229,26 @@ impl Legs {
                 visible,
                 sealed: sealed.map(Text::plain),
                 state: Vec::<Opaque<'static>>::new(),
+            }));
+        }
+    }
+
+    /// Cites the pages whose addresses stand in the text that ends.
+    fn cite(&self, pass: &mut dyn FnMut(Event<'_>)) {
+        let Open::Text(text) = &self.open else {
+            return;
+        };
+        for (url, title) in &self.pages {
+            let Some(at) = text.find(url.as_str()) else {
+                continue;
+            };
+            let characters = |text: &str| u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+            let start = characters(&text[..at]);
+            pass(Event::Citation(Citation {
+                url: Text::plain(url.as_str()),
+                title: Text::plain(title.as_str()),
+                quote: None,
+                span: Some((start, start + characters(url))),
             }));
         }
     }
@@ -352,8 +378,12 @@ impl Legs {
     }
 
     /// What a search found becomes part of what was said.
-    pub(crate) fn answered(&mut self, result: Item<'static>) {
-        self.said.push(result);
+    pub(crate) fn answered(&mut self, found: &Found) {
+        self.said.push(found.item());
+        let pages = found
+            .pages()
+            .map(|(url, title)| (url.to_owned(), title.to_owned()));
+        self.pages.extend(pages);
         self.leg_begins = self.said.len();
     }
 }

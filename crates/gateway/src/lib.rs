@@ -18,6 +18,7 @@ mod passing;
 mod private;
 mod provider;
 mod read;
+mod references;
 mod sealing;
 mod search;
 mod settle;

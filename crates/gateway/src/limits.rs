@@ -63,6 +63,10 @@ pub const SOCKET_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// grown beyond it is sent whole by its client.
 pub const CONNECTION_MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// The most stored items that one request may refer to instead of sending them. Each is a look-up of its own; an agent that works for
+/// days makes a few thousand items.
+pub const REFERENCES_MAX: usize = 10_000;
+
 /// The most translated bytes that are handed to the client in one piece. Bounds the memory of a stream whose provider is
 /// faster than its client; a write of this size costs hardly more than the copy.
 pub const WRITE_BYTES_MAX: usize = 16 * 1024;

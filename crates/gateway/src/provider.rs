@@ -7,7 +7,7 @@ use std::time::Duration;
 use polywire_catalog::{Kind, Model, Provider};
 use polywire_conversation::envelope::Minter;
 use polywire_conversation::{
-    Dialect, Fault, Loss, ModelFacts, OpaqueKind, ReadStream, Rendered, Request, Tool,
+    Dialect, Fault, Loss, ModelFacts, OpaqueKind, ReadStream, Rendered, Request,
 };
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
@@ -154,21 +154,17 @@ impl ProviderDialect {
         }
     }
 
-    /// Whether the provider carries out this hosted tool itself.
-    pub(crate) fn takes_hosted(&self, home: &Minter, tool: &Tool<'_>) -> bool {
-        let Tool::Hosted { tag, .. } = tool else {
-            return false;
-        };
+    /// Whether the provider carries out hosted tools of this wire type itself.
+    pub(crate) fn takes_hosted(&self, model: &str, tag: &str) -> bool {
         match self {
             ProviderDialect::Chat(_) | ProviderDialect::CommandCode(_) | ProviderDialect::Demo => {
                 false
             }
             ProviderDialect::Messages(profiles) => {
-                tag.starts_with("web_search")
-                    && profiles.of(&home.model).hosted_web_search.is_some()
+                tag.starts_with("web_search") && profiles.of(model).hosted_web_search.is_some()
             }
             ProviderDialect::Responses(profiles) => {
-                let passing = &profiles.of(&home.model).hosted_tools;
+                let passing = &profiles.of(model).hosted_tools;
                 passing.iter().any(|passing| passing == tag)
             }
         }

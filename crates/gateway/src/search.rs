@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use polywire_conversation::{
-    Function, Item, Json, Part, Request, Text, Tool, ToolResult, WebSearch,
+    Function, Item, Json, Part, Request, Text, Tool, ToolChoice, ToolResult, WebSearch,
 };
 use polywire_credentials::KeySource;
 use polywire_upstream::{Upstream, Uri};
@@ -52,6 +52,40 @@ pub enum SearchKind {
     },
 }
 
+/// The most queries of one command: what Codex's tool allows.
+const COMMANDS_MAX: usize = 4;
+
+/// The commands of Codex's own search tool (`web.run`), as its version 0.169 sends them to `/alpha/search`.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Commands {
+    #[serde(default)]
+    search_query: Vec<Query>,
+    #[serde(flatten)]
+    others: std::collections::BTreeMap<String, Value>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Query {
+    q: String,
+    #[serde(default)]
+    domains: Vec<String>,
+}
+
+impl Query {
+    /// The query with its domains, in the words that all services know.
+    fn whole(&self) -> String {
+        let domains: Vec<String> = self
+            .domains
+            .iter()
+            .map(|domain| format!("site:{domain}"))
+            .collect();
+        match domains.len() {
+            0 => self.q.clone(),
+            _ => format!("{} {}", self.q, domains.join(" OR ")),
+        }
+    }
+}
+
 /// A search that was carried out.
 pub(crate) struct Found {
     /// The call that asked for it.
@@ -72,9 +106,17 @@ struct Page {
     excerpt: String,
 }
 
-/// Whether a tool is one that the search can stand in for.
-pub(crate) fn is_search(tool: &Tool<'_>) -> bool {
-    matches!(tool, Tool::Hosted { tag, .. } if tag.starts_with("web_search"))
+/// The wire type of a tool that the search can stand in for.
+pub(crate) fn tag<'t>(tool: &'t Tool<'_>) -> Option<&'t str> {
+    match tool {
+        Tool::Hosted { tag, .. } if tag.starts_with("web_search") => Some(tag),
+        Tool::Hosted { .. }
+        | Tool::Function(_)
+        | Tool::Freeform { .. }
+        | Tool::Namespace { .. }
+        | Tool::Search { .. }
+        | Tool::Unknown { .. } => None,
+    }
 }
 
 /// Puts the search as a function where the request has a hosted one. `false` when it has none, or when the client has a function
@@ -83,13 +125,19 @@ pub(crate) fn offer(request: &mut Request<'_>) -> bool {
     let taken = request
         .all_tools()
         .any(|tool| matches!(tool, Tool::Function(function) if function.name == TOOL));
-    let Some(place) = request.tools.iter().position(is_search) else {
+    let Some(place) = request.tools.iter().position(|tool| tag(tool).is_some()) else {
         return false;
     };
     if taken {
         return false;
     }
-    request.tools.retain(|tool| !is_search(tool));
+    request.tools.retain(|tool| tag(tool).is_none());
+    if matches!(&request.tool_choice, ToolChoice::Hosted(tag) if tag.starts_with("web_search")) {
+        request.tool_choice = ToolChoice::Named {
+            name: TOOL.into(),
+            namespace: None,
+        };
+    }
     request.tools.insert(
         place.min(request.tools.len()),
         Tool::Function(Function {
@@ -112,6 +160,11 @@ impl Found {
             tools_loaded: Vec::new(),
             is_error: self.failure.is_some(),
         })
+    }
+
+    /// Where the pages are, and what they are called.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pages.iter().map(|page| (&*page.url, &*page.title))
     }
 
     /// The event that tells the client.
@@ -165,24 +218,40 @@ impl SearchService {
         }
     }
 
-    /// The pages that the service finds.
-    ///
-    /// # Errors
-    /// Why there are none, for the model and the log; without the key.
-    pub(crate) async fn pages(
+    /// Carries out the commands of Codex's own search tool and gives what the model is told. Only searches can be carried out; the
+    /// model hears of the rest.
+    pub(crate) async fn commands(
         &self,
-        query: &str,
+        commands: &Commands,
         upstream: &Upstream,
         variables: &Variables,
-    ) -> Result<Value, String> {
-        let pages = self.ask(query, upstream, variables).await?;
-        let pages: Vec<Value> = pages
-            .into_iter()
-            .map(|page| {
-                serde_json::json!({"url": page.url, "title": page.title, "snippet": page.excerpt})
-            })
-            .collect();
-        Ok(Value::Array(pages))
+    ) -> String {
+        let mut told = Vec::new();
+        for query in commands.search_query.iter().take(COMMANDS_MAX) {
+            let search = Search {
+                call_id: String::new(),
+                query: query.whole(),
+            };
+            let found = self.find(search, upstream, variables).await;
+            told.push(format!("Results for `{}`:\n\n{}", found.query, found.text));
+        }
+        let left = commands.search_query.len().saturating_sub(COMMANDS_MAX);
+        if left > 0 {
+            told.push(format!(
+                "{left} more queries were not carried out: {COMMANDS_MAX} at most."
+            ));
+        }
+        told.extend(
+            commands
+                .others
+                .keys()
+                .filter(|name| *name != "response_length")
+                .map(|name| format!("`{name}` is not available here: only `search_query` is.")),
+        );
+        if told.is_empty() {
+            told.push("Nothing was asked for. Give `search_query`.".to_owned());
+        }
+        told.join("\n\n")
     }
 
     async fn ask(

@@ -275,8 +275,8 @@ impl Settlement {
         let losses: Vec<String> = self.all_losses().map(ToString::to_string).collect();
         tracing::info!(
             turn = %self.turn_id,
-            dialect = self.dialect.name(),
             model = %self.model,
+            dialect = self.dialect.name(),
             target = %attempt.target,
             outcome,
             attempts = self.failed_attempts.len() + usize::from(!attempt.target.is_empty()),

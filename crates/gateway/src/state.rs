@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use polywire_catalog::Catalog;
+use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Secret};
 use polywire_plan::{RetryLimits, Target};
@@ -196,6 +196,21 @@ impl Live {
     /// How long a turn waits for a provider that fails.
     pub(crate) fn patience(&self) -> &RetryLimits {
         &self.patience
+    }
+
+    /// Whether a web search that a model asks for is carried out by its provider or by polywire.
+    pub fn can_search(&self, target: &Resolved) -> bool {
+        let native = || {
+            let mut endpoints = self.endpoints.iter();
+            endpoints
+                .find(|endpoint| endpoint.provider_id() == target.provider.id)
+                .is_some_and(|endpoint| {
+                    endpoint
+                        .dialect()
+                        .takes_hosted(&target.upstream_model, "web_search")
+                })
+        };
+        self.search.is_some() || native()
     }
 
     /// Where key sources of the kind "variable" look.

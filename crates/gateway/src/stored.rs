@@ -16,6 +16,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::limits::CONNECTION_MEMORY_BYTES_MAX;
+use crate::references::{Sources, resolve};
 
 /// Where responses are kept.
 pub type ResponseStore = Arc<dyn Responses>;
@@ -70,20 +71,23 @@ impl<'a> Members<'a> {
     }
 }
 
+/// A response in a chain of them.
+pub(crate) type Link = Arc<StoredResponse>;
+
 /// What a connection that carries several turns remembers of them, so that one can go on from another without the store.
 #[derive(Clone, Default)]
-pub struct ConnectionMemory(Arc<Mutex<Vec<StoredResponse>>>);
+pub struct ConnectionMemory(Arc<Mutex<Vec<Link>>>);
 
 impl ConnectionMemory {
-    fn known(&self) -> Vec<StoredResponse> {
+    fn known(&self) -> Vec<Link> {
         self.lock().clone()
     }
 
     /// Remembers a response, and forgets the oldest when there are too many or they are too large.
     pub(crate) fn remember(&self, response: StoredResponse) {
         let mut known = self.lock();
-        known.push(response);
-        let mut bytes: u64 = known.iter().map(StoredResponse::bytes).sum();
+        known.push(Arc::new(response));
+        let mut bytes: u64 = known.iter().map(|known| known.bytes()).sum();
         while bytes > CONNECTION_MEMORY_BYTES_MAX && known.len() > 1 {
             bytes -= known.remove(0).bytes();
         }
@@ -94,7 +98,7 @@ impl ConnectionMemory {
         self.lock().retain(|known| known.id != id);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<StoredResponse>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -105,27 +109,38 @@ impl ConnectionMemory {
 /// A body that cannot be read is left as it is: whoever parses it next says what is wrong with it.
 ///
 /// # Errors
-/// A fault with code `previous_response_not_found` when the earlier response is not known, and others when it cannot be read. The
+/// A fault with code `previous_response_not_found` when the earlier response is not known, one with `item_not_found` when an item is
+/// referred to that is not, and others when they cannot be read. The
 /// conversation is never begun from nothing in silence.
 pub(crate) async fn expand(
     body: Bytes,
     memory: Option<&ConnectionMemory>,
     store: Option<&ResponseStore>,
 ) -> Result<Expanded, Fault> {
-    let Some((thread, rest)) = read(&body, memory.is_some()) else {
+    let Some((mut thread, rest)) = read(&body, memory.is_some()) else {
         return Ok(Expanded {
             body,
             thread: Thread::default(),
         });
     };
+    let remembered = memory.map(ConnectionMemory::known).unwrap_or_default();
     let before = match &thread.parent {
-        Some(parent) => {
-            let earlier = memory.map(ConnectionMemory::known).unwrap_or_default();
-            history(&chain(parent, &earlier, store).await?)
-        }
-        None if memory.is_none() => return Ok(Expanded { body, thread }),
-        None => "[]".to_owned(),
+        Some(parent) => chain(parent, &remembered, store).await?,
+        None => Vec::new(),
     };
+    let sources = Sources {
+        before: &before,
+        remembered: &remembered,
+        store,
+    };
+    match resolve(&thread.own_items, &sources).await? {
+        Some(resolved) => thread.own_items = resolved,
+        None if thread.parent.is_none() && memory.is_none() => {
+            return Ok(Expanded { body, thread });
+        }
+        None => {}
+    }
+    let before = history(&since_summary(before));
     let body = with_history(&rest, &before, &thread.own_items);
     Ok(Expanded {
         body: body.into(),
@@ -190,29 +205,55 @@ fn with_history(rest: &str, before: &str, own: &str) -> String {
     format!("{{\"input\":{before}{comma}{own}{rest}}}")
 }
 
+/// The response of this id and all that it goes on from, the root first. What the connection remembers goes on from what it
+/// remembered before, and in the end from what is stored.
 async fn chain(
     parent: &str,
-    earlier: &[StoredResponse],
+    remembered: &[Link],
     store: Option<&ResponseStore>,
-) -> Result<Vec<StoredResponse>, Fault> {
-    if let Some(known) = earlier.iter().find(|known| known.id == parent) {
-        let mut links = match &known.parent {
-            Some(before) => Box::pin(chain(before, earlier, store)).await?,
-            None => Vec::new(),
+) -> Result<Vec<Link>, Fault> {
+    let mut newest_first: Vec<Link> = Vec::new();
+    let mut wanted = parent;
+    let mut earlier = remembered;
+    while let Some(at) = earlier.iter().rposition(|known| known.id == wanted) {
+        let known = &earlier[at];
+        newest_first.push(Arc::clone(known));
+        let Some(before) = &known.parent else {
+            newest_first.reverse();
+            return Ok(newest_first);
         };
-        links.push(known.clone());
-        return Ok(links);
+        wanted = before;
+        // A parent is older than its child, so this comes to an end whatever the ids are.
+        earlier = &earlier[..at];
     }
     let Some(store) = store else {
         return Err(not_found(
-            parent,
+            wanted,
             "responses are not stored here. hint: set `responses = true` under [store], or send the whole conversation",
         ));
     };
-    store.chain(parent).await.map_err(|error| match error {
-        ChainError::Unknown { .. } => not_found(parent, "no response of this id is stored"),
-        other => not_found(parent, &other.to_string()),
-    })
+    let stored = store.chain(wanted).await.map_err(|error| match error {
+        ChainError::Unknown { .. } => not_found(wanted, "no response of this id is stored"),
+        other => not_found(wanted, &other.to_string()),
+    })?;
+    let mut chain: Vec<Link> = stored.into_iter().map(Arc::new).collect();
+    chain.extend(newest_first.into_iter().rev());
+    Ok(chain)
+}
+
+/// The chain from its last summary on: a response that was asked for one stands in the place of all before it.
+fn since_summary(mut chain: Vec<Link>) -> Vec<Link> {
+    let is_summary = |link: &Link| {
+        memchr::memmem::find(link.input_items.as_bytes(), b"\"compaction_trigger\"").is_some()
+            && link.output_items.contains("\"compaction\"")
+    };
+    if let Some(at) = chain.iter().rposition(is_summary) {
+        chain.drain(..at);
+        let mut summary = StoredResponse::clone(&chain[0]);
+        "[]".clone_into(&mut summary.input_items);
+        chain[0] = Arc::new(summary);
+    }
+    chain
 }
 
 /// A response that is not there.
@@ -240,6 +281,14 @@ struct ResponseObject<'a> {
 }
 
 impl Thread {
+    /// After a turn that failed: its connection remembers no longer what it went on from, so that a client that repeats it sends the
+    /// conversation again.
+    pub(crate) fn forget_parent(&self, memory: Option<&ConnectionMemory>) {
+        if let (Some(memory), Some(parent)) = (memory, &self.parent) {
+            memory.forget(parent);
+        }
+    }
+
     /// The record of an answer to this request. `None` when the object cannot be read.
     pub(crate) fn record(&self, response: &[u8]) -> Option<StoredResponse> {
         let object: ResponseObject<'_> = serde_json::from_slice(response).ok()?;
@@ -328,6 +377,27 @@ mod tests {
             let (same, _) = expanded(body, &[]).await.unwrap();
             assert_eq!(same, body);
         }
+    }
+
+    #[tokio::test]
+    async fn a_summary_stands_in_the_place_of_what_was_before_it() {
+        let earlier = [
+            kept("a", None, "[1]", "[2]"),
+            kept(
+                "b",
+                Some("a"),
+                r#"[{"type":"compaction_trigger"}]"#,
+                r#"[{"type":"compaction"}]"#,
+            ),
+            kept("c", Some("b"), "[3]", "[4]"),
+        ];
+        let (body, _) = expanded(r#"{"previous_response_id":"c","input":[5]}"#, &earlier)
+            .await
+            .unwrap();
+        assert_eq!(
+            body,
+            r#"{"input":[{"type":"compaction"},3,4,5],"stream":true}"#
+        );
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use polywire_conversation::{Event, Fault, FaultClass, StopReason};
+use polywire_conversation::{Event, Fault, FaultClass, StopReason, Usage};
 use polywire_plan::{self as plan, AttemptState, Next, Progress, Target};
 use polywire_sse::FrameBuffer;
 
@@ -87,7 +87,10 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
     };
     let mut decoded = match dialect.parse(&accepted.body, client) {
         Ok(decoded) => decoded,
-        Err(fault) => return refused(fault, settlement),
+        Err(fault) => {
+            thread.forget_parent(accepted.memory.as_ref());
+            return refused(fault, settlement);
+        }
     };
     decoded.request.compact |= accepted.compact;
     settlement.decoded(&decoded.request, accepted.body.len());
@@ -102,6 +105,7 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         Ok(answer) => return answer,
         Err(failed) => *failed,
     };
+    thread.forget_parent(accepted.memory.as_ref());
     let losses = settlement.losses();
     if decoded.request.stream && dialect.tells_in_stream(client, &fault) {
         let body = turn.failed_stream(fault);
@@ -150,6 +154,12 @@ pub async fn prewarm(gateway: &Arc<Gateway>, accepted: Accepted) -> Result<Vec<u
     let decoded = accepted.dialect.parse(&accepted.body, accepted.client)?;
     let mut writer = decoded.writer(&Writing::without_provider(&accepted));
     let mut out = FrameBuffer::new();
+    let nothing = Usage {
+        input: Some(0),
+        output: Some(0),
+        ..Usage::default()
+    };
+    writer.push(Event::Usage(nothing), &mut out);
     writer.push(Event::Finish(StopReason::Stop), &mut out);
     if let (Some(memory), Some(record)) = (&accepted.memory, thread.record(&writer.whole())) {
         memory.remember(record);

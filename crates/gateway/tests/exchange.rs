@@ -247,7 +247,7 @@ async fn searches_are_carried_out_between_two_requests() {
             .call("call_s", "web_search", &json!({"query": "what is tea"}))
             .finish("tool_calls")
             .done(),
-        _ => answer("Tea is hot."),
+        _ => answer("Tea is hot, says https://tea.example."),
     });
     let gateway = gateway(Configuration {
         search: Some(SearchService {
@@ -259,9 +259,25 @@ async fn searches_are_carried_out_between_two_requests() {
         }),
         ..configuration(vec![provider("one", &upstream)])
     });
-    let body = json!({"input": "tea?", "stream": true, "tools": [{"type": "web_search"}]});
+    let body = json!({
+        "input": "tea?", "stream": true, "tools": [{"type": "web_search"}],
+        "tool_choice": {"type": "web_search"},
+    });
     let response = responses(&gateway, body).await.unwrap();
-    assert_eq!(output_text(&response), "Let me look.Tea is hot.");
+    assert_eq!(
+        output_text(&response),
+        "Let me look.Tea is hot, says https://tea.example."
+    );
+    let said = response["output"].as_array().unwrap().last().unwrap();
+    let cited = &said["content"][0]["annotations"][0];
+    assert_eq!(
+        (&cited["url"], &cited["title"]),
+        (&json!("https://tea.example"), &json!("Tea"))
+    );
+    assert_eq!(
+        (&cited["start_index"], &cited["end_index"]),
+        (&json!(17), &json!(36))
+    );
     let search = response["output"]
         .as_array()
         .unwrap()
@@ -274,6 +290,8 @@ async fn searches_are_carried_out_between_two_requests() {
         calls.filter(|item| item["type"] == "function_call").count(),
         0
     );
+    let choice = upstream.received()[0].json()["tool_choice"].clone();
+    assert_eq!(choice["function"]["name"], "web_search");
     let second = upstream.received()[1].messages();
     let result = second.last().unwrap();
     assert_eq!(result["role"], "tool");
@@ -284,6 +302,46 @@ async fn searches_are_carried_out_between_two_requests() {
             .contains("https://tea.example")
     );
     assert_eq!(service.received()[0].json()["query"], "what is tea");
+}
+
+#[tokio::test]
+async fn codex_searches_beside_its_turns() {
+    let service = ScriptedUpstream::start(|_, request| {
+        assert!(
+            request.path.contains("q=tea%20site%3Atea.example"),
+            "{}",
+            request.path
+        );
+        Reply::json(
+            200,
+            &json!({"results": [{"title": "Tea", "url": "https://tea.example", "content": "Hot."}]}),
+        )
+    });
+    let upstream = ScriptedUpstream::replies(Vec::new());
+    let gateway = gateway(Configuration {
+        search: Some(SearchService {
+            kind: SearchKind::Searxng {
+                url: service.base_url(),
+            },
+            key: KeySource::None,
+            results_max: 5,
+        }),
+        ..configuration(vec![provider("one", &upstream)])
+    });
+    let body = json!({"commands": {
+        "search_query": [{"q": "tea", "domains": ["tea.example"]}],
+        "open": [{"ref_id": "https://tea.example"}],
+        "response_length": "short",
+    }});
+    let answer = polywire_gateway::search_web(&gateway, body.to_string().as_bytes()).await;
+    let answer: Value = serde_json::from_slice(&answer.unwrap().unwrap()).unwrap();
+    let output = answer["output"].as_str().unwrap();
+    assert!(output.contains("https://tea.example"), "{output}");
+    assert!(output.contains("`open` is not available"), "{output}");
+    let fault = polywire_gateway::search_web(&gateway, b"{}")
+        .await
+        .unwrap_err();
+    assert_eq!(fault.param.as_deref(), Some("commands"));
 }
 
 #[tokio::test]

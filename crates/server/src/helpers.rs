@@ -1,15 +1,12 @@
 //! Small questions beside the turns: how many tokens, which models, what the web says.
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
-use polywire_conversation::{Fault, FaultClass};
-use polywire_gateway::{ClientDialect, Gateway, count_tokens, list_models, search_web};
-use serde_json::{Value, json};
-
 use crate::error_page::{Failure, Refusal};
 use crate::routes::{fresh_turn_id, json_page};
 use crate::turns::{name_turn, whole_body};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use polywire_gateway::{ClientDialect, Gateway, count_tokens, list_models, search_web};
 
 /// Says that a number is ours and not the provider's.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-polywire-estimated");
@@ -37,30 +34,20 @@ pub(crate) fn models_page(gateway: &Gateway, query: &str) -> Response<Body> {
     json_page(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// A web search by itself, for clients that search through the gateway.
+/// Codex's own search tool, which searches beside its turns: `{"commands": …}` in, `{"output": …}` out (seen with 0.169).
 pub(crate) async fn search(gateway: &Gateway, request: Request) -> Response<Body> {
-    let failed = |failure: Failure| failure.page(ClientDialect::Responses, "");
-    let body = match whole_body(request).await {
-        Ok(body) => body,
-        Err(refusal) => return failed(refusal.into()),
+    let searched = match whole_body(request).await {
+        Ok(body) => search_web(gateway, &body).await.map_err(Failure::from),
+        Err(refusal) => Err(refusal.into()),
     };
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let Some(query) = body.get("query").and_then(Value::as_str) else {
-        return failed(Fault::invalid("query", "`query` is required, as a string").into());
+    let failure = match searched {
+        Ok(Some(answer)) => return json_page(String::from_utf8_lossy(&answer).into_owned()),
+        Ok(None) => Refusal::new(
+            StatusCode::NOT_FOUND,
+            "no search service is configured. hint: set `provider` under [search]",
+        )
+        .into(),
+        Err(failure) => failure,
     };
-    let Some(found) = search_web(gateway, query).await else {
-        return failed(
-            Refusal::new(
-                StatusCode::NOT_FOUND,
-                "no search service is configured. hint: set `provider` under [search]",
-            )
-            .into(),
-        );
-    };
-    match found {
-        Ok(results) => json_page(json!({"query": query, "results": results}).to_string()),
-        Err(why) => {
-            failed(Fault::new(FaultClass::Server, format!("the web search failed: {why}")).into())
-        }
-    }
+    failure.page(ClientDialect::Responses, "")
 }

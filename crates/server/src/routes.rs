@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use polywire_gateway::{ClientDialect, Gateway};
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::error_page::Refusal;
@@ -26,7 +27,8 @@ pub struct App {
 
 pub(crate) type Shared = State<Arc<App>>;
 
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// The routes. `stop` tells connections that outlive their request when to end.
+pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
     let api = Router::new()
         .route("/v1/responses", post(responses).get(upgrade))
         .route("/responses", post(responses).get(upgrade))
@@ -41,13 +43,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/alpha/search", post(search))
+        .route("/alpha/search", post(search))
         .route("/v1/models", get(models))
         .route("/models", get(models))
         .route("/api/providers/{id}", get(provider))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             token_checked,
-        ));
+        ))
+        .layer(Extension(stop));
     Router::new()
         .route("/health", get(health))
         .route("/healthz", get(health))
@@ -131,21 +135,35 @@ async fn compact(State(app): Shared, request: Request) -> Response<Body> {
 }
 
 /// A WebSocket. Codex turns to HTTP at once and in silence when a request without an upgrade is answered 426.
-async fn upgrade(State(app): Shared, request: Request) -> Response<Body> {
+async fn upgrade(
+    State(app): Shared,
+    Extension(stop): Extension<CancellationToken>,
+    request: Request,
+) -> Response<Body> {
     let client = client_of(request.headers());
     let (mut parts, _) = request.into_parts();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade
-            .max_message_size(websocket::MESSAGE_BYTES_MAX)
-            .max_frame_size(websocket::MESSAGE_BYTES_MAX)
-            .on_upgrade(move |socket| websocket::serve(app, client, socket)),
+        Ok(upgrade) => {
+            // The web framework starts the task. With this token in its hands, shutdown waits for it as for our own.
+            let at_work = app.gateway.tasks.token();
+            upgrade
+                .max_message_size(websocket::MESSAGE_BYTES_MAX)
+                .max_frame_size(websocket::MESSAGE_BYTES_MAX)
+                .on_upgrade(async move |socket| {
+                    websocket::serve(app, client, stop, socket).await;
+                    drop(at_work);
+                })
+        }
         Err(rejection) => {
             tracing::debug!("no WebSocket: {rejection}");
-            Refusal::new(
+            let mut response = Refusal::new(
                 StatusCode::UPGRADE_REQUIRED,
                 "a GET here opens a WebSocket. hint: POST to this path, or ask for the upgrade",
             )
-            .page(ClientDialect::Responses, "")
+            .page(ClientDialect::Responses, "");
+            let headers = response.headers_mut();
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            response
         }
     }
 }
@@ -172,7 +190,10 @@ async fn models(State(app): Shared, headers: HeaderMap, uri: Uri) -> Response<Bo
     }
     let extra_model = uri.query().and_then(wanted_model);
     let live = app.gateway.live();
-    let document = polywire_catalog::models_document(live.catalog(), extra_model.as_deref());
+    let document =
+        polywire_catalog::models_document(live.catalog(), extra_model.as_deref(), &|target| {
+            live.can_search(target)
+        });
     json_page(document)
 }
 

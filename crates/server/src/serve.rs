@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// dropping the runtime ends every turn and settles it.
 pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
     let tasks = app.gateway.tasks.clone();
-    let service = TowerToHyperService::new(router(app));
+    let service = TowerToHyperService::new(router(app, stop.clone()));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

@@ -19,6 +19,7 @@ use polywire_gateway::{Client, ClientDialect, ConnectionMemory};
 use polywire_sse::Decoder;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::error_page::overloaded;
 use crate::routes::{App, fresh_turn_id};
@@ -28,6 +29,8 @@ struct Connection {
     app: Arc<App>,
     client: Client,
     memory: ConnectionMemory,
+    /// The gateway stops when the turn at work has ended.
+    stop: CancellationToken,
     socket: WebSocket,
     /// A request that came while a turn was at work.
     waiting: Option<Utf8Bytes>,
@@ -45,11 +48,17 @@ enum End {
 pub(crate) const MESSAGE_BYTES_MAX: usize = REQUEST_BYTES_MAX;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(app: Arc<App>, client: Client, socket: WebSocket) {
+pub(crate) async fn serve(
+    app: Arc<App>,
+    client: Client,
+    stop: CancellationToken,
+    socket: WebSocket,
+) {
     let mut connection = Connection {
         app,
         client,
         memory: ConnectionMemory::default(),
+        stop,
         socket,
         waiting: None,
     };
@@ -69,6 +78,9 @@ pub(crate) async fn serve(app: Arc<App>, client: Client, socket: WebSocket) {
 impl Connection {
     async fn run(&mut self) -> End {
         loop {
+            if self.stop.is_cancelled() {
+                return stopping();
+            }
             let request = match self.waiting.take() {
                 Some(request) => request,
                 None => match self.next_request().await {
@@ -86,7 +98,11 @@ impl Connection {
     async fn next_request(&mut self) -> Result<Utf8Bytes, End> {
         let mut heard = Instant::now();
         loop {
-            match tokio::time::timeout(SOCKET_PING_INTERVAL, self.socket.recv()).await {
+            let received = tokio::select! {
+                received = tokio::time::timeout(SOCKET_PING_INTERVAL, self.socket.recv()) => received,
+                () = self.stop.cancelled() => return Err(stopping()),
+            };
+            match received {
                 Ok(message) => {
                     heard = Instant::now();
                     if let Some(request) = read(message)? {
@@ -227,6 +243,10 @@ impl Connection {
     async fn send(&mut self, message: Message) -> Result<(), End> {
         self.socket.send(message).await.map_err(|_| End::Gone)
     }
+}
+
+fn stopping() -> End {
+    End::Closed(close_code::AWAY, "the gateway is stopping")
 }
 
 fn decoder() -> Decoder {

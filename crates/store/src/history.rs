@@ -1,5 +1,7 @@
 //! From a chain to the conversation so far.
 
+use std::borrow::Borrow;
+
 use crate::StoredResponse;
 
 /// All items of a chain, input and output in the order of the turns, as the text of one JSON array.
@@ -20,15 +22,14 @@ use crate::StoredResponse;
 /// let chain = [turn("[1, 2]", "[]"), turn(" [ ]", "[{\"b\": 1.0}]")];
 /// assert_eq!(history(&chain), "[1, 2,{\"b\": 1.0}]");
 /// ```
-pub fn history(chain: &[StoredResponse]) -> String {
-    let bytes: usize = chain
-        .iter()
+pub fn history(chain: &[impl Borrow<StoredResponse>]) -> String {
+    let turns = || chain.iter().map(Borrow::borrow);
+    let bytes: usize = turns()
         .map(|turn| turn.input_items.len() + turn.output_items.len())
         .sum();
     let mut history = String::with_capacity(bytes + 2);
     history.push('[');
-    for items in chain
-        .iter()
+    for items in turns()
         .flat_map(|turn| [&turn.input_items, &turn.output_items])
         .map(|array| inside(array))
         .filter(|items| !items.is_empty())

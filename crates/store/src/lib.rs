@@ -9,10 +9,11 @@
 //! SQLite's place.
 //!
 //! Reading order: [`Limits`], [`StoredResponse`], [`Receipt`], [`Store`], the seam; inside: `schema`, `worker`, `responses`,
-//! `receipts`.
+//! `items`, `receipts`.
 
 mod error;
 mod history;
+mod items;
 mod limits;
 mod place;
 mod receipt;
@@ -26,6 +27,7 @@ mod worker;
 
 pub use error::{Cause, ChainError, StoreError};
 pub use history::history;
+pub use items::items;
 pub use limits::Limits;
 pub use receipt::{
     Outcome, Receipt, ReceiptAttempt, ReceiptFault, ReceiptLoss, ReceiptSummary, ReceiptUsage,

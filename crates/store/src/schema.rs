@@ -65,6 +65,41 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         UPDATE tally SET receipts_count = receipts_count - 1;
     END;
     ",
+    // Which response holds which item, for requests that name an item instead of sending it. Kept by triggers like the tally.
+    "
+    CREATE TABLE items (
+        id TEXT NOT NULL,
+        response INTEGER NOT NULL,
+        PRIMARY KEY (id, response)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX items_by_response ON items (response);
+    INSERT OR IGNORE INTO items
+        SELECT item.value ->> 'id', sequence FROM responses, json_each(input_items) AS item
+        WHERE item.type = 'object' AND json_type(item.value, '$.id') = 'text'
+        UNION
+        SELECT item.value ->> 'id', sequence FROM responses, json_each(output_items) AS item
+        WHERE item.type = 'object' AND json_type(item.value, '$.id') = 'text';
+    CREATE TRIGGER response_items_added AFTER INSERT ON responses BEGIN
+        INSERT OR IGNORE INTO items
+            SELECT item.value ->> 'id', new.sequence FROM json_each(new.input_items) AS item
+            WHERE item.type = 'object' AND json_type(item.value, '$.id') = 'text'
+            UNION
+            SELECT item.value ->> 'id', new.sequence FROM json_each(new.output_items) AS item
+            WHERE item.type = 'object' AND json_type(item.value, '$.id') = 'text';
+    END;
+    CREATE TRIGGER response_items_changed AFTER UPDATE OF input_items, output_items ON responses BEGIN
+        DELETE FROM items WHERE response = old.sequence;
+        INSERT OR IGNORE INTO items
+            SELECT item.value ->> 'id', new.sequence FROM json_each(new.input_items) AS item
+            WHERE item.type = 'object' AND json_type(item.value, '$.id') = 'text'
+            UNION
+            SELECT item.value ->> 'id', new.sequence FROM json_each(new.output_items) AS item
+            WHERE item.type = 'object' AND json_type(item.value, '$.id') = 'text';
+    END;
+    CREATE TRIGGER response_items_removed AFTER DELETE ON responses BEGIN
+        DELETE FROM items WHERE response = old.sequence;
+    END;
+    ",
 ];
 
 /// Makes a connection fit for use: settings, then migrations, then the space that is free.
@@ -215,7 +250,7 @@ mod tests {
             let old = at_version(&path, version);
             if version >= 1 {
                 old.execute(
-                    "INSERT INTO responses VALUES (7, 'resp_1', NULL, 100, 'm', '[1]', '[2]', '{}', 50)",
+                    "INSERT INTO responses VALUES (7, 'resp_1', NULL, 100, 'm', '[1, {\"id\": 5}]', '[{\"id\":\"m\u{f6}\"}]', '{}', 50)",
                     [],
                 )
                 .unwrap();
@@ -240,12 +275,14 @@ mod tests {
                 id: "resp_1".to_owned(),
                 parent: None,
                 created_unix_s: 100,
-                input_items: "[1]".to_owned(),
-                output_items: "[2]".to_owned(),
+                input_items: r#"[1, {"id": 5}]"#.to_owned(),
+                output_items: r#"[{"id":"mö"}]"#.to_owned(),
                 response: "{}".to_owned(),
                 model: "m".to_owned(),
             };
             assert_eq!(kept, (version >= 1).then_some(expected));
+            let item = crate::items::get(&connection, "mö", 0).unwrap();
+            assert_eq!(item.as_deref(), (version >= 1).then_some(r#"{"id":"mö"}"#));
             let tally: (u8, u8, u8) = connection
                 .query_row(
                     "SELECT responses_count, responses_bytes, receipts_count FROM tally",
@@ -253,7 +290,7 @@ mod tests {
                     |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )
                 .unwrap();
-            let counted = [(0, 0, 0), (1, 50, 0), (1, 50, 1)];
+            let counted = [(0, 0, 0), (1, 50, 0), (1, 50, 1), (1, 50, 1)];
             assert_eq!(tally, counted[version], "from version {version}");
         }
     }
@@ -300,7 +337,7 @@ mod tests {
         let StoreError::Newer { found, known, .. } = future else {
             panic!("{future}");
         };
-        assert_eq!((found, known), (99, 2));
+        assert_eq!((found, known), (99, 3));
     }
 
     #[test]

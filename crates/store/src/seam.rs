@@ -19,6 +19,9 @@ pub trait Responses: Send + Sync {
     /// The response of this id and all that it goes on from, the root first.
     fn chain<'a>(&'a self, id: &'a str) -> Pending<'a, Result<Vec<StoredResponse>, ChainError>>;
 
+    /// The item of this id, in whichever response it stands, as its JSON text.
+    fn item<'a>(&'a self, id: &'a str) -> Pending<'a, Result<Option<String>, StoreError>>;
+
     /// Removes a response; `false` when there is none of this id.
     fn delete<'a>(&'a self, id: &'a str) -> Pending<'a, Result<bool, StoreError>>;
 }
@@ -40,6 +43,10 @@ impl Responses for Store {
 
     fn chain<'a>(&'a self, id: &'a str) -> Pending<'a, Result<Vec<StoredResponse>, ChainError>> {
         Box::pin(Store::chain(self, id))
+    }
+
+    fn item<'a>(&'a self, id: &'a str) -> Pending<'a, Result<Option<String>, StoreError>> {
+        Box::pin(Store::item(self, id))
     }
 
     fn delete<'a>(&'a self, id: &'a str) -> Pending<'a, Result<bool, StoreError>> {

@@ -13,7 +13,7 @@ use crate::limits::{DROP_TIME_MAX, QUEUE_KIB_MAX};
 use crate::worker::{Database, Job};
 use crate::{
     ChainError, Found, Limits, Receipt, ReceiptFilter, ReceiptSummary, StoreError, StoredResponse,
-    place, receipts, responses, schema, worker,
+    items, place, receipts, responses, schema, worker,
 };
 
 /// Stored responses and receipts. Cloning gives another handle on the same thread and the same file.
@@ -139,6 +139,20 @@ impl Store {
             responses::chain(connection, limits, Database::now_unix_s(), &id)
         })
         .await?
+    }
+
+    /// The input or output item of this id, as its JSON text, in whichever response it came first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn item(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let id = id.to_owned();
+        self.run(move |Database { connection, limits }| {
+            let oldest = responses::oldest(limits, Database::now_unix_s());
+            items::get(connection, &id, oldest)
+        })
+        .await?
+        .map_err(StoreError::doing("read an item of a response"))
     }
 
     /// Removes a response; `false` when there is none of this id. Responses that go on from it stay, and their chains say that it

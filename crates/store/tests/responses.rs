@@ -305,3 +305,38 @@ proptest! {
         prop_assert_eq!(read, whole);
     }
 }
+
+#[tokio::test]
+async fn items_are_found_by_their_ids_as_long_as_a_response_has_them() {
+    let store = store();
+    let mut first = StoredResponse {
+        input_items: r#"[{"id":"in_1","n":1.0},{"no":"id"},7,{"id":7}]"#.to_owned(),
+        output_items: r#"[{"n":[{"id":"inner"}],"id":"out_\u0031"}]"#.to_owned(),
+        ..response("a", None)
+    };
+    store.put(first.clone()).await.unwrap();
+    let copies = StoredResponse {
+        input_items: r#"[{"id":"out_1","copy":true}]"#.to_owned(),
+        ..response("b", None)
+    };
+    store.put(copies).await.unwrap();
+    let item = async |id: &str| store.item(id).await.unwrap();
+    assert_eq!(
+        item("in_1").await.as_deref(),
+        Some(r#"{"id":"in_1","n":1.0}"#)
+    );
+    let out = r#"{"n":[{"id":"inner"}],"id":"out_\u0031"}"#;
+    assert_eq!(item("out_1").await.as_deref(), Some(out));
+    for unknown in ["inner", "7", "", "out_"] {
+        assert_eq!(item(unknown).await, None, "{unknown}");
+    }
+
+    first.output_items = r#"[{"id":"out_2"}]"#.to_owned();
+    store.put(first).await.unwrap();
+    let copy = r#"{"id":"out_1","copy":true}"#;
+    assert_eq!(item("out_1").await.as_deref(), Some(copy));
+    assert!(item("out_2").await.is_some());
+    store.delete("a").await.unwrap();
+    assert_eq!(item("out_2").await, None);
+    assert_eq!(item("in_1").await, None);
+}

@@ -1,7 +1,7 @@
 //! What the tests of the whole program need: providers that misbehave on purpose, and drivers for real programs.
 //!
 //! [`ScriptedUpstream`] is a provider that answers from a script of [`Reply`]s, byte by byte if asked, and remembers what it
-//! received. [`Call`] is an HTTP client that shows what the wire carried. [`TempHome`] keeps the programs under test away from
+//! received. [`Call`] is an HTTP client that shows what the wire carried, [`Upgrade`] one that asks for a [`Socket`]. [`TempHome`] keeps the programs under test away from
 //! the user's files, [`Gateway`] starts the real `polywire`, [`CodexCli`] the real Codex, [`Terminal`] a program with a screen,
 //! [`Script`] a client library in its own language, [`ClaudeCode`] and [`OpenCode`] two more coding agents.
 //!
@@ -29,6 +29,7 @@ mod terminal;
 mod tools;
 mod upstream;
 mod wait;
+mod websocket;
 
 pub use agents::{ClaudeCode, OpenCode};
 pub use chat::{ChatStream, Tokens, answer};
@@ -43,6 +44,7 @@ pub use script::{Language, Observations, Script, Speaks};
 pub use terminal::Terminal;
 pub use upstream::{Received, ScriptedUpstream};
 pub use wait::{DEADLINE, within};
+pub use websocket::{Heard, Refused, Socket, Upgrade};
 
 /// A picture of four red pixels, as a PNG file.
 pub const RED_PNG: &[u8] = &[

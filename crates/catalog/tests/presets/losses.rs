@@ -1,6 +1,7 @@
 //! What a profile cannot carry, in words for people.
 
 use polywire_dialect_chat as chat;
+use polywire_dialect_command_code as command_code;
 use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 
@@ -62,7 +63,7 @@ pub(crate) fn losses(profile: &Profile) -> Vec<&'static str> {
         Profile::Chat(profile) => of_chat(profile),
         Profile::Messages(profile) => of_messages(profile),
         Profile::Responses(profile) => of_responses(profile),
-        Profile::CommandCode => of_command_code(),
+        Profile::CommandCode(profile) => of_command_code(profile),
     };
     for (word, _) in &has {
         assert!(
@@ -153,9 +154,10 @@ fn of_responses(profile: &responses::Profile) -> Vec<(&'static str, bool)> {
     ]
 }
 
-/// The protocol itself has no field for any of these.
-fn of_command_code() -> Vec<(&'static str, bool)> {
+/// All but the images is the protocol's own: it has no field for any of it.
+fn of_command_code(profile: &command_code::Profile) -> Vec<(&'static str, bool)> {
     vec![
+        ("no images", !profile.images),
         ("no files", true),
         ("schema in the prompt", true),
         ("no strict tools", true),

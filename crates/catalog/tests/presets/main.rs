@@ -12,6 +12,7 @@ mod profiles;
 
 use polywire_catalog::Kind;
 use polywire_dialect_chat as chat;
+use polywire_dialect_command_code as command_code;
 use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 
@@ -20,7 +21,7 @@ enum Profile {
     Chat(Box<chat::Profile>),
     Messages(Box<messages::Profile>),
     Responses(Box<responses::Profile>),
-    CommandCode,
+    CommandCode(Box<command_code::Profile>),
 }
 
 /// Reads a profile as the dialect of this kind does.
@@ -29,7 +30,7 @@ fn read_profile(kind: Kind, table: toml::Table) -> Result<Profile, toml::de::Err
         Kind::Chat => table.try_into().map(Profile::Chat),
         Kind::Messages => table.try_into().map(Profile::Messages),
         Kind::Responses => table.try_into().map(Profile::Responses),
-        Kind::CommandCode => Ok(Profile::CommandCode),
+        Kind::CommandCode => table.try_into().map(Profile::CommandCode),
         Kind::Demo => panic!("the demo has no preset"),
     }
 }

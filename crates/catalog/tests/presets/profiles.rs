@@ -63,7 +63,11 @@ fn every_effort_can_be_asked_for() {
             Profile::Responses(profile) => {
                 (profile.reasoning, known_efforts(&profile.efforts, true))
             }
-            Profile::CommandCode => (true, None),
+            // Without a list none is sent.
+            Profile::CommandCode(profile) => (
+                !profile.efforts.is_empty(),
+                known_efforts(&profile.efforts, true),
+            ),
         };
         assert!(can_ask, "{name} has efforts, but no way to ask for them");
         for effort in &model.reasoning_efforts {
@@ -94,7 +98,7 @@ fn what_a_model_can_its_profile_lets_through() {
             Profile::Chat(profile) => (profile.images, true),
             Profile::Messages(profile) => (profile.images, profile.thinking_can_be_off),
             Profile::Responses(profile) => (profile.images, true),
-            Profile::CommandCode => (true, true),
+            Profile::CommandCode(profile) => (profile.images, true),
         };
         assert!(images || !model.images, "{name} is denied its images");
         let offers_none = model

@@ -138,7 +138,7 @@ impl ChatReader {
             return;
         };
         if self.parts.is_open(Kind::Text) {
-            sink.event(Event::Logprobs(Json::new(json)));
+            sink.event(Event::Logprobs(Json::new(json).mended()));
         } else {
             self.note(
                 "logprobs",

@@ -57,12 +57,15 @@ impl Sources {
 
 fn read_source(raw: Raw<'_>) -> Option<Citation<'static>> {
     if let Some(url) = raw.text() {
-        return Some(Citation {
-            url: url.into_owned(),
-            title: Text::EMPTY,
-            quote: None,
-            span: None,
-        });
+        return Some(
+            Citation {
+                url: url.into_owned(),
+                title: Text::EMPTY,
+                quote: None,
+                span: None,
+            }
+            .mended(),
+        );
     }
     let outer: Source<'_> = raw.parse();
     let source = if outer.url_citation.has_members() {
@@ -72,10 +75,13 @@ fn read_source(raw: Raw<'_>) -> Option<Citation<'static>> {
     };
     // Sources of the whole text come with a span of nothing (OpenRouter, 2026).
     let span = source.start_index.count().zip(source.end_index.count());
-    Some(Citation {
-        url: source.url.text()?.into_owned(),
-        title: source.title.text().unwrap_or_default().into_owned(),
-        quote: source.content.text().map(Text::into_owned),
-        span: span.filter(|(start, end)| start < end),
-    })
+    Some(
+        Citation {
+            url: source.url.text()?.into_owned(),
+            title: source.title.text().unwrap_or_default().into_owned(),
+            quote: source.content.text().map(Text::into_owned),
+            span: span.filter(|(start, end)| start < end),
+        }
+        .mended(),
+    )
 }

@@ -108,11 +108,6 @@ impl ChatWriter {
         }
     }
 
-    /// What of the answer the protocol has no room for, so far. For the log and the receipt.
-    pub fn losses(&self) -> &[Loss] {
-        &self.losses
-    }
-
     fn begin(&mut self, out: &mut FrameBuffer) {
         if self.stage != Stage::Before {
             return;
@@ -374,6 +369,10 @@ impl WriteStream for ChatWriter {
 
     fn failure(&self) -> Option<&Fault> {
         self.overflow.as_ref()
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        std::mem::take(&mut self.losses)
     }
 
     /// The completion; the error body when the answer failed, or when it is not over, since half an answer must not look like one.

@@ -316,7 +316,7 @@ fn legacy_calls() {
     for event in two() {
         writer.push(event, &mut buffer);
     }
-    assert_eq!(writer.losses().len(), 1);
+    assert_eq!(writer.take_losses().len(), 1);
 }
 
 /// What clients were seen to insist on: every call has an id and arguments that can be parsed, text behind the calls and refusals

@@ -104,12 +104,15 @@ fn show(
 ) {
     parts.close(sink);
     parts.start(sink);
-    sink.event(Event::WebSearch(WebSearch {
-        id: &search.id,
-        query: Text::plain(&*search.query),
-        sources,
-        failure,
-    }));
+    sink.event(Event::WebSearch(
+        WebSearch {
+            id: &search.id,
+            query: Text::plain(&*search.query),
+            sources,
+            failure,
+        }
+        .mended(),
+    ));
 }
 
 /// The pages of a result: an array of them, or one in `results`.

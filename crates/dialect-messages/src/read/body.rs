@@ -180,10 +180,13 @@ fn citation<'c>(raw: Raw<'c>, notes: &mut Notes, sink: &mut dyn EventSink) -> Op
         );
         return None;
     };
-    Some(Citation {
-        url,
-        title: title.unwrap_or_default(),
-        quote: text(wire.cited_text),
-        span: None,
-    })
+    Some(
+        Citation {
+            url,
+            title: title.unwrap_or_default(),
+            quote: text(wire.cited_text),
+            span: None,
+        }
+        .mended(),
+    )
 }

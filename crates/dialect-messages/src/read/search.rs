@@ -49,12 +49,15 @@ impl Searches {
         let query = begun.map(|at| self.0.remove(at).1).unwrap_or_default();
         parts.close(sink);
         parts.start(sink);
-        sink.event(Event::WebSearch(WebSearch {
-            id: &answer.id,
-            query,
-            sources: answer.sources,
-            failure: answer.failure,
-        }));
+        sink.event(Event::WebSearch(
+            WebSearch {
+                id: &answer.id,
+                query,
+                sources: answer.sources,
+                failure: answer.failure,
+            }
+            .mended(),
+        ));
         sink.event(Event::Loss(Loss::note(
             "web search",
             "the pages that were found are sealed and were left out; the model will not see them in its next turn",

@@ -21,12 +21,15 @@ pub(super) fn web_search(item: &WireOutput<'_>, made_id: &str, sink: &mut dyn Ev
     // A page that was opened, or looked through, is its own source.
     sources.extend(text(action.url).map(|url| (url, Text::EMPTY)));
     let failed = word(item.status).as_deref() == Some("failed");
-    sink.event(Event::WebSearch(WebSearch {
-        id: id.as_deref().unwrap_or(made_id),
-        query,
-        sources,
-        failure: failed.then(|| Text::plain("the search failed")),
-    }));
+    sink.event(Event::WebSearch(
+        WebSearch {
+            id: id.as_deref().unwrap_or(made_id),
+            query,
+            sources,
+            failure: failed.then(|| Text::plain("the search failed")),
+        }
+        .mended(),
+    ));
 }
 
 fn all_queries(raw: Raw<'_>) -> Text<'_> {
@@ -57,12 +60,15 @@ pub(super) fn citation<'a>(raw: Raw<'a>, sink: &mut dyn EventSink) -> Option<Cit
         );
         return None;
     };
-    Some(Citation {
-        url,
-        title: text(wire.title).unwrap_or_default(),
-        quote: None,
-        span: count(wire.start_index).zip(count(wire.end_index)),
-    })
+    Some(
+        Citation {
+            url,
+            title: text(wire.title).unwrap_or_default(),
+            quote: None,
+            span: count(wire.start_index).zip(count(wire.end_index)),
+        }
+        .mended(),
+    )
 }
 
 /// Says that something was carried out whose outcome cannot be shown.

@@ -1,6 +1,6 @@
 //! The output items of an answer: the events of each, and what it looks like when it is done.
 
-use polywire_conversation::{Form, Raised, Text};
+use polywire_conversation::{Form, Json, Raised, Text};
 use serde_json::value::RawValue;
 
 use super::frames::{Channel, Decimal, Frames, escaped, put};
@@ -339,11 +339,12 @@ impl SearchItem {
         let escaped = String::from_utf8_lossy(&self.arguments);
         let arguments = Text::escaped(escaped).to_plain().into_owned();
         let object: &RawValue = serde_json::from_str(&arguments).ok()?;
+        if !object.get().starts_with('{') {
+            return None;
+        }
         // Line breaks stand between tokens only, and would end the event.
-        object
-            .get()
-            .starts_with('{')
-            .then(|| object.get().replace(['\n', '\r'], " "))
+        let line = object.get().replace(['\n', '\r'], " ");
+        Some(Json::new(line).mended().as_str().to_owned())
     }
 
     /// Writes the whole call and gives the item.

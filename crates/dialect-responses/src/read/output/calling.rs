@@ -51,6 +51,9 @@ impl Output {
         let Some(at) = self.find(index) else {
             return;
         };
+        if self.items[at].done {
+            return;
+        }
         let Some(call) = &mut self.items[at].call else {
             return;
         };

@@ -122,7 +122,7 @@ impl Output {
         }
         let at = self.item(index, tag_of(place));
         self.items[at].channel(place).has_logprobs = true;
-        sink.event(Event::Logprobs(json));
+        sink.event(Event::Logprobs(json.mended()));
     }
 
     /// A source of the text so far.
