@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use polywire_credentials::{Secret, ensure_token};
 use polywire_gateway::{
-    Configuration, ConfigurationSource, Gateway, ResponseStore, SearchKind, SearchService, Stores,
+    Configuration, ConfigurationSource, Gateway, ResponseStore, RetryLimits, SearchKind,
+    SearchService, Stores,
 };
 use polywire_server::{Access, App};
 use polywire_settings::{
@@ -155,6 +156,7 @@ fn configuration(settings: Settings) -> Configuration {
         variables: Arc::new(move |name| settings.variable(name)),
         strict,
         search,
+        patience: RetryLimits::default(),
     }
 }
 

@@ -65,6 +65,96 @@ fn check(body: &str, expected: &str, losses: &[&str]) {
     assert_eq!(told, losses, "{body}");
 }
 
+/// Ids that other providers have made, and that clients pass on, in a form that this protocol refuses.
+#[test]
+fn ids_of_calls_become_legal() {
+    let body = json!({"model": "a", "messages": [
+        {"role": "assistant", "content": [
+            {"type": "tool_use", "id": "functions.x:0", "name": "x", "input": {"id": "a.b"}},
+            {"type": "tool_use", "id": "toolu_1-a", "name": "x", "input": {}},
+        ]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "functions.x:0", "content": "a.b"},
+            {"type": "tool_result", "tool_use_id": "toolu_1-a"},
+        ]},
+    ]});
+    let (found, losses) = edited(&body.to_string(), &Profile::default());
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let call = &found["messages"][0]["content"][0];
+    let id = call["id"].as_str().unwrap();
+    assert!(id.starts_with("call_") && !id.contains('.'), "{id}");
+    let mut expected = body;
+    expected["model"] = json!("upstream/\"1\"");
+    expected["messages"][0]["content"][0]["id"] = json!(id);
+    expected["messages"][1]["content"][0]["tool_use_id"] = json!(id);
+    assert_eq!(found, expected);
+    assert_eq!(losses, Vec::<String>::new());
+}
+
+/// The tools answer a turn that another model has begun: a provider that thinks by budget would refuse it.
+#[test]
+fn thinking_by_budget_waits_for_a_turn_of_its_own() {
+    let mine = sealed("home", &[(OpaqueKind::Signature, "s")]);
+    let foreign = sealed("away", &[(OpaqueKind::Signature, "s")]);
+    let thought =
+        |signature: &str| json!({"type": "thinking", "thinking": "t", "signature": signature});
+    let call = json!({"type": "tool_use", "id": "1", "name": "x", "input": {}});
+    let result = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1"}]});
+    let called = |first: Value| json!({"role": "assistant", "content": [first, call.clone()]});
+    let asks = json!({"role": "user", "content": "hi"});
+    let text = json!({"type": "text", "text": "t"});
+    for (messages, stays_on) in [
+        (json!([asks, called(thought(&mine)), result]), true),
+        (json!([asks, called(thought(&foreign)), result]), false),
+        (json!([asks, called(text.clone()), result]), false),
+        // The turn began with a thought of this provider's; the next round of calls need not.
+        (
+            json!([
+                asks,
+                called(thought(&mine)),
+                result,
+                called(text.clone()),
+                result
+            ]),
+            true,
+        ),
+        (
+            json!([
+                asks,
+                called(text.clone()),
+                result,
+                called(thought(&mine)),
+                result
+            ]),
+            false,
+        ),
+        // The user has spoken since.
+        (
+            json!([asks, called(text.clone()), result, {"role": "assistant", "content": "a"}, asks]),
+            true,
+        ),
+        (json!([asks]), true),
+    ] {
+        for (thinking, by_budget) in [
+            (json!({"type": "enabled", "budget_tokens": 2048}), true),
+            (json!({"type": "adaptive"}), false),
+        ] {
+            let body = json!({"model": "a", "thinking": thinking, "messages": messages});
+            let (found, losses) = edited(&body.to_string(), &Profile::default());
+            let found: Value = serde_json::from_str(&found).unwrap();
+            let stays = stays_on || !by_budget;
+            let expected = if stays {
+                thinking
+            } else {
+                json!({"type": "disabled"})
+            };
+            assert_eq!(found["thinking"], expected, "{body}");
+            let told = losses.iter().any(|loss| loss.contains("thinking is off"));
+            assert_eq!(told, !stays, "{losses:?}");
+        }
+    }
+}
+
 #[test]
 fn only_the_model_is_changed() {
     check(

@@ -7,6 +7,7 @@ use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 
 use crate::answer::unix_seconds;
+use crate::passing::{Asked, Passing};
 use crate::sealing::seal_summary;
 use crate::turn::Accepted;
 
@@ -174,6 +175,15 @@ impl Decoded<'_> {
         Some(Box::new(move |summary: &str| seal_summary(&home, summary)))
     }
 
+    /// What the client asked for, for a native writer that adds streams up by itself or does not.
+    fn asked(&self, adds_up: bool) -> Asked {
+        if self.request.stream {
+            Asked::Stream
+        } else {
+            Asked::Whole { adds_up }
+        }
+    }
+
     /// A writer for the answer.
     pub(crate) fn writer(&self, writing: &Writing<'_>) -> Box<dyn WriteStream> {
         match &self.setup {
@@ -190,21 +200,29 @@ impl Decoded<'_> {
                     logprobs: self.request.sampling.logprobs,
                     compaction: self.seal_of_summary(writing.home),
                 };
-                if writing.native {
-                    Box::new(responses::NativeWriter::new(&options))
-                } else {
-                    Box::new(responses::ResponsesWriter::new(options))
+                let native = writing
+                    .native
+                    .then(|| responses::NativeWriter::new(&options));
+                let translating = responses::ResponsesWriter::new(options);
+                match native {
+                    Some(native) => Box::new(Passing::new(native, translating, self.asked(true))),
+                    None => Box::new(translating),
                 }
             }
-            Setup::Messages(_) if writing.native => Box::new(messages::native::NativeWriter::new()),
             Setup::Messages(thinking) => {
-                Box::new(messages::MessagesWriter::new(messages::WriterOptions {
+                let translating = messages::MessagesWriter::new(messages::WriterOptions {
                     message_id: format!("msg_{}", writing.turn_id),
                     request_id: writing.turn_id.to_owned(),
                     model: self.request.model.clone().into_owned(),
                     input_tokens_estimate: estimate::request_tokens(&self.request),
                     thinking: *thinking,
-                }))
+                });
+                if writing.native {
+                    let native = messages::native::NativeWriter::new();
+                    Box::new(Passing::new(native, translating, self.asked(false)))
+                } else {
+                    Box::new(translating)
+                }
             }
             Setup::Chat(wishes) => Box::new(chat::ChatWriter::new(chat::WriterOptions {
                 completion_id: format!("chatcmpl-{}", writing.turn_id),

@@ -88,6 +88,10 @@ impl Outlet {
             }
             self.writer.tick(unix_seconds());
         }
+        let mut event = event;
+        if let Event::Usage(usage) = &mut event {
+            *usage = self.settlement.completed(*usage);
+        }
         self.settlement.observe(&event);
         if let Some(recorder) = &mut self.recorder {
             recorder.event(&event);

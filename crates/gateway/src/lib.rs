@@ -15,6 +15,7 @@ mod form;
 mod legs;
 pub mod limits;
 mod memory;
+mod passing;
 mod private;
 mod provider;
 mod read;
@@ -31,6 +32,7 @@ pub use asides::{count_tokens, list_models, search_web};
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};
+pub use polywire_plan::RetryLimits;
 pub use search::{SearchKind, SearchService};
 pub use state::{
     Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Stores, Variables,

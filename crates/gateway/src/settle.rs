@@ -155,13 +155,22 @@ impl Settlement {
 
     /// What the turn has probably consumed, when the provider has not said.
     pub(crate) fn estimated_usage(&self) -> Option<Usage> {
-        let said = estimate::text_tokens(self.attempt.answer_bytes);
-        self.attempt.usage.is_none().then_some(Usage {
-            input: Some(self.request_tokens),
-            output: Some(said),
+        let nothing = self.attempt.usage.is_none();
+        nothing.then(|| self.completed(Usage::default()))
+    }
+
+    /// The usage with both of its sums: clients have no use for half of it, and are told nothing then.
+    pub(crate) fn completed(&self, usage: Usage) -> Usage {
+        if usage.input.is_some() && usage.output.is_some() {
+            return usage;
+        }
+        let said = || estimate::text_tokens(self.attempt.answer_bytes);
+        Usage {
+            input: usage.input.or(Some(self.request_tokens)),
+            output: usage.output.or_else(|| Some(said())),
             estimated: true,
-            ..Usage::default()
-        })
+            ..usage
+        }
     }
 
     /// Takes note of an event of the answer. Called for every delta, so it does next to nothing.

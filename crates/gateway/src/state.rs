@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Secret};
-use polywire_plan::Target;
+use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
 use tokio::sync::Semaphore;
@@ -37,6 +37,8 @@ pub struct Configuration {
     pub strict: bool,
     /// Who searches the web for models whose provider cannot.
     pub search: Option<SearchService>,
+    /// How long a turn waits for a provider that fails, before its first byte.
+    pub patience: RetryLimits,
 }
 
 /// Tells when the configuration has changed. Asked at the beginning of every turn, so it must be quick.
@@ -85,6 +87,7 @@ pub struct Live {
     variables: Variables,
     strict: bool,
     search: Option<SearchService>,
+    patience: RetryLimits,
 }
 
 impl Gateway {
@@ -159,6 +162,7 @@ impl Live {
             variables,
             strict,
             search,
+            patience,
         } = configuration;
         let endpoints = catalog
             .providers
@@ -174,6 +178,7 @@ impl Live {
             variables,
             strict,
             search,
+            patience,
         })
     }
 
@@ -190,6 +195,11 @@ impl Live {
     /// Who searches the web for models whose provider cannot.
     pub fn search(&self) -> Option<&SearchService> {
         self.search.as_ref()
+    }
+
+    /// How long a turn waits for a provider that fails.
+    pub(crate) fn patience(&self) -> &RetryLimits {
+        &self.patience
     }
 
     /// Whether a web search that a model asks for is carried out by its provider or by polywire.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use polywire_conversation::{Event, Fault, FaultClass, StopReason, Usage};
-use polywire_plan::{self as plan, AttemptState, Next, Progress, RetryLimits, Target};
+use polywire_plan::{self as plan, AttemptState, Next, Progress, Target};
 use polywire_sse::FrameBuffer;
 
 use crate::answer::{AnswerBody, Pump, unix_seconds};
@@ -251,7 +251,7 @@ impl Turn<'_> {
                 &failed.fault,
                 Progress::NothingSent,
                 &state,
-                &RetryLimits::default(),
+                self.live.patience(),
                 rand::random(),
             );
             tracing::debug!(turn = %self.accepted.turn_id, ?next, "attempt failed: {}", failed.fault);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use polywire_catalog::{Catalog, Kind, presets};
 use polywire_dialect_chat::{Profile, ReasoningForm};
-use polywire_gateway::{Configuration, Fixed, Gateway, Keys, Stores};
+use polywire_gateway::{Configuration, Fixed, Gateway, Keys, RetryLimits, Stores};
 
 #[test]
 fn the_dialect_takes_every_profile() {
@@ -49,6 +49,7 @@ fn a_gateway_takes_all_presets_together() {
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
+        patience: RetryLimits::default(),
     };
     assert!(configuration.catalog.providers.len() >= 10);
     let gateway = Gateway::new(configuration, Box::new(Fixed), Stores::default())
@@ -72,6 +73,7 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
+        patience: RetryLimits::default(),
     };
     let Err(error) = Gateway::new(configuration, Box::new(Fixed), Stores::default()) else {
         panic!("a profile with an unknown key was taken");

@@ -1,11 +1,15 @@
 //! A client's request, for a provider of the same protocol.
 
+use std::borrow::Cow;
+
 use polywire_conversation::{Fault, FaultClass, Loss, Opaque, OpaqueKind};
 use serde_json::value::RawValue;
 
 use super::patch::{Members, Patch, string};
+use super::turn::{Outline, is_by_budget, lacks_its_thinking};
 use crate::Profile;
 use crate::read::wire;
+use crate::render::ids::legal;
 
 /// What is changed in a request.
 #[derive(Clone, Copy)]
@@ -28,7 +32,8 @@ pub struct Native {
     pub losses: Vec<Loss>,
 }
 
-/// Edits a request in place: the model's name, and the state of reasoning. Everything else stays byte for byte, known or not.
+/// Edits a request in place: the model's name, the state of reasoning, and ids of calls that another provider has made in a form
+/// that this protocol refuses. Everything else stays byte for byte, known or not.
 ///
 /// Thinking blocks whose state cannot be opened are left out as a whole, because no other provider may see or would take them;
 /// unsigned ones stay where the provider takes them back ([`Profile::unsigned_thinking`]).
@@ -51,28 +56,51 @@ pub fn edit(body: &str, edits: NativeEdits<'_>) -> Result<Native, Fault> {
         patch.replace_with_string(model, edits.model);
     }
     let mut removed_blocks = 0;
+    let mut losses = Vec::new();
     for messages in members.all("messages") {
         let messages: Vec<&RawValue> = serde_json::from_str(messages.get())
             .map_err(|_| Fault::invalid("messages", "`messages` must be an array"))?;
-        removed_blocks += edit_messages(&messages, edits, &mut patch);
+        let edited = edit_messages(&messages, edits, &mut patch);
+        removed_blocks += edited.removed_blocks;
+        if lacks_its_thinking(&edited.messages) {
+            for thinking in members.all("thinking").filter(|value| is_by_budget(value)) {
+                patch.replace(thinking, r#"{"type":"disabled"}"#.to_owned());
+                losses.push(Loss::degraded(
+                    "thinking",
+                    "thinking is off until the tools have answered: the turn was begun by another model, and the provider would refuse it",
+                ));
+            }
+        }
     }
-    let losses = (removed_blocks > 0).then(|| {
-        Loss::note(
+    if removed_blocks > 0 {
+        losses.push(Loss::note(
             "messages",
             format!(
                 "reasoning of earlier turns was left out ({removed_blocks} blocks): it is not this provider's own"
             ),
-        )
-    });
+        ));
+    }
     Ok(Native {
         body: patch.apply().into_owned().into_bytes(),
-        losses: losses.into_iter().collect(),
+        losses,
     })
 }
 
-/// Gives the number of blocks that were left out.
-fn edit_messages(messages: &[&RawValue], edits: NativeEdits<'_>, patch: &mut Patch<'_>) -> usize {
-    let mut removed_blocks = 0;
+/// What became of the messages.
+#[derive(Default)]
+struct EditedMessages {
+    /// How many blocks were left out.
+    removed_blocks: usize,
+    /// The messages that go out.
+    messages: Vec<Outline>,
+}
+
+fn edit_messages(
+    messages: &[&RawValue],
+    edits: NativeEdits<'_>,
+    patch: &mut Patch<'_>,
+) -> EditedMessages {
+    let mut edited = EditedMessages::default();
     let mut emptied = vec![false; messages.len()];
     for (message, emptied) in messages.iter().zip(&mut emptied) {
         let members = Members::read(message.get()).unwrap_or_default();
@@ -83,20 +111,35 @@ fn edit_messages(messages: &[&RawValue], edits: NativeEdits<'_>, patch: &mut Pat
                 .map(|block| !edit_block(block, edits, patch))
                 .collect();
             let count = removed.iter().filter(|&&removed| removed).count();
-            removed_blocks += count;
+            edited.removed_blocks += count;
+            let kept = blocks
+                .iter()
+                .zip(&removed)
+                .filter(|(_, removed)| !**removed);
+            let outline = Outline::new(&members, kept.map(|(block, _)| *block));
             // An empty message is refused; nothing stands in its place.
             if count > 0 && count == blocks.len() {
                 *emptied = true;
             } else {
+                edited.messages.push(outline);
                 patch.remove(&blocks, &removed);
             }
         }
     }
     patch.remove(messages, &emptied);
-    removed_blocks
+    edited
 }
 
-/// Edits a block if it is one of reasoning. `false` when it cannot be sent.
+/// Puts a legal id in the place of one that another provider has made and that this protocol does not take.
+fn edit_id(id: Option<&RawValue>, patch: &mut Patch<'_>) {
+    if let (Some(value), Some(id)) = (id, wire::string(id))
+        && let Cow::Owned(made) = legal(&id)
+    {
+        patch.replace_with_string(value, &made);
+    }
+}
+
+/// Edits a block if it is one of reasoning, or has the id of a call. `false` when it cannot be sent.
 fn edit_block(block: &RawValue, edits: NativeEdits<'_>, patch: &mut Patch<'_>) -> bool {
     let Some(members) = Members::read(block.get()) else {
         return true;
@@ -111,6 +154,11 @@ fn edit_block(block: &RawValue, edits: NativeEdits<'_>, patch: &mut Patch<'_>) -
     } else if is("redacted_thinking") {
         "data"
     } else {
+        if is("tool_use") {
+            edit_id(members.only("id"), patch);
+        } else if is("tool_result") {
+            edit_id(members.only("tool_use_id"), patch);
+        }
         return true;
     };
     let value = members.only(key);

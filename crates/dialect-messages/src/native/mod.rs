@@ -9,6 +9,7 @@ mod edit;
 mod patch;
 mod plain;
 mod reader;
+mod turn;
 mod writer;
 
 pub use edit::{Native, NativeEdits, edit};

@@ -68,7 +68,12 @@ impl NativeReader {
                     return;
                 }
             }
-            "message" => self.seal_message(envelope, &mut patch),
+            // The whole message, in place of its events.
+            "message" => {
+                self.seal_message(envelope, &mut patch);
+                emit("", &patch.apply(), sink);
+                return;
+            }
             _ => {}
         }
         emit(kind, &patch.apply(), sink);

@@ -1,11 +1,22 @@
 //! Call ids that the protocol takes.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use polywire_conversation::ids;
 
 /// The most characters of an id that goes out as it is.
 const ID_LENGTH_MAX: usize = 64;
+
+/// The id as the protocol takes it: up to 64 letters, digits, `_` and `-`.
+pub(crate) fn legal(id: &str) -> Cow<'_, str> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    if (1..=ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(is_legal) {
+        id.into()
+    } else {
+        ids::made_from(id).into()
+    }
+}
 
 /// What the ids of a conversation became: letters, digits, `_` and `-`, each of them once, the same for a call and its result.
 #[derive(Debug, Default)]
@@ -21,13 +32,7 @@ impl CallIds {
         if let Some(wire) = self.wire.get(id) {
             return wire.clone();
         }
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-        let fits = (1..=ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(legal);
-        let mut wire = if fits {
-            id.to_owned()
-        } else {
-            ids::made_from(id)
-        };
+        let mut wire = legal(id).into_owned();
         while !self.taken.insert(wire.clone()) {
             wire = ids::made_from(&wire);
         }

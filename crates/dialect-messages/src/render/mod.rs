@@ -3,7 +3,7 @@
 mod block;
 mod choice;
 mod hosted;
-mod ids;
+pub(crate) mod ids;
 mod loaded;
 mod lower;
 mod media;

@@ -2,7 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub(crate) mod clients;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use polywire_catalog::{Catalog, Kind, Model, Provider, presets};
@@ -10,7 +13,7 @@ use polywire_conversation::{Fault, FaultClass};
 use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
-    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, Stores,
+    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, RetryLimits, Stores,
 };
 use polywire_testkit::{ScriptedUpstream, within};
 use serde_json::{Value, json};
@@ -50,6 +53,21 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
+        patience: RetryLimits::default(),
+    }
+}
+
+/// The same for turns that try again at once, or not at all where the provider wants them to wait.
+pub(crate) fn impatient(configuration: Configuration) -> Configuration {
+    let patience = RetryLimits {
+        backoff_first: Duration::from_millis(1),
+        wait_max: Duration::from_millis(100),
+        limit_retries_max: 2,
+        ..RetryLimits::default()
+    };
+    Configuration {
+        patience,
+        ..configuration
     }
 }
 
@@ -100,18 +118,24 @@ pub(crate) async fn bodies(answer: Answer) -> String {
     let Answer::Stream { body, .. } = answer else {
         panic!("no stream");
     };
-    let bytes = within("the end of a turn", body.collect()).await.unwrap();
-    String::from_utf8(bytes.to_bytes().to_vec()).unwrap()
+    String::from_utf8(stream_bytes(body).await.to_vec()).unwrap()
+}
+
+/// The bytes of a stream, to its end.
+pub(crate) async fn stream_bytes<B>(body: B) -> bytes::Bytes
+where
+    B: http_body::Body<Data = bytes::Bytes>,
+    B::Error: std::fmt::Debug,
+{
+    let collected = within("the end of a turn", body.collect()).await;
+    collected.unwrap().to_bytes()
 }
 
 pub(crate) async fn events(answer: Answer) -> Vec<Value> {
     let Answer::Stream { body, .. } = answer else {
         panic!("no stream");
     };
-    let bytes = within("the end of a turn", body.collect())
-        .await
-        .unwrap()
-        .to_bytes();
+    let bytes = stream_bytes(body).await;
     let lines = bytes.split(|byte| *byte == b'\n');
     lines
         .filter_map(|line| line.strip_prefix(b"data: "))
