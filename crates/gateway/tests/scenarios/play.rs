@@ -37,7 +37,7 @@ pub(crate) async fn row(bench: &Bench) -> Vec<Cell> {
         reasoning(bench).await,
         one_tool(bench).await,
         parallel_tools(bench).await,
-        replay(bench).await,
+        Box::pin(replay(bench)).await,
         images(bench).await,
         structured(bench).await,
         length(bench).await,
