@@ -12,6 +12,7 @@ mod support;
 
 use moving::client::Thread;
 use moving::{Places, State, World};
+use polywire_gateway::ClientDialect;
 use support::clients::DIALECTS;
 
 /// Home, abroad three times, and home again.
@@ -84,9 +85,12 @@ async fn foreign_and_broken_state_reaches_nobody() {
                 places.world().mint_elsewhere(BLOB);
                 let tampered = thread.tamper(tamper);
                 assert!(tampered > 0, "{dialect:?} holds nothing of {home}");
-                let minted = places.world().minted.remove(home).unwrap();
-                for state in minted {
-                    places.world().mint_elsewhere(&state.secret);
+                // What led to a call is remembered for clients of the other dialects, so it may come home all the same.
+                if matches!(dialect, ClientDialect::Responses) {
+                    let minted = places.world().minted.remove(home).unwrap();
+                    for state in minted {
+                        places.world().mint_elsewhere(&state.secret);
+                    }
                 }
                 for place in ["anthropic", "deepseek", "custom", "openai"] {
                     thread.ask(&places, place, true).await;
