@@ -85,7 +85,8 @@ const FAST_INTERVAL: Duration = Duration::from_millis(12);
 pub struct Pump {
     source: Source,
     delivery: Delivery,
-    go_on: Continue,
+    /// Absent when one request is all that the answer takes.
+    go_on: Option<Continue>,
     /// When the provider was last heard. Taken when it pauses, not for each chunk: asking the clock costs as much as a small
     /// event.
     read_at: Instant,
@@ -102,7 +103,7 @@ pub struct Pump {
 impl Pump {
     /// An answer from `source` that takes the way of `delivery`, held back until [`release`](Pump::release). `go_on` sends the
     /// further requests that it may need.
-    pub(crate) fn new(source: Source, delivery: Delivery, go_on: Continue) -> Self {
+    pub(crate) fn new(source: Source, delivery: Delivery, go_on: Option<Continue>) -> Self {
         let now = Instant::now();
         Self {
             source,
@@ -259,8 +260,10 @@ impl Pump {
             if !self.is_over() {
                 self.source = Source::Ended;
             }
-        } else if let Some(leg) = self.delivery.take_next_leg() {
-            self.source = Source::Opening((self.go_on)(leg));
+        } else if let Some(leg) = self.delivery.take_next_leg()
+            && let Some(go_on) = &self.go_on
+        {
+            self.source = Source::Opening(go_on(leg));
         }
     }
 

@@ -10,13 +10,13 @@ use polywire_conversation::{
 };
 use polywire_plan::Target;
 
-use crate::answer::{Continue, Opened, Pump, Source, unix_seconds};
+use crate::answer::{Continue, Opened, Opening, Pump, Source, unix_seconds};
 use crate::client::ClientDialect;
 use crate::compaction;
 use crate::delivery::{Delivery, Keep, Keeping};
 use crate::endpoint::Endpoint;
 use crate::form::Form;
-use crate::legs::{Legs, Needs, NextLeg, Search};
+use crate::legs::{Legs, Needs, NextLeg, OnPause, Search};
 use crate::limits::{KEEP_WAIT, SEARCHES_MAX};
 use crate::memory::Recorder;
 use crate::provider::{Ask, Encoded, Outgoing};
@@ -104,7 +104,13 @@ impl Exchange {
                 .format_in_words
                 .then(|| Form::new(&request.format))
                 .flatten(),
-            resumes: !encoded.native,
+            on_pause: if encoded.native {
+                OnPause::Pass
+            } else if endpoint.dialect().pauses(&request) {
+                OnPause::GoOn
+            } else {
+                OnPause::Tell
+            },
         };
         let stop = if encoded.stops {
             StopTexts::default()
@@ -323,9 +329,11 @@ impl Prepared {
         let source = Source::Opening(Box::pin(async move {
             endpoint.send(outgoing, &upstream).await.map(Opened::from)
         }));
+        let legs = Legs::new(needs);
+        let watches = legs.watches();
         let delivery = Delivery::new(
             Sealer::new(home),
-            Legs::new(needs),
+            legs,
             stop,
             writer,
             settlement,
@@ -334,7 +342,10 @@ impl Prepared {
                 .then(|| Recorder::new(exchange.gateway.memory.clone())),
             exchange.keep(),
         );
-        let go_on: Continue = Box::new(move |leg| Box::pin(exchange.clone().next_leg(leg)));
+        // Requests are large: one that is not needed again is let go as soon as it is sent.
+        let go_on = watches.then(|| {
+            Box::new(move |leg| -> Opening { Box::pin(exchange.clone().next_leg(leg)) }) as Continue
+        });
         Pump::new(source, delivery, go_on)
     }
 }

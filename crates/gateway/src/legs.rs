@@ -45,8 +45,7 @@ pub(crate) struct Legs {
     search_tool: Option<&'static str>,
     /// The form that the answer must have and that the provider cannot enforce.
     form: Option<Form>,
-    /// A provider that pauses is asked to go on.
-    resumes: bool,
+    on_pause: OnPause,
     /// What was said since the client's request.
     said: Vec<Item<'static>>,
     /// Where in it the leg at work begins.
@@ -93,8 +92,27 @@ pub(crate) struct Needs {
     pub(crate) search_tool: Option<&'static str>,
     /// The form that the answer must have and that the provider cannot enforce.
     pub(crate) form: Option<Form>,
-    /// Whether a provider that pauses is asked to go on.
-    pub(crate) resumes: bool,
+    /// What becomes of a pause.
+    pub(crate) on_pause: OnPause,
+}
+
+/// What is done when a provider pauses in the middle of its turn.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum OnPause {
+    /// The client speaks the provider's protocol and asks again itself.
+    #[default]
+    Pass,
+    /// The provider is asked to go on. For that the request and all that was said have to be kept while the answer runs.
+    GoOn,
+    /// Nothing in the request gives a reason to pause, so nothing is kept: it is told.
+    Tell,
+}
+
+fn pause_not_followed() -> Loss {
+    Loss::degraded(
+        "answer",
+        "the provider paused in the middle of its turn, for no reason that the request gives, and was not asked to go on",
+    )
 }
 
 impl Legs {
@@ -102,13 +120,14 @@ impl Legs {
         Self {
             search_tool: needs.search_tool,
             form: needs.form,
-            resumes: needs.resumes,
+            on_pause: needs.on_pause,
             ..Self::default()
         }
     }
 
-    fn watches(&self) -> bool {
-        self.search_tool.is_some() || self.form.is_some() || self.resumes
+    /// Whether another leg may follow, for which all that is said has to be kept.
+    pub(crate) fn watches(&self) -> bool {
+        self.search_tool.is_some() || self.form.is_some() || self.on_pause == OnPause::GoOn
     }
 
     /// What the provider is to be asked next.
@@ -124,6 +143,9 @@ impl Legs {
     /// Passes an event on, unless it belongs to something that the client need not see.
     pub(crate) fn event(&mut self, event: Event<'_>, pass: &mut dyn FnMut(Event<'_>)) {
         if !self.watches() {
+            if self.on_pause == OnPause::Tell && matches!(event, Event::Finish(StopReason::Pause)) {
+                pass(Event::Loss(pause_not_followed()));
+            }
             pass(event);
             return;
         }
@@ -320,7 +342,8 @@ impl Legs {
             self.leg_begins = self.said.len();
             return self.go_on();
         }
-        if reason == StopReason::Pause && self.resumes && may_go_on {
+        // What is kept for another reason serves here too.
+        if reason == StopReason::Pause && self.on_pause != OnPause::Pass && may_go_on {
             // The answer goes on where it paused: its text is one.
             return self.go_on();
         }

@@ -153,6 +153,24 @@ impl ProviderDialect {
         }
     }
 
+    /// Whether the provider may pause in the middle of its turn. Messages and Command Code do so while their own tools are at work,
+    /// Responses says at any time that a turn is not over (`end_turn`). Chat Completions has no pause; a service in front of
+    /// one that has may pass it on when the client had hosted tools.
+    pub(crate) fn pauses(&self, request: &Request<'_>) -> bool {
+        match self {
+            ProviderDialect::Responses(_)
+            | ProviderDialect::Messages(_)
+            | ProviderDialect::CommandCode(_) => true,
+            ProviderDialect::Chat(_) => {
+                request.compact
+                    || request
+                        .all_tools()
+                        .any(|tool| matches!(tool, Tool::Hosted { .. }))
+            }
+            ProviderDialect::Demo => false,
+        }
+    }
+
     /// Whether the provider carries out hosted tools of this wire type itself.
     pub(crate) fn takes_hosted(&self, model: &str, tag: &str) -> bool {
         match self {

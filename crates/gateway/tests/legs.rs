@@ -250,11 +250,26 @@ async fn a_provider_that_pauses_is_asked_to_go_on() {
         _ => answer("two."),
     });
     let gateway = gateway(configuration(vec![provider("one", &upstream)]));
-    let body = json!({"model": "main", "stream": true, "input": "count"});
+    let body = json!({"model": "main", "stream": true, "input": "count", "tools": [{"type": "web_search"}, function("count")]});
     let events = events(asked(&gateway, ClientDialect::Responses, &body).await).await;
     assert_eq!(text(&events), "One, two.");
     let second = upstream.received()[1].messages();
     assert_eq!(second.last().unwrap()["role"], "assistant");
+}
+
+#[tokio::test]
+async fn a_pause_without_a_reason_is_told() {
+    let upstream =
+        ScriptedUpstream::start(|_, _| ChatStream::new().text("One, ").finish("pause_turn").done());
+    let gateway = gateway(configuration(vec![provider("one", &upstream)]));
+    let body = json!({"model": "main", "input": "count"});
+    let Answer::Whole { body, losses, .. } = asked(&gateway, ClientDialect::Responses, &body).await
+    else {
+        panic!("no answer");
+    };
+    let response: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((output_text(&response).as_str(), losses), ("One, ", 1));
+    assert_eq!(upstream.received().len(), 1);
 }
 
 /// A search service that finds nothing.

@@ -82,6 +82,9 @@ fn check_same(name: &str, asked: Asked, first: &Reading, other: &Reading) {
     let refused = is_messages && !first.refusal.is_empty();
     let finish = if refused {
         Some("content_filter")
+    } else if is_messages && other.finish == Some("pause") && first.finish == Some("stop") {
+        // No other protocol has a word for a pause that nobody has followed.
+        Some("pause")
     } else {
         first.finish
     };
