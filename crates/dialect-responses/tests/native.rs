@@ -11,7 +11,7 @@
 mod support;
 
 use polywire_conversation::{
-    Event, Fault, FaultClass, Opaque, OpaqueKind, ReadStream, StreamEnd, Text, WriteStream,
+    Event, Fault, FaultClass, Opaque, OpaqueKind, ReadStream, StreamEnd, Text, Usage, WriteStream,
 };
 use polywire_dialect_responses::{
     Client, Echo, NativeEdits, NativeReader, NativeWriter, Profile, ResponsesReader, edit,
@@ -518,6 +518,56 @@ fn a_stream_for_a_client_that_wants_one_piece() {
         serde_json::from_slice::<Value>(&writer.whole()).unwrap(),
         whole
     );
+}
+
+#[test]
+fn usage_that_the_provider_did_not_send_is_put_in() {
+    let estimate = Usage {
+        input: Some(7),
+        output: Some(3),
+        ..Usage::default()
+    };
+    let response = |usage: &str| {
+        format!(r#"{{"id":"resp_1","object":"response","status":"completed","output":[]{usage}}}"#)
+    };
+    for (usage, input_tokens) in [
+        ("", json!(7)),
+        (r#","usage":null"#, json!(7)),
+        (r#","usage":{"input_tokens":5,"output_tokens":1}"#, json!(5)),
+    ] {
+        for streamed in [true, false] {
+            let mut writer = NativeWriter::new(&options(Client::Sdk, Echo::default()));
+            let mut out = FrameBuffer::new();
+            let mut sink = |event: Event<'_>| {
+                if matches!(event, Event::Finish(_)) {
+                    writer.push(Event::Usage(estimate), &mut out);
+                }
+                writer.push(event, &mut out);
+            };
+            let response = response(usage);
+            if streamed {
+                let data = format!(
+                    r#"{{"type":"response.completed","sequence_number":0,"response":{response}}}"#
+                );
+                let frame = Frame {
+                    event: b"response.completed",
+                    data: data.as_bytes(),
+                };
+                reader().push(frame, &mut sink);
+                let sent = decoded(&out.take());
+                assert_eq!(sent.len(), 1);
+                assert_eq!(sent[0].1["response"]["usage"]["input_tokens"], input_tokens);
+            } else {
+                reader().whole(response.as_bytes(), &mut sink);
+            }
+            let whole: Value = serde_json::from_slice(&writer.whole()).unwrap();
+            assert_eq!(
+                whole["usage"]["input_tokens"], input_tokens,
+                "{usage} {streamed}"
+            );
+            assert_eq!(whole["status"], "completed");
+        }
+    }
 }
 
 #[test]

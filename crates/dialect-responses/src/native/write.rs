@@ -1,6 +1,6 @@
 //! Passes a provider's events on to a client of the same protocol.
 
-use polywire_conversation::{Event, Fault, Native, WriteStream};
+use polywire_conversation::{Event, Fault, Native, Usage, WriteStream};
 use polywire_sse::FrameBuffer;
 use polywire_wire::{One, wire_object};
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::splice::{self, Edit, json_string, offset_of};
 use crate::failure::failed;
 use crate::write::frames::Frames;
-use crate::write::response::{Ending, Frame};
+use crate::write::response::{Ending, Frame, write_usage};
 use crate::write::write_error_event;
 use crate::{Client, WriterOptions};
 
@@ -25,6 +25,8 @@ wire_object! {
 ///
 /// Only of a response that is kept here, or goes on from one, the members are ours that say so: the provider keeps nothing, and its ids
 /// need not differ from those of another.
+///
+/// A response at its end that says nothing of its usage is held back until what is known or estimated of it has come.
 ///
 /// Only where something of ours stands among them, a sign of life or a failure, are the numbers of the events behind it moved,
 /// so that they have no gaps. When a sign of life has to come before all else, it is a `response.created`, because clients insist
@@ -51,6 +53,9 @@ pub struct NativeWriter {
     /// Whether the first event was ours, in place of the provider's.
     begun_by_us: bool,
     kept: Option<Kept>,
+    /// The end of the answer, name and data, which lacks its usage.
+    held: Option<(String, String)>,
+    usage: Option<Usage>,
 }
 
 /// The members of a response that is kept here, as JSON text.
@@ -108,29 +113,47 @@ impl NativeWriter {
             begun: false,
             begun_by_us: false,
             kept: Kept::new(options),
+            held: None,
+            usage: None,
         }
     }
 
-    fn native(&mut self, native: Native<'_>, out: &mut FrameBuffer) {
+    fn native(&mut self, native: Native<'_>, may_wait: bool, out: &mut FrameBuffer) {
         let edited = self
             .kept
             .as_ref()
-            .and_then(|kept| edit_response(kept, native));
+            .and_then(|kept| edit_response(&|it| kept.edit(it), native.event, native.data));
         let native = Native {
             data: edited.as_deref().unwrap_or(native.data),
             ..native
         };
         if native.event.is_empty() {
+            if may_wait && lacks_usage(native.data) {
+                self.held = Some((String::new(), native.data.to_owned()));
+                return;
+            }
             self.whole = Some(native.data.as_bytes().to_vec());
             self.ended = true;
             return;
         }
         let wire: WireNative<'_> = serde_json::from_str(native.data)
             .map_or_else(|_| WireNative::default(), |One(wire)| wire);
+        let tag = wire.tag.map_or("", RawValue::get).trim_matches('"');
+        let is_end = matches!(
+            tag,
+            "response.completed" | "response.incomplete" | "response.done"
+        );
+        if is_end
+            && may_wait
+            && let Some(response) = wire.response
+            && lacks_usage(response.get())
+        {
+            self.held = Some((native.event.to_owned(), native.data.to_owned()));
+            return;
+        }
         if let Some(response) = wire.response {
             self.response = Some(response.get().to_owned());
         }
-        let tag = wire.tag.map_or("", RawValue::get).trim_matches('"');
         if let ("response.output_item.done", Some(item)) = (tag, wire.item) {
             if !self.items.is_empty() {
                 self.items.push(',');
@@ -142,11 +165,23 @@ impl NativeWriter {
             return;
         }
         self.begun = true;
-        self.ended = matches!(
-            tag,
-            "response.completed" | "response.incomplete" | "response.done"
-        );
+        self.ended = is_end;
         self.write_numbered(native, wire.sequence_number, out);
+    }
+
+    /// Writes the end that was held back, with the usage that has come since.
+    fn finish(&mut self, out: &mut FrameBuffer) {
+        let Some((event, data)) = self.held.take() else {
+            return;
+        };
+        let filled = self.usage.as_ref().and_then(|usage| {
+            edit_response(&|response| with_usage(response, usage), &event, &data)
+        });
+        let native = Native {
+            event: &event,
+            data: filled.as_deref().unwrap_or(&data),
+        };
+        self.native(native, false, out);
     }
 
     /// Writes the event with its own number, moved by what was added before it.
@@ -233,20 +268,39 @@ impl NativeWriter {
     }
 }
 
-/// The data of an event, or a whole answer, with our members in its response; nothing when there is no response in it.
-fn edit_response(kept: &Kept, native: Native<'_>) -> Option<String> {
-    if native.event.is_empty() {
-        return kept.edit(native.data);
+/// The data of an event, or a whole answer, with its response changed by `edit`; nothing when there is no response in it.
+fn edit_response(edit: &dyn Fn(&str) -> Option<String>, event: &str, data: &str) -> Option<String> {
+    if event.is_empty() {
+        return edit(data);
     }
-    let One(wire): One<WireNative<'_>> = serde_json::from_str(native.data).ok()?;
+    let One(wire): One<WireNative<'_>> = serde_json::from_str(data).ok()?;
     let response = wire.response?.get();
-    let start = offset_of(response, native.data)?;
-    let edited = kept.edit(response)?;
-    let (before, behind) = (
-        &native.data[..start],
-        &native.data[start + response.len()..],
-    );
-    Some([before, &edited, behind].concat())
+    let start = offset_of(response, data)?;
+    let edited = edit(response)?;
+    Some([&data[..start], &edited, &data[start + response.len()..]].concat())
+}
+
+fn lacks_usage(response: &str) -> bool {
+    splice::object(response).is_some_and(|members| {
+        let mut pieces = members.pieces.iter();
+        !pieces.any(|member| member.key == "usage" && member.value != "null")
+    })
+}
+
+/// The response with this usage in the place of none.
+fn with_usage(response: &str, usage: &Usage) -> Option<String> {
+    let members = splice::object(response)?;
+    let mut written = Vec::new();
+    write_usage(Some(usage), &mut written);
+    let written = String::from_utf8(written).ok()?;
+    let more = (!members.has("usage")).then(|| ("usage", written.clone()));
+    Some(members.rewrite(
+        |_, member| match &*member.key {
+            "usage" => Edit::Replace(written.clone()),
+            _ => Edit::Keep,
+        },
+        more.as_slice(),
+    ))
 }
 
 /// A response of the provider as one that has failed.
@@ -284,8 +338,10 @@ impl WriteStream for NativeWriter {
             return;
         }
         match event {
-            Event::Native(native) => self.native(native, out),
+            Event::Native(native) => self.native(native, true, out),
             Event::Fault(fault) => self.fail(&fault, out),
+            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Finish(_) => self.finish(out),
             Event::Start { .. }
             | Event::ReasoningStart
             | Event::ReasoningDelta(_)
@@ -305,9 +361,7 @@ impl WriteStream for NativeWriter {
             | Event::CallCut
             | Event::WebSearch(_)
             | Event::StoppedAt(_)
-            | Event::Usage(_)
-            | Event::Loss(_)
-            | Event::Finish(_) => {}
+            | Event::Loss(_) => {}
         }
     }
 

@@ -125,7 +125,7 @@ fn write_error(ending: Option<&Ending>, out: &mut Vec<u8>) {
 /// Usage with every member that any client requires. Without both totals there is none at all: Codex compacts its conversation
 /// by these numbers, so an invented zero would do harm. Details that the provider left out are zero, as the newest SDKs require
 /// them.
-fn write_usage(usage: Option<&Usage>, out: &mut Vec<u8>) {
+pub(crate) fn write_usage(usage: Option<&Usage>, out: &mut Vec<u8>) {
     let Some((usage, input, output)) =
         usage.and_then(|usage| Some((usage, usage.input?, usage.output?)))
     else {
