@@ -11,6 +11,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use polywire_catalog::{Model, Price, Provider};
 use polywire_credentials::KeySource;
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
@@ -190,4 +191,53 @@ async fn a_turn_that_fails_late_tells_what_it_has_consumed() {
     let receipts = receipts.0.lock().unwrap();
     let usage = receipts[0].usage.as_ref().unwrap();
     assert_eq!((usage.input, usage.output), (Some(10), Some(2)));
+}
+
+#[tokio::test]
+async fn a_turn_has_its_price_where_it_is_known() {
+    let upstream = ScriptedUpstream::start(|_, _| {
+        ChatStream::new()
+            .text("Tea.")
+            .finish("stop")
+            .usage(Tokens {
+                prompt: 1_000,
+                completion: 100,
+                ..Tokens::default()
+            })
+            .done()
+    });
+    for (price, cost) in [
+        (None, None),
+        (
+            Some(Price {
+                input: 2.0,
+                cached: None,
+                cache_write: None,
+                output: 10.0,
+            }),
+            Some(0.003),
+        ),
+    ] {
+        let receipts = Arc::new(Receipts::default());
+        let stores = Stores {
+            responses: None,
+            receipts: Some(Arc::clone(&receipts) as _),
+        };
+        let priced = Model {
+            price,
+            ..Model::named("model")
+        };
+        let provider = Provider {
+            models: vec![Arc::new(priced)],
+            ..provider("one", &upstream)
+        };
+        let gateway = Gateway::new(configuration(vec![provider]), Box::new(Fixed), stores).unwrap();
+        let body = json!({"model": "main", "input": "tea?", "stream": true});
+        bodies(asked(&gateway, ClientDialect::Responses, &body).await).await;
+        let told = receipts.0.lock().unwrap()[0].cost_usd;
+        assert_eq!(
+            told.map(|told| (told * 1e6).round()),
+            cost.map(|cost: f64| (cost * 1e6).round())
+        );
+    }
 }

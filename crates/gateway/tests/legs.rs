@@ -211,6 +211,62 @@ async fn codex_searches_beside_its_turns() {
     assert_eq!(fault.param.as_deref(), Some("commands"));
 }
 
+/// A service, the path it is asked on, what it answers, and a header that it gets.
+type ServiceRow = (
+    fn(String) -> SearchKind,
+    &'static str,
+    Value,
+    [&'static str; 2],
+);
+
+#[tokio::test]
+async fn each_search_service_is_asked_and_read_in_its_own_way() {
+    let page = json!({"title": "Tea", "url": "https://tea.example", "content": "Hot.", "description": "Hot."});
+    let rows: [ServiceRow; 3] = [
+        (
+            |url| SearchKind::Brave { url },
+            "/res/v1/web/search?q=tea%20%26%20milk&count=3",
+            json!({"web": {"results": [page]}}),
+            ["x-subscription-token", "key-1"],
+        ),
+        (
+            |url| SearchKind::Tavily { url },
+            "/search",
+            json!({"results": [page]}),
+            ["authorization", "Bearer key-1"],
+        ),
+        (
+            |url| SearchKind::Searxng { url },
+            "/search?format=json&q=tea%20%26%20milk",
+            json!({"results": [page]}),
+            ["accept", "application/json"],
+        ),
+    ];
+    for (kind, path, answer, header) in rows {
+        let service = ScriptedUpstream::start(move |_, _| Reply::json(200, &answer));
+        let kind = kind(service.base_url());
+        let upstream = ScriptedUpstream::replies(Vec::new());
+        let gateway = gateway(Configuration {
+            search: Some(SearchService {
+                kind,
+                key: KeySource::Literal(Secret::new("key-1")),
+                results_max: 3,
+            }),
+            ..configuration(vec![provider("one", &upstream)])
+        });
+        let body = json!({"commands": {"search_query": [{"q": "tea & milk"}]}}).to_string();
+        let answer = polywire_gateway::search_web(&gateway, body.as_bytes()).await;
+        let answer = String::from_utf8(answer.unwrap().unwrap()).unwrap();
+        assert!(
+            answer.contains("https://tea.example") && answer.contains("Hot."),
+            "{answer}"
+        );
+        let asked = &service.received()[0];
+        assert!(asked.path.ends_with(path), "{} for {path}", asked.path);
+        assert_eq!(asked.headers.get(header[0]), Some(header[1]));
+    }
+}
+
 #[tokio::test]
 async fn a_failed_search_is_told_to_the_model() {
     let service = ScriptedUpstream::start(|_, _| Reply::error(500, "server_error", "down"));
