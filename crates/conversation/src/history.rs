@@ -89,8 +89,12 @@ pub const INTERRUPTED: &str = "(no result: the call was interrupted)";
 /// The loss of a result that tells of a failure, for protocols without a word for it. None for one that was put in by
 /// [`arrange`], which has said so already.
 pub fn failure_untold(result: &ToolResult<'_>) -> Option<Loss> {
+    // Asked first: results are the largest part of a request, and to compare their text means to decode it.
+    if !result.is_error {
+        return None;
+    }
     let is_ours = matches!(&*result.parts, [Part::Text(text)] if text.to_plain() == INTERRUPTED);
-    (result.is_error && !is_ours).then(|| {
+    (!is_ours).then(|| {
         Loss::note(
             "input: is_error",
             "left out: only the words of a result tell that it failed, the protocol has no field for it",
