@@ -86,6 +86,24 @@ pub enum Retry {
 }
 
 impl FaultClass {
+    /// All of them, in the order of their declaration, for tables.
+    pub const ALL: [FaultClass; 14] = [
+        FaultClass::RateLimit,
+        FaultClass::Overloaded,
+        FaultClass::Quota,
+        FaultClass::ContextLength,
+        FaultClass::TooLarge,
+        FaultClass::Auth,
+        FaultClass::NotFound,
+        FaultClass::InvalidRequest,
+        FaultClass::ContentFilter,
+        FaultClass::BadToolCall,
+        FaultClass::Server,
+        FaultClass::NetworkCut,
+        FaultClass::Timeout,
+        FaultClass::Protocol,
+    ];
+
     /// The word used in logs, receipts and fixtures.
     pub const fn name(self) -> &'static str {
         match self {

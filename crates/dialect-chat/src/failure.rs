@@ -37,23 +37,7 @@ mod tests {
 
     #[test]
     fn table_of_failures() {
-        let classes = [
-            FaultClass::RateLimit,
-            FaultClass::Overloaded,
-            FaultClass::Quota,
-            FaultClass::ContextLength,
-            FaultClass::TooLarge,
-            FaultClass::Auth,
-            FaultClass::NotFound,
-            FaultClass::InvalidRequest,
-            FaultClass::ContentFilter,
-            FaultClass::BadToolCall,
-            FaultClass::Server,
-            FaultClass::NetworkCut,
-            FaultClass::Timeout,
-            FaultClass::Protocol,
-        ];
-        let rows = classes.map(|class| {
+        let rows = FaultClass::ALL.map(|class| {
             let fault = Fault::new(class, "m");
             let Words { kind, code } = words(&fault);
             let code = code.unwrap_or("null");

@@ -116,26 +116,9 @@ mod tests {
     use super::*;
     use polywire_conversation::Origin;
 
-    const CLASSES: [FaultClass; 14] = [
-        FaultClass::RateLimit,
-        FaultClass::Overloaded,
-        FaultClass::Quota,
-        FaultClass::ContextLength,
-        FaultClass::TooLarge,
-        FaultClass::Auth,
-        FaultClass::NotFound,
-        FaultClass::InvalidRequest,
-        FaultClass::ContentFilter,
-        FaultClass::BadToolCall,
-        FaultClass::Server,
-        FaultClass::NetworkCut,
-        FaultClass::Timeout,
-        FaultClass::Protocol,
-    ];
-
     #[test]
     fn table_of_failures() {
-        let rows: Vec<String> = CLASSES
+        let rows: Vec<String> = FaultClass::ALL
             .iter()
             .map(|&class| {
                 let fault = Fault::new(class, "m");

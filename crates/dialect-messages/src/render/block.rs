@@ -215,14 +215,5 @@ pub(super) fn write_text(text: &Text<'_>, out: &mut Vec<u8>) {
 
 /// The text without half characters.
 pub(super) fn mended<'t>(text: &'t Text<'t>) -> Text<'t> {
-    let mut mender = PairMender::default();
-    let mended = mender.mend(text.borrow());
-    match mender.finish() {
-        None => mended,
-        Some(rest) => {
-            let mut body = Vec::from(mended.as_written());
-            rest.write_escaped(&mut body);
-            Text::escaped(String::from_utf8_lossy(&body).into_owned())
-        }
-    }
+    PairMender::mend_whole(text.borrow())
 }

@@ -9,23 +9,6 @@ use super::{Asked, Fixture, Got};
 use crate::support::clients::{Called, Counts, Input, Reading, Told, list, number, string};
 
 /// Classes of failure, by the word for each.
-const CLASSES: [FaultClass; 14] = [
-    FaultClass::RateLimit,
-    FaultClass::Overloaded,
-    FaultClass::Quota,
-    FaultClass::ContextLength,
-    FaultClass::TooLarge,
-    FaultClass::Auth,
-    FaultClass::NotFound,
-    FaultClass::InvalidRequest,
-    FaultClass::ContentFilter,
-    FaultClass::BadToolCall,
-    FaultClass::Server,
-    FaultClass::NetworkCut,
-    FaultClass::Timeout,
-    FaultClass::Protocol,
-];
-
 /// Looks at what a client got.
 pub(crate) fn check(fixture: &Fixture, asked: Asked, got: &Got) {
     let name = format!("{} {asked:?}", fixture.name);
@@ -235,7 +218,7 @@ fn check_status(name: &str, dialect: ClientDialect, class: FaultClass, provider:
 
 fn check_told(name: &str, asked: Asked, in_stream: bool, told: &Told, expected: &Value) {
     let word = string(&expected["class"]);
-    let class = CLASSES
+    let class = FaultClass::ALL
         .into_iter()
         .find(|class| class.name() == word)
         .unwrap();
