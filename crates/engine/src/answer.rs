@@ -1,0 +1,117 @@
+//! What an engine gives back: frames of the Responses protocol, as they come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use polywire_conversation::{Fault, FaultClass};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::limits::WAITING_BYTES_MAX;
+
+/// One piece of an engine's answer.
+#[derive(Debug)]
+pub enum EngineEvent {
+    /// An event of the Responses protocol, as JSON without line breaks.
+    Frame(String),
+    /// The answer failed. Nothing comes after it.
+    Fault(Fault),
+    /// A phase of the turn is over; for the log.
+    Phase(&'static str, Duration),
+}
+
+/// An answer on its way. Dropping it interrupts the turn.
+#[derive(Debug)]
+pub struct EngineAnswer {
+    events: mpsc::UnboundedReceiver<EngineEvent>,
+    waiting_bytes: Arc<AtomicUsize>,
+}
+
+impl EngineAnswer {
+    /// The next piece; `None` when the answer is over.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<EngineEvent>> {
+        let next = self.events.poll_recv(cx);
+        if let Poll::Ready(Some(EngineEvent::Frame(frame))) = &next {
+            self.waiting_bytes.fetch_sub(frame.len(), Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// The next piece, waited for.
+    pub async fn next(&mut self) -> Option<EngineEvent> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+}
+
+/// The engine's end of an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Out {
+    events: mpsc::UnboundedSender<EngineEvent>,
+    waiting_bytes: Arc<AtomicUsize>,
+}
+
+/// The client has left; the turn has nobody to work for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ClientLeft;
+
+pub(crate) fn channel() -> (Out, EngineAnswer) {
+    let (sender, events) = mpsc::unbounded_channel();
+    let waiting_bytes = Arc::new(AtomicUsize::new(0));
+    let out = Out {
+        events: sender,
+        waiting_bytes: Arc::clone(&waiting_bytes),
+    };
+    let answer = EngineAnswer {
+        events,
+        waiting_bytes,
+    };
+    (out, answer)
+}
+
+impl Out {
+    /// Hands out one event of the protocol.
+    pub(crate) fn frame(&self, frame: &impl Serialize) {
+        match serde_json::to_string(frame) {
+            Ok(frame) => {
+                let waiting = self.waiting_bytes.fetch_add(frame.len(), Ordering::Relaxed);
+                if waiting > WAITING_BYTES_MAX {
+                    let message =
+                        "the client reads too slowly: more of the answer waits than can be kept";
+                    self.fault(Fault::new(FaultClass::Server, message));
+                } else {
+                    self.send(EngineEvent::Frame(frame));
+                }
+            }
+            Err(error) => self.fault(Fault::new(
+                FaultClass::Server,
+                format!("an event of the engine cannot be written: {error}"),
+            )),
+        }
+    }
+
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.send(EngineEvent::Fault(fault));
+    }
+
+    /// A phase that began at `since` is over.
+    pub(crate) fn phase(&self, name: &'static str, since: Instant) {
+        self.send(EngineEvent::Phase(name, since.elapsed()));
+    }
+
+    pub(crate) fn phase_took(&self, name: &'static str, took: Duration) {
+        self.send(EngineEvent::Phase(name, took));
+    }
+
+    /// Completes when the client has left.
+    pub(crate) async fn left(&self) -> ClientLeft {
+        self.events.closed().await;
+        ClientLeft
+    }
+
+    fn send(&self, event: EngineEvent) {
+        // Nobody there to take it: `left` tells.
+        drop(self.events.send(event));
+    }
+}

@@ -1,0 +1,7 @@
+//! `codex exec` as a provider: one process for each turn.
+
+mod events;
+mod prompt;
+mod runner;
+
+pub(crate) use runner::{Runner, serve};
