@@ -33,7 +33,7 @@ const PASTED_ENDPOINTS: &[&str] = &["/chat/completions", "/responses", "/message
 /// The text is not an `http` or `https` URL that a path can be appended to.
 pub fn normalise_base_url(kind: Kind, url: &str) -> Result<String, BaseUrlError> {
     match kind {
-        Kind::Demo => Ok(String::new()),
+        Kind::Demo | Kind::CodexExec | Kind::CodexAppServer => Ok(String::new()),
         Kind::Chat | Kind::Responses | Kind::CommandCode => normalise_http(url),
         Kind::Messages => normalise_http(url).map(without_version),
     }

@@ -105,6 +105,8 @@ const FILES: &[&str] = preset_files![
     "opencode-zen-responses.toml",
     "opencode-go.toml",
     "opencode-go-messages.toml",
+    "codex-app-server.toml",
+    "codex-exec.toml",
     "command-code.toml",
     "command-code-messages.toml",
     "command-code-private.toml",

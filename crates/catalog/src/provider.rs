@@ -17,6 +17,10 @@ pub enum Kind {
     Messages,
     /// Any service that speaks the `OpenAI` Responses API.
     Responses,
+    /// A Codex on this machine, one process for each turn (`codex exec`). It takes no tools of its clients.
+    CodexExec,
+    /// A Codex on this machine, in long-lived processes (`codex app-server`).
+    CodexAppServer,
     /// Command Code's private API, by explicit choice only.
     CommandCode,
     /// The scripted model that is built in. It needs no network and no key.
@@ -34,6 +38,8 @@ impl Kind {
         Kind::Chat,
         Kind::Messages,
         Kind::Responses,
+        Kind::CodexExec,
+        Kind::CodexAppServer,
         Kind::CommandCode,
         Kind::Demo,
     ];
@@ -44,8 +50,27 @@ impl Kind {
             Kind::Chat => "chat",
             Kind::Messages => "messages",
             Kind::Responses => "responses",
+            Kind::CodexExec => "codex-exec",
+            Kind::CodexAppServer => "codex-app-server",
             Kind::CommandCode => "command-code",
             Kind::Demo => "demo",
+        }
+    }
+
+    /// Whether it is a program on this machine, which has no address and no key.
+    pub const fn is_engine(self) -> bool {
+        match self {
+            Kind::CodexExec | Kind::CodexAppServer => true,
+            Kind::Chat | Kind::Messages | Kind::Responses | Kind::CommandCode | Kind::Demo => false,
+        }
+    }
+
+    /// The preset that describes what is special about the kind, for those who name the kind alone.
+    pub const fn own_preset(self) -> Option<&'static str> {
+        match self {
+            Kind::CodexExec => Some("codex-exec"),
+            Kind::CodexAppServer => Some("codex-app-server"),
+            Kind::Chat | Kind::Messages | Kind::Responses | Kind::CommandCode | Kind::Demo => None,
         }
     }
 

@@ -74,8 +74,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Writes what waits to be kept. To be called when the turns have ended.
+    /// Ends the engines, and writes what waits to be kept. To be called when the turns have ended.
     pub(crate) async fn close(self) {
+        self.app.gateway.close().await;
         if let Some(store) = self.store {
             store.close().await;
         }
@@ -153,6 +154,7 @@ fn configuration(settings: Settings) -> Configuration {
     Configuration {
         catalog: settings.catalog.clone(),
         keys: settings.keys.clone(),
+        engines: settings.engines.clone(),
         variables: Arc::new(move |name| settings.variable(name)),
         strict,
         search,

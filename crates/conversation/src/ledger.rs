@@ -55,22 +55,39 @@ pub struct Raised<'a> {
 }
 
 /// Which tool names a provider takes: letters, digits, `_` and `-`, up to a length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameRule {
     /// The most characters.
     pub length_max: usize,
+    /// Names that mean something else to the provider; one that ends in `*` stands for all that begin so.
+    pub reserved: Vec<String>,
 }
 
 impl Default for NameRule {
     /// 64 characters: what OpenAI documents and every compatible provider takes.
     fn default() -> Self {
-        Self { length_max: 64 }
+        Self {
+            length_max: 64,
+            reserved: Vec::new(),
+        }
     }
 }
 
 impl NameRule {
-    fn allows(self, name: &str) -> bool {
-        !name.is_empty() && name.len() <= self.length_max && name.bytes().all(is_legal)
+    fn allows(&self, name: &str) -> bool {
+        !name.is_empty()
+            && name.len() <= self.length_max
+            && name.bytes().all(is_legal)
+            && !self.reserves(name)
+    }
+
+    fn reserves(&self, name: &str) -> bool {
+        self.reserved
+            .iter()
+            .any(|reserved| match reserved.strip_suffix('*') {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == reserved,
+            })
     }
 }
 
@@ -94,12 +111,13 @@ impl Ledger {
         tools: Vec<OfferedTool<'_>>,
         rule: NameRule,
     ) -> (Self, Vec<OfferedTool<'_>>) {
-        let mut ledger = Self::new(rule);
         let stands = |tool: &OfferedTool<'_>| tool.namespace.is_none() && rule.allows(tool.name);
+        let firsts: Vec<bool> = tools.iter().map(stands).collect();
+        let mut ledger = Self::new(rule);
         let mut kept = vec![false; tools.len()];
         for first_round in [true, false] {
             for (index, tool) in tools.iter().enumerate() {
-                if stands(tool) == first_round {
+                if firsts[index] == first_round {
                     kept[index] = ledger.declare(tool.name, tool.namespace, tool.kind.form());
                 }
             }
@@ -201,6 +219,11 @@ impl Ledger {
                 _ => '_',
             })
             .collect();
+        let legal = if self.rule.reserves(&legal) {
+            format!("tool_{legal}")
+        } else {
+            legal
+        };
         let stem = &legal[..legal.len().min(self.rule.length_max.saturating_sub(9))];
         let identity = identity(name, namespace);
         let mut round = 0u32;
@@ -272,6 +295,22 @@ mod tests {
             assert!(NameRule::default().allows(name), "{name}");
             assert!(!names[..index].contains(name), "{name}");
         }
+    }
+
+    #[test]
+    fn reserved_names_are_not_given_out() {
+        let rule = NameRule {
+            reserved: ["exec", "mcp__*"].map(str::to_owned).to_vec(),
+            ..NameRule::default()
+        };
+        let mut ledger = Ledger::new(rule.clone());
+        for (name, namespace) in [("exec", None), ("mcp__a", None), ("add", Some("mcp__demo"))] {
+            let wire = ledger.wire_name(name, namespace, Form::Function).to_owned();
+            assert!(rule.allows(&wire) && wire.starts_with("tool_"), "{wire}");
+            let raised = ledger.raise(&wire);
+            assert_eq!((raised.name, raised.namespace), (name, namespace));
+        }
+        assert_eq!(ledger.wire_name("exec_2", None, Form::Function), "exec_2");
     }
 
     #[test]

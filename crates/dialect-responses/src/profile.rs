@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
     reason = "each is one independent habit with a name of its own in the preset files"
 )]
 pub struct Profile {
+    /// Whether tools of the client are taken at all.
+    pub tools: bool,
     /// Whether tools that take free text (`custom`) are known. Elsewhere each is offered as a function with one string.
     pub freeform_tools: bool,
     /// Whether groups of tools (`namespace`) are known. Elsewhere their tools are offered one by one, under joined names.
@@ -70,6 +72,8 @@ pub struct Profile {
     pub instructions_field: bool,
     /// The most characters of a tool name.
     pub name_length_max: usize,
+    /// Tool names that the provider keeps for itself; one that ends in `*` stands for all that begin so.
+    pub reserved_names: Vec<String>,
     /// The subset of JSON Schema that the provider takes; `permissive` takes all.
     pub schema: Target,
 
@@ -82,6 +86,7 @@ pub struct Profile {
 impl Default for Profile {
     fn default() -> Self {
         Self {
+            tools: true,
             freeform_tools: false,
             namespaces: false,
             tool_search: false,
@@ -112,6 +117,7 @@ impl Default for Profile {
             system_role: SystemRole::System,
             instructions_field: true,
             name_length_max: 64,
+            reserved_names: Vec::new(),
             schema: Target::Permissive,
             drop: Vec::new(),
             extra_body: Map::new(),
@@ -156,6 +162,8 @@ pub enum ChoiceForm {
 pub enum StructuredOutput {
     /// `text.format` with the schema.
     JsonSchema,
+    /// `text.format` with the schema; an answer that must be JSON of any shape is asked for in words.
+    SchemaOnly,
     /// The schema in the instructions, nothing else.
     Prompt,
 }

@@ -133,6 +133,14 @@ impl Engine {
         }
     }
 
+    /// Who the login belongs to, as far as it says; reasoning that only its provider can read belongs to an account.
+    pub fn account(&self) -> Option<String> {
+        let login: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(self.login()).ok()?).ok()?;
+        let account = login["tokens"]["account_id"].as_str();
+        account.map(str::to_owned)
+    }
+
     /// Where the login is, or should be.
     pub fn login(&self) -> PathBuf {
         self.settings.login_home.join("auth.json")

@@ -8,15 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use polywire_conversation::{Event, EventSink, Fault, FaultClass, Loss, StreamEnd};
+use polywire_conversation::{Event, EventSink, Fault, FaultClass, Loss, ReadStream, StreamEnd};
 use polywire_credentials::Secret;
 use polywire_demo_model::Step;
+use polywire_engine::{EngineAnswer, EngineEvent};
 use polywire_upstream::{BodyError, HEADERS_TIMEOUT, Incoming, root_cause};
 use tokio::time::{Duration, Instant, Sleep};
 
 use crate::delivery::Delivery;
 use crate::legs::NextLeg;
-use crate::limits::{HEARTBEAT_INTERVAL, IDLE_TIMEOUT, USAGE_WAIT, WRITE_BYTES_MAX};
+use crate::limits::{
+    ENGINE_SILENCE_MAX, HEARTBEAT_INTERVAL, IDLE_TIMEOUT, USAGE_WAIT, WRITE_BYTES_MAX,
+};
 use crate::read::BodyReader;
 use crate::search::Found;
 use crate::settle::Settlement;
@@ -33,6 +36,13 @@ pub enum Source {
         reader: BodyReader,
         /// The key that was sent, which providers have been seen to repeat in their errors.
         key: Option<Secret>,
+    },
+    /// The answer of a program on this machine.
+    Engine {
+        /// Its frames. Dropping them interrupts the turn.
+        answer: EngineAnswer,
+        /// What reads them.
+        reader: Box<dyn ReadStream>,
     },
     /// The demo model's script.
     Script {
@@ -188,6 +198,7 @@ impl Pump {
             Source::Upstream { body, reader, .. } if reader.is_done() => Some(body),
             Source::Opening(_)
             | Source::Upstream { .. }
+            | Source::Engine { .. }
             | Source::Script { .. }
             | Source::Ended => None,
         }
@@ -197,6 +208,7 @@ impl Pump {
         match &self.source {
             Source::Opening(_) => false,
             Source::Upstream { reader, .. } => reader.is_done(),
+            Source::Engine { reader, .. } => reader.is_done(),
             Source::Script { steps, .. } => steps.is_empty(),
             Source::Ended => true,
         }
@@ -222,8 +234,40 @@ impl Pump {
                 Poll::Pending if self.heard && !self.delivery.out_is_empty() => Poll::Pending,
                 Poll::Pending => self.poll_clocks(cx),
             },
+            Source::Engine { answer, .. } => match answer.poll_next(cx) {
+                Poll::Ready(event) => {
+                    self.engine_read(event);
+                    Poll::Ready(())
+                }
+                Poll::Pending if self.heard && !self.delivery.out_is_empty() => Poll::Pending,
+                Poll::Pending => self.poll_clocks(cx),
+            },
             Source::Script { .. } => self.poll_script(cx),
         }
+    }
+
+    fn engine_read(&mut self, event: Option<EngineEvent>) {
+        let Source::Engine { reader, .. } = &mut self.source else {
+            return;
+        };
+        self.heard = true;
+        match event {
+            Some(EngineEvent::Frame(frame)) => {
+                let frame = polywire_sse::Frame {
+                    event: b"",
+                    data: frame.as_bytes(),
+                };
+                reader.push(frame, &mut self.delivery);
+            }
+            Some(EngineEvent::Fault(fault)) => {
+                reader.finish(StreamEnd::Broken(fault), &mut self.delivery);
+            }
+            Some(EngineEvent::Phase(name, took)) => {
+                tracing::trace!(phase = name, ms = took.as_secs_f64() * 1000.0, "engine");
+            }
+            None => reader.finish(StreamEnd::Closed, &mut self.delivery),
+        }
+        self.turn_page();
     }
 
     fn opened(&mut self, opened: Result<Opened, Fault>) {
@@ -288,10 +332,12 @@ impl Pump {
     }
 
     fn end(&mut self, end: StreamEnd) {
-        if let Source::Upstream { reader, .. } = &mut self.source {
-            reader.finish(end, &mut self.delivery);
-            self.turn_page();
+        match &mut self.source {
+            Source::Upstream { reader, .. } => reader.finish(end, &mut self.delivery),
+            Source::Engine { reader, .. } => reader.finish(end, &mut self.delivery),
+            Source::Opening(_) | Source::Script { .. } | Source::Ended => return,
         }
+        self.turn_page();
     }
 
     fn poll_script(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -319,6 +365,8 @@ impl Pump {
     fn next_due(&self) -> Instant {
         let silence_ends = match &self.source {
             Source::Upstream { .. } => self.read_at + IDLE_TIMEOUT,
+            // An engine has limits of its own, and is silent for as long as its commands run.
+            Source::Engine { .. } => self.read_at + ENGINE_SILENCE_MAX,
             Source::Opening(_) | Source::Script { .. } | Source::Ended => {
                 self.read_at + HEADERS_TIMEOUT + IDLE_TIMEOUT
             }
@@ -355,8 +403,9 @@ impl Pump {
         } else if !self.delivery.is_held_back() && now >= self.written_at + HEARTBEAT_INTERVAL {
             self.beat();
         } else {
+            let limit = due.saturating_duration_since(self.read_at);
             self.read_at = now;
-            self.end(StreamEnd::Broken(silent(IDLE_TIMEOUT)));
+            self.end(StreamEnd::Broken(silent(limit)));
         }
         Poll::Ready(())
     }

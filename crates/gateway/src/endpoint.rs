@@ -9,6 +9,7 @@ use polywire_catalog::{Auth, Provider};
 use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, FaultClass, Origin, Retry};
 use polywire_credentials::{KeySource, Secret};
+use polywire_engine::Engine;
 use polywire_upstream::{HeaderMap, HeaderName, HeaderValue, Incoming, Response, Upstream, Uri};
 use tokio::sync::Mutex;
 
@@ -42,6 +43,7 @@ pub struct Endpoint {
     /// What every request carries, but for the key.
     headers: HeaderMap,
     key: Key,
+    engine: Option<Arc<Engine>>,
 }
 
 /// A key that is looked up when it is first needed and kept until it is refused.
@@ -60,6 +62,7 @@ impl Endpoint {
         provider: &Arc<Provider>,
         key: KeySource,
         variables: &Variables,
+        engine: Option<Arc<Engine>>,
     ) -> Result<Self, ConfigurationError> {
         let unusable = |problem| ConfigurationError {
             provider: provider.id.clone(),
@@ -76,7 +79,13 @@ impl Endpoint {
                 variables: Arc::clone(variables),
                 known: Mutex::new(None),
             },
+            engine,
         })
+    }
+
+    /// The program on this machine that it is, if it is one.
+    pub fn engine(&self) -> Option<&Arc<Engine>> {
+        self.engine.as_ref()
     }
 
     /// The provider.
@@ -99,10 +108,13 @@ impl Endpoint {
     /// # Errors
     /// A [`Fault`] when the provider's key cannot be had: state belongs to the account.
     pub(crate) async fn minter(&self, upstream_model: &str) -> Result<Minter, Fault> {
-        let key = self.key().await?;
+        let account = match &self.engine {
+            Some(engine) => engine.account().map(Secret::new),
+            None => self.key().await?,
+        };
         Ok(Minter {
             provider: self.provider.id.clone(),
-            account: key.map_or_else(String::new, |key| key.fingerprint()),
+            account: account.map_or_else(String::new, |account| account.fingerprint()),
             model: upstream_model.to_owned(),
         })
     }
@@ -122,6 +134,15 @@ impl Endpoint {
                 headers,
                 reader,
             } => (body, headers, reader),
+            Outgoing::Engine { body, cwd, reader } => {
+                let Some(engine) = &self.engine else {
+                    let message = format!("provider `{}` has no engine", self.provider_id());
+                    return Err(crate::fault::ours(message));
+                };
+                let answer = engine.ask(&body, cwd.as_deref());
+                let answer = answer.map_err(|fault| self.introduced(fault))?;
+                return Ok(Source::Engine { answer, reader });
+            }
             Outgoing::Demo(steps) => {
                 return Ok(Source::Script {
                     steps: steps.into(),
@@ -266,7 +287,7 @@ pub(crate) async fn read_to_end(mut rest: Incoming) {
 }
 
 fn url(provider: &Provider, dialect: &ProviderDialect) -> Result<Uri, String> {
-    if let ProviderDialect::Demo = dialect {
+    if let ProviderDialect::Demo | ProviderDialect::Engine(_) = dialect {
         return Ok(Uri::default());
     }
     let url = format!("{}{}", provider.base_url, dialect.path());

@@ -15,6 +15,7 @@ use crate::client::ClientDialect;
 use crate::compaction;
 use crate::delivery::{Delivery, Keep, Keeping};
 use crate::endpoint::Endpoint;
+use crate::engine;
 use crate::form::Form;
 use crate::legs::{Legs, Needs, NextLeg, OnPause, Search};
 use crate::limits::{KEEP_WAIT, SEARCHES_MAX};
@@ -88,6 +89,9 @@ impl Exchange {
             settlement.keeps_bytes();
         } else {
             losses.extend(ready.losses);
+        }
+        if self.accepted.cwd.is_some() && endpoint.engine().is_none() {
+            losses.push(engine::cwd_lost());
         }
         let verdict = may_go_out(
             &request,
@@ -194,6 +198,7 @@ impl Exchange {
             },
             body: ready.keeps_bytes.then_some(&*self.accepted.body),
             home,
+            cwd: self.accepted.cwd.as_deref(),
             seed: &if leg == 0 {
                 self.accepted.turn_id.clone()
             } else {

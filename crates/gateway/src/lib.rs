@@ -9,6 +9,7 @@ mod client;
 mod compaction;
 mod delivery;
 mod endpoint;
+mod engine;
 mod exchange;
 mod fault;
 mod form;
@@ -32,6 +33,7 @@ pub use asides::{count_tokens, list_models, search_web};
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};
+pub use engine::Engines;
 pub use polywire_plan::RetryLimits;
 pub use search::{SearchKind, SearchService};
 pub use state::{

@@ -29,6 +29,12 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// nothing else for minutes while a queue moves.
 pub const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// How long an engine's answer may be silent. The engine's own limit on the whole turn comes first, however it is set.
+pub const ENGINE_SILENCE_MAX: Duration = Duration::from_hours(24);
+
+/// How long engines may take to end their processes when the gateway ends.
+pub const ENGINES_CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long to wait for the usage once the finish reason is there. Providers send it in the next chunk or never.
 pub const USAGE_WAIT: Duration = Duration::from_secs(2);
 

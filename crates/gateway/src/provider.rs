@@ -14,6 +14,7 @@ use polywire_dialect_messages as messages;
 use polywire_dialect_responses as responses;
 use serde::de::DeserializeOwned;
 
+use crate::engine;
 use crate::private;
 use crate::read::Framing;
 use crate::sealing::{open_state, seal_one};
@@ -27,6 +28,8 @@ pub(crate) enum ProviderDialect {
     Messages(Profiles<messages::Profile>),
     /// OpenAI Responses.
     Responses(Profiles<responses::Profile>),
+    /// A Codex on this machine, which is asked in the form of OpenAI Responses.
+    Engine(Profiles<responses::Profile>),
     /// Command Code's private API.
     CommandCode(Profiles<command_code::Profile>),
     /// The built-in model, which is asked without HTTP.
@@ -52,6 +55,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) home: &'a Minter,
     /// Makes the ids that the answer may lack.
     pub(crate) seed: &'a str,
+    /// The working directory that the client wants; only a program on this machine has one.
+    pub(crate) cwd: Option<&'a str>,
 }
 
 /// A request as a provider takes it, and what is needed to read the answer.
@@ -84,6 +89,15 @@ pub(crate) enum Outgoing {
         /// What reads the answer.
         reader: Box<dyn ReadStream>,
     },
+    /// A request to a Codex on this machine.
+    Engine {
+        /// A body of the Responses protocol.
+        body: Vec<u8>,
+        /// The working directory that the client wants.
+        cwd: Option<String>,
+        /// What reads the frames of the answer.
+        reader: Box<dyn ReadStream>,
+    },
     /// The demo model's whole answer.
     Demo(Vec<demo_model::Step>),
 }
@@ -100,6 +114,9 @@ impl ProviderDialect {
             Kind::Demo => ProviderDialect::Demo,
             Kind::Messages => ProviderDialect::Messages(Profiles::read(provider)?),
             Kind::CommandCode => ProviderDialect::CommandCode(Profiles::read(provider)?),
+            Kind::CodexExec | Kind::CodexAppServer => {
+                ProviderDialect::Engine(Profiles::read(provider)?)
+            }
         })
     }
 
@@ -110,7 +127,7 @@ impl ProviderDialect {
             ProviderDialect::Messages(_) => messages::PATH,
             ProviderDialect::CommandCode(_) => command_code::PATH,
             ProviderDialect::Responses(_) => responses::PATH,
-            ProviderDialect::Demo => "",
+            ProviderDialect::Engine(_) | ProviderDialect::Demo => "",
         }
     }
 
@@ -122,6 +139,7 @@ impl ProviderDialect {
             ProviderDialect::Chat(_)
             | ProviderDialect::Responses(_)
             | ProviderDialect::CommandCode(_)
+            | ProviderDialect::Engine(_)
             | ProviderDialect::Demo => &[],
         }
     }
@@ -132,6 +150,7 @@ impl ProviderDialect {
             ProviderDialect::Chat(_)
             | ProviderDialect::Messages(_)
             | ProviderDialect::Responses(_)
+            | ProviderDialect::Engine(_)
             | ProviderDialect::Demo => Framing::Events,
             ProviderDialect::CommandCode(_) => Framing::Lines,
         }
@@ -149,6 +168,7 @@ impl ProviderDialect {
             ProviderDialect::Chat(_)
             | ProviderDialect::Messages(_)
             | ProviderDialect::Responses(_)
+            | ProviderDialect::Engine(_)
             | ProviderDialect::Demo => polywire_wire::read_error(status, retry_after, body),
         }
     }
@@ -167,7 +187,8 @@ impl ProviderDialect {
                         .all_tools()
                         .any(|tool| matches!(tool, Tool::Hosted { .. }))
             }
-            ProviderDialect::Demo => false,
+            // An engine's turn goes on by itself until it is over.
+            ProviderDialect::Engine(_) | ProviderDialect::Demo => false,
         }
     }
 
@@ -180,7 +201,7 @@ impl ProviderDialect {
             ProviderDialect::Messages(profiles) => {
                 tag.starts_with("web_search") && profiles.of(model).hosted_web_search.is_some()
             }
-            ProviderDialect::Responses(profiles) => {
+            ProviderDialect::Responses(profiles) | ProviderDialect::Engine(profiles) => {
                 let passing = &profiles.of(model).hosted_tools;
                 passing.iter().any(|passing| passing == tag)
             }
@@ -196,9 +217,10 @@ impl ProviderDialect {
             ProviderDialect::Responses(profiles) => {
                 responses::is_plain(request, profiles.of(model))
             }
-            ProviderDialect::Chat(_) | ProviderDialect::CommandCode(_) | ProviderDialect::Demo => {
-                false
-            }
+            ProviderDialect::Chat(_)
+            | ProviderDialect::CommandCode(_)
+            | ProviderDialect::Engine(_)
+            | ProviderDialect::Demo => false,
         }
     }
 
@@ -227,6 +249,7 @@ impl ProviderDialect {
                     Box::new(responses::ResponsesReader::new(ledger, ask.seed))
                 }))
             }
+            ProviderDialect::Engine(profiles) => engine::encode(ask, profiles.of(ask.model.name)),
             ProviderDialect::CommandCode(profiles) => {
                 let profile = profiles.of(ask.model.name);
                 private::encode(ask, profile)

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Secret};
+use polywire_engine::Engine;
 use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
@@ -13,7 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::Drain;
 use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
-use crate::limits::TURNS_MAX;
+use crate::engine::{self, Engines};
+use crate::limits::{ENGINES_CLOSE_TIMEOUT, TURNS_MAX};
 use crate::memory::Memory;
 use crate::search::SearchService;
 use crate::stored::ResponseStore;
@@ -31,6 +33,8 @@ pub struct Configuration {
     pub catalog: Catalog,
     /// The key sources, by provider id.
     pub keys: Keys,
+    /// The programs on this machine that are providers, by provider id.
+    pub engines: Engines,
     /// Where key sources of the kind "variable" look.
     pub variables: Variables,
     /// Turns with a severe loss are refused.
@@ -76,8 +80,10 @@ pub struct Gateway {
     pub(crate) memory: Memory,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
-    /// Owns every task that is started; shutdown waits for it.
+    /// Owns every task that is started for a turn; shutdown waits for it.
     pub tasks: TaskTracker,
+    /// Owns the tasks of the engines, which end when the engines are closed.
+    engine_tasks: TaskTracker,
 }
 
 /// A configuration in force, prepared for use.
@@ -100,15 +106,35 @@ impl Gateway {
         source: Box<dyn ConfigurationSource>,
         stores: Stores,
     ) -> Result<Arc<Self>, ConfigurationError> {
+        let engine_tasks = TaskTracker::new();
         Ok(Arc::new(Self {
-            live: RwLock::new(Arc::new(Live::new(configuration)?)),
+            live: RwLock::new(Arc::new(Live::new(configuration, None, &engine_tasks)?)),
             source,
             upstream: Arc::new(Upstream::new()),
             stores,
             memory: Memory::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
+            engine_tasks,
         }))
+    }
+
+    /// Ends the engines and waits until their processes are gone. To be called when the turns have ended.
+    pub async fn close(&self) {
+        let live = Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner));
+        let engines = live
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.engine());
+        engines.for_each(|engine| engine.close());
+        self.engine_tasks.close();
+        let ended = self.engine_tasks.wait();
+        if tokio::time::timeout(ENGINES_CLOSE_TIMEOUT, ended)
+            .await
+            .is_err()
+        {
+            tracing::warn!("some engine processes have not ended in time");
+        }
     }
 
     /// Where receipts go, if they are kept.
@@ -125,8 +151,11 @@ impl Gateway {
     /// alone: turns go on with the old one.
     pub fn live(&self) -> Arc<Live> {
         if let Some(changed) = self.source.changed() {
-            let prepared =
-                changed.and_then(|new| Live::new(new).map_err(|error| error.to_string()));
+            let before = Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner));
+            let prepared = changed.and_then(|new| {
+                let live = Live::new(new, Some(&before), &self.engine_tasks);
+                live.map_err(|error| error.to_string())
+            });
             match prepared {
                 Ok(live) => {
                     tracing::info!("the changed configuration is in force");
@@ -155,10 +184,15 @@ impl Gateway {
 }
 
 impl Live {
-    fn new(configuration: Configuration) -> Result<Self, ConfigurationError> {
+    fn new(
+        configuration: Configuration,
+        before: Option<&Live>,
+        engine_tasks: &TaskTracker,
+    ) -> Result<Self, ConfigurationError> {
         let Configuration {
             catalog,
             mut keys,
+            mut engines,
             variables,
             strict,
             search,
@@ -169,7 +203,11 @@ impl Live {
             .iter()
             .map(|provider| {
                 let key = keys.remove(&provider.id).unwrap_or(KeySource::None);
-                Endpoint::new(provider, key, &variables).map(Arc::new)
+                let engine = engines.remove(&provider.id).map(|settings| {
+                    let running = before.and_then(|before| before.engine(&provider.id));
+                    engine::engine(settings, running, engine_tasks)
+                });
+                Endpoint::new(provider, key, &variables, engine).map(Arc::new)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -180,6 +218,13 @@ impl Live {
             search,
             patience,
         })
+    }
+
+    fn engine(&self, provider_id: &str) -> Option<&Arc<Engine>> {
+        let mut endpoints = self.endpoints.iter();
+        endpoints
+            .find(|endpoint| endpoint.provider_id() == provider_id)?
+            .engine()
     }
 
     /// Providers, models, aliases, routes.

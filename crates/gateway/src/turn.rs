@@ -32,6 +32,8 @@ pub struct Accepted {
     pub client: Client,
     /// The body, whole.
     pub body: Bytes,
+    /// The working directory that the client names in a header of its own.
+    pub cwd: Option<String>,
     /// What the connection remembers, when it carries several turns.
     pub memory: Option<ConnectionMemory>,
     /// The client asks for a summary of the conversation, by the path that it called.

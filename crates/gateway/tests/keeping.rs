@@ -138,6 +138,7 @@ async fn nothing_goes_on_from_an_answer_that_failed_at_its_end() {
             dialect: ClientDialect::Responses,
             client: Client::Codex,
             body: body.to_string().into(),
+            cwd: None,
             memory: Some(memory.clone()),
             compact: false,
         };

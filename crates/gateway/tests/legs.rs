@@ -429,6 +429,7 @@ async fn a_summary_that_pauses_is_still_a_summary() {
         body: json!({"model": "main", "input": "long talk"})
             .to_string()
             .into(),
+        cwd: None,
         memory: None,
         compact: true,
     };

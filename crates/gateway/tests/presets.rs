@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use polywire_catalog::{Catalog, Kind, presets};
 use polywire_dialect_chat::{Profile, ReasoningForm};
-use polywire_gateway::{Configuration, Fixed, Gateway, Keys, RetryLimits, Stores};
+use polywire_gateway::{Configuration, Engines, Fixed, Gateway, Keys, RetryLimits, Stores};
 
 #[test]
 fn the_dialect_takes_every_profile() {
@@ -41,6 +41,7 @@ fn a_gateway_takes_all_presets_together() {
         .iter()
         .map(|preset| Arc::new(preset.to_provider(&preset.id)));
     let configuration = Configuration {
+        engines: Engines::new(),
         catalog: Catalog {
             providers: providers.collect(),
             ..Catalog::default()
@@ -65,6 +66,7 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
     let id = model.id.clone();
     provider.models[0] = Arc::new(model);
     let configuration = Configuration {
+        engines: Engines::new(),
         catalog: Catalog {
             providers: vec![Arc::new(provider)],
             ..Catalog::default()

@@ -23,6 +23,9 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-polywire-re
 /// The same where Anthropic's clients look for it.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
+/// Where the turn of a Codex on this machine works.
+const CWD: HeaderName = HeaderName::from_static("x-polywire-cwd");
+
 /// How many losses a turn had when its answer began.
 const LOSSES: HeaderName = HeaderName::from_static("x-polywire-losses");
 
@@ -68,6 +71,7 @@ async fn turn(
         return Err(overloaded(OVERLOAD_RETRY_AFTER).into());
     };
     let client = client_of(request.headers());
+    let cwd = cwd_of(request.headers()).map_err(|refusal| refusal.for_client(client))?;
     let body = whole_body(request)
         .await
         .map_err(|refusal| refusal.for_client(client))?;
@@ -76,6 +80,7 @@ async fn turn(
         dialect,
         client,
         body,
+        cwd,
         memory: None,
         compact,
     };
@@ -123,6 +128,20 @@ pub(crate) fn client_of(headers: &HeaderMap) -> Client {
         || begins_with_codex(header::USER_AGENT)
         || headers.contains_key("x-codex-turn-metadata");
     if is_codex { Client::Codex } else { Client::Sdk }
+}
+
+/// The working directory that a client names for its turn.
+fn cwd_of(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(value) = headers.get(CWD) else {
+        return Ok(None);
+    };
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(cwd) => Ok(Some(cwd.to_owned())),
+        Err(_) => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("the header `{CWD}` holds no UTF-8"),
+        )),
+    }
 }
 
 /// The body of a request, whole, within its limit.

@@ -136,6 +136,7 @@ impl Connection {
             dialect: ClientDialect::Responses,
             client: self.client,
             body: Bytes::from(text),
+            cwd: None,
             memory: Some(self.memory.clone()),
             compact: false,
         };

@@ -55,6 +55,22 @@ pub(crate) struct ProviderTable {
     pub(crate) default_model: Option<String>,
     #[serde(default)]
     pub(crate) profile: toml::Table,
+    pub(crate) codex: Option<PathBuf>,
+    pub(crate) codex_home: Option<PathBuf>,
+    pub(crate) engine_home: Option<PathBuf>,
+    pub(crate) codex_config: Option<toml::Table>,
+    pub(crate) ephemeral: Option<bool>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) max_queue: Option<usize>,
+    pub(crate) queue_timeout: Option<u32>,
+    pub(crate) timeout: Option<u32>,
+    pub(crate) max_waiting: Option<usize>,
+    pub(crate) waiting_timeout: Option<u32>,
+    pub(crate) default_cwd: Option<PathBuf>,
+    pub(crate) allowed_roots: Option<Vec<PathBuf>>,
+    pub(crate) agent: Option<bool>,
+    pub(crate) fast: Option<bool>,
+    pub(crate) environment: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,7 @@
 //! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`].
 
 mod dotenv;
+mod engines;
 mod environment;
 mod error;
 mod file;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 use polywire_catalog::Catalog;
 pub use polywire_credentials::{KeyError, KeySource, Secret};
+use polywire_engine::EngineSettings;
 
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub catalog: Catalog,
     /// Where each provider's key comes from, by provider id.
     pub keys: BTreeMap<String, KeySource>,
+    /// The engines, by provider.
+    pub engines: BTreeMap<String, EngineSettings>,
     /// The gateway's token when `POLYWIRE_TOKEN` gives it; else it is kept in [`Paths::token_file`].
     pub token: Option<Secret>,
     /// What to log, as `tracing` filters are written; `None` for the default.

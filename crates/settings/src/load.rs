@@ -8,7 +8,9 @@ use std::{fs, io};
 
 use polywire_catalog::{Catalog, Preset, Provider, UnknownModel, demo_provider, presets};
 use polywire_credentials::is_private;
+use polywire_engine::EngineSettings;
 
+use crate::engines::EngineTable;
 use crate::file::{self, ConfigFile, KeyForm};
 use crate::providers::{self, PRIVATE_API, SUPPORTED_WAY, Wrong, is_private_api, usual_key_source};
 use crate::suggest::{nearest, quoted};
@@ -36,6 +38,7 @@ pub fn load(
         origins: BTreeMap::new(),
         warnings: Vec::new(),
         keys: BTreeMap::new(),
+        engines: BTreeMap::new(),
     };
     let mut config = loading.read_config()?;
     loading.read_env_file();
@@ -52,12 +55,14 @@ pub fn load(
         origins,
         warnings,
         keys,
+        engines,
         ..
     } = loading;
     Ok(Settings {
         server,
         catalog,
         keys,
+        engines,
         token,
         log,
         strict,
@@ -80,6 +85,7 @@ pub(crate) struct Loading<'a> {
     pub(crate) origins: BTreeMap<String, ValueOrigin>,
     warnings: Vec<String>,
     keys: BTreeMap<String, KeySource>,
+    engines: BTreeMap<String, EngineSettings>,
 }
 
 impl Loading<'_> {
@@ -306,11 +312,16 @@ impl Loading<'_> {
         let mut found = Vec::with_capacity(tables.len() + 1);
         for (id, table) in tables {
             let built = providers::build(&id, table, &self.paths.config_dir, home.as_deref());
-            let (provider, key) = built.map_err(|wrong| self.provider_error(&id, wrong))?;
+            let (provider, key, engine) = built.map_err(|wrong| self.provider_error(&id, wrong))?;
             if is_private_api(provider.kind) {
                 let kind = provider.kind.name();
                 self.warnings
                     .push(format!("`providers.{id}`: kind `{kind}` {PRIVATE_API}"));
+            }
+            let engine = self.engine(&id, provider.kind, engine);
+            let engine = engine.map_err(|wrong| self.provider_error(&id, wrong))?;
+            if let Some(engine) = engine {
+                self.engines.insert(id.clone(), engine);
             }
             self.keys.insert(id.clone(), key);
             self.origins.insert(
@@ -357,6 +368,11 @@ impl Loading<'_> {
             .get("default_provider")
             .cloned()
             .unwrap_or(ValueOrigin::Default);
+        let engine = self.engine(wanted, preset.kind, EngineTable::default());
+        let engine = engine.map_err(|wrong| self.provider_error(wanted, wrong))?;
+        if let Some(engine) = engine {
+            self.engines.insert(wanted.to_owned(), engine);
+        }
         self.add_provider(preset.to_provider(wanted), origin, found);
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use polywire_catalog::{Auth, Kind, Model, Preset, Provider, normalise_base_url, preset, presets};
 
 use crate::KeySource;
+use crate::engines::EngineTable;
 use crate::file::{KeyForm, ProviderTable};
 use crate::suggest::{nearest, quoted};
 
@@ -18,7 +19,7 @@ pub(crate) struct Wrong {
 }
 
 impl Wrong {
-    fn new(key: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(key: &'static str, message: impl Into<String>) -> Self {
         Self {
             key,
             message: message.into(),
@@ -26,7 +27,7 @@ impl Wrong {
         }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -35,12 +36,19 @@ impl Wrong {
 /// The provider that a table describes, and where its key comes from. `config_dir` is what relative key files are relative to.
 pub(crate) fn build(
     id: &str,
-    table: ProviderTable,
+    mut table: ProviderTable,
     config_dir: &Path,
     home: Option<&Path>,
-) -> Result<(Provider, KeySource), Wrong> {
+) -> Result<(Provider, KeySource, EngineTable), Wrong> {
     check_id(id)?;
-    let template = table.preset.as_deref().map(find_preset).transpose()?;
+    // A kind with habits of its own brings them along, whether its preset is named or not.
+    let own = table.kind.and_then(Kind::own_preset);
+    let template = table
+        .preset
+        .as_deref()
+        .or(own)
+        .map(find_preset)
+        .transpose()?;
     let mut provider = match template {
         Some(template) => {
             check_address(template, &table)?;
@@ -52,6 +60,7 @@ pub(crate) fn build(
         provider.kind = kind;
     }
     check_choice(provider.kind, table.private_api)?;
+    let engine = EngineTable::take(&mut table, provider.kind)?;
     if let Some(name) = table.name {
         provider.name = name;
     }
@@ -83,7 +92,7 @@ pub(crate) fn build(
         Some(form) => key_source(form, config_dir, home),
         None => usual_key_source(&provider),
     };
-    Ok((provider, key))
+    Ok((provider, key, engine))
 }
 
 /// A provider without a preset. Without a key and a word about it, it is taken to need none.
@@ -117,6 +126,15 @@ fn bare(id: &str, table: &ProviderTable) -> Result<Provider, Wrong> {
 
 /// A preset may leave the address to its user.
 fn check_address(template: &Preset, table: &ProviderTable) -> Result<(), Wrong> {
+    if template.kind.is_engine() {
+        return match table.base_url {
+            Some(_) => Err(Wrong::new(
+                "base_url",
+                "means nothing to a program on this machine",
+            )),
+            None => Ok(()),
+        };
+    }
     if template.base_url.is_some() || table.base_url.is_some() {
         return Ok(());
     }
@@ -141,7 +159,12 @@ pub(crate) const SUPPORTED_WAY: &str = "`preset = \"command-code\"` is the suppo
 pub(crate) const fn is_private_api(kind: Kind) -> bool {
     match kind {
         Kind::CommandCode => true,
-        Kind::Chat | Kind::Messages | Kind::Responses | Kind::Demo => false,
+        Kind::Chat
+        | Kind::Messages
+        | Kind::Responses
+        | Kind::CodexExec
+        | Kind::CodexAppServer
+        | Kind::Demo => false,
     }
 }
 

@@ -36,6 +36,7 @@ pub fn render(
 ) -> Result<Rendered, Fault> {
     let rule = NameRule {
         length_max: profile.name_length_max,
+        ..NameRule::default()
     };
     let offered::Offer {
         tools,

@@ -41,6 +41,7 @@ pub fn render(
 ) -> Result<Rendered, Fault> {
     let rule = NameRule {
         length_max: profile.name_length_max,
+        ..polywire_conversation::NameRule::default()
     };
     let has_search = profile.hosted_web_search.is_some();
     let built_in = |tag: &str| has_search && hosted::is_web_search(tag);

@@ -65,7 +65,7 @@ pub(super) fn format<'r>(
                 schema,
                 strict,
             },
-            StructuredOutput::JsonSchema,
+            StructuredOutput::JsonSchema | StructuredOutput::SchemaOnly,
         ) => {
             return Format::JsonSchema {
                 name,
@@ -74,7 +74,7 @@ pub(super) fn format<'r>(
                 strict: *strict,
             };
         }
-        (OutputFormat::JsonObject, StructuredOutput::Prompt) => {
+        (OutputFormat::JsonObject, StructuredOutput::Prompt | StructuredOutput::SchemaOnly) => {
             "Answer with one JSON object and nothing else: no text around it, no code fence."
                 .to_owned()
         }

@@ -32,6 +32,7 @@ pub fn render(
 ) -> Result<Rendered, Fault> {
     let rule = NameRule {
         length_max: profile.name_length_max,
+        reserved: profile.reserved_names.clone(),
     };
     let known = without_passing(request, profile);
     let offered::Offer {

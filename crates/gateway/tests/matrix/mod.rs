@@ -204,7 +204,9 @@ fn upstream(fixtures: &[Fixture]) -> ScriptedUpstream {
                 Kind::CommandCode => last_words_of_command_code(),
                 Kind::Chat => answer("Done."),
                 Kind::Responses => last_words_of_responses(),
-                Kind::Demo => panic!("this kind does not pause"),
+                Kind::CodexExec | Kind::CodexAppServer | Kind::Demo => {
+                    panic!("this kind does not pause")
+                }
             };
         }
         fixture.reply()

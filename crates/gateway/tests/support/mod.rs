@@ -13,7 +13,8 @@ use polywire_conversation::{Fault, FaultClass};
 use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
-    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, RetryLimits, Stores,
+    Client, ClientDialect, Configuration, ConfigurationSource, Engines, Fixed, Gateway,
+    RetryLimits, Stores,
 };
 use polywire_testkit::{ScriptedUpstream, within};
 use serde_json::{Value, json};
@@ -50,6 +51,7 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
             providers: providers.into_iter().map(Arc::new).collect(),
             default_provider: None,
         },
+        engines: Engines::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
@@ -98,6 +100,7 @@ pub(crate) async fn asked(gateway: &Arc<Gateway>, dialect: ClientDialect, body: 
         dialect,
         client: Client::Sdk,
         body: body.to_string().into(),
+        cwd: None,
         memory: None,
         compact: false,
     };

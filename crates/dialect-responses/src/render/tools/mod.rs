@@ -213,6 +213,13 @@ impl<'r> Collector<'_, 'r> {
         if !self.seen.insert((namespace, name)) {
             return None;
         }
+        if !self.profile.tools {
+            self.losses.add(Loss::severe(
+                format!("tool `{name}`"),
+                "left out: the provider takes no tools of its clients",
+            ));
+            return None;
+        }
         let single = Single {
             tool,
             name,
