@@ -18,7 +18,7 @@ const UNLIMITED: i64 = 1_000_000_000_000;
 
 /// The parts of Codex that put tools or texts of their own into a turn, or look into the user's folders. A turn of a client that
 /// speaks to a model must hold what the client said, and nothing else.
-const FEATURES_OFF: [&str; 17] = [
+const FEATURES_OFF: [&str; 16] = [
     "apps",
     "browser_use",
     "computer_use",
@@ -27,7 +27,6 @@ const FEATURES_OFF: [&str; 17] = [
     "image_generation",
     "in_app_browser",
     "memories",
-    "multi_agent",
     "plugins",
     "remote_plugin",
     "shell_tool",
@@ -99,6 +98,7 @@ fn config(settings: &EngineSettings) -> Result<String, toml::ser::Error> {
         set(&[key], Value::Boolean(false));
     }
     set(&["skills", "include_instructions"], Value::Boolean(false));
+    set(&["agents", "enabled"], Value::Boolean(false));
     set(&["analytics", "enabled"], Value::Boolean(false));
     set(
         &["tools", "experimental_request_user_input", "enabled"],
