@@ -1,6 +1,7 @@
 //! What Codex says when a turn fails, as faults.
 
 use polywire_conversation::{Fault, FaultClass, Origin, Retry};
+use polywire_wire::read_error;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,6 +27,12 @@ impl TurnError {
 
     /// The fault that it is.
     pub(crate) fn fault(&self) -> Fault {
+        // The provider's own error body: of a refusal with status 400, Codex tells nothing else.
+        if self.message.starts_with('{') {
+            let mut fault = read_error(400, None, self.message.as_bytes());
+            fault.message = format!("Codex: {}", fault.message);
+            return after_own_tries(fault);
+        }
         let (name, status) = match &self.codex_error_info {
             Value::String(name) => (name.as_str(), None),
             Value::Object(info) => {
@@ -170,6 +177,18 @@ mod tests {
             NotFound,
             false,
         );
+    }
+
+    #[test]
+    fn a_providers_own_error_is_read() {
+        let error = TurnError {
+            message: r#"{"error":{"message":"No such field.","code":"invalid_value"}}"#.to_owned(),
+            codex_error_info: json!("other"),
+            additional_details: None,
+        };
+        let fault = error.fault();
+        assert_eq!(fault.class, FaultClass::InvalidRequest, "{fault:?}");
+        assert_eq!(fault.message, "Codex: No such field.");
     }
 
     #[test]

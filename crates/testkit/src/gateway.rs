@@ -59,6 +59,46 @@ models = [{{ id = "test-model", images = true, context_window = 200000 }}]
         }
     }
 
+    /// The same for a provider that is a Codex on this machine: `codex-exec` or `codex-app-server`. `upstream` is what that Codex
+    /// asks, by the Responses protocol; `more` stands in the provider's table.
+    pub fn of_engine(
+        kind: &str,
+        program: &str,
+        parent: &str,
+        codex: &CodexCli,
+        upstream: ScriptedUpstream,
+        more: &str,
+    ) -> Self {
+        let home = TempHome::new(parent);
+        let settings = format!(
+            r#"default_provider = "house"
+
+[server]
+listen = "127.0.0.1:0"
+
+[providers.house]
+kind = "{kind}"
+codex = '{}'
+models = [{{ id = "test-model", images = true, context_window = 200000 }}]
+{more}
+codex_config.model_provider = "scripted"
+codex_config.model_providers.scripted = {{ name = "Scripted", base_url = "{}", request_max_retries = 0, stream_max_retries = 0 }}
+"#,
+            codex.program().display(),
+            upstream.base_url(),
+        );
+        home.write("config/polywire/config.toml", settings);
+        home.write(
+            "codex/auth.json",
+            r#"{"auth_mode":"apikey","OPENAI_API_KEY":"sk-of-the-login"}"#,
+        );
+        Self {
+            home,
+            upstream,
+            program: program.into(),
+        }
+    }
+
     /// A `polywire` command in this home.
     pub fn polywire(&self) -> Command {
         self.home.command(&self.program)

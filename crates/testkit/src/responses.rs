@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::chat::Tokens;
-use crate::reply::{Reply, Step};
+use crate::reply::{Gate, Reply, Step};
 
 /// A stream of Responses events, built in the order it is sent. Each item is whole before the next begins.
 #[derive(Clone, Debug)]
@@ -129,6 +129,54 @@ impl ResponsesStream {
         let response = self.response("completed", &usage);
         let ended = self.event(json!({"type": "response.completed", "response": response}));
         Reply::stream(ended.steps)
+    }
+
+    /// Waits until the test opens the gate.
+    #[must_use]
+    pub fn wait(mut self, gate: &Gate) -> Self {
+        self.steps.push(Step::Wait(gate.clone()));
+        self
+    }
+
+    /// The beginning of a message, and no end of it.
+    #[must_use]
+    pub fn text_begins(self, id: &str, text: &str) -> Self {
+        let at = json!({"item_id": id, "output_index": self.output.len(), "content_index": 0});
+        self.added(&json!({"type": "message", "id": id, "status": "in_progress", "role": "assistant", "content": []}))
+            .event_at("response.content_part.added", &at, &json!({"part": {"type": "output_text", "text": "", "annotations": []}}))
+            .event_at("response.output_text.delta", &at, &json!({"delta": text}))
+    }
+
+    /// Nothing more comes until the client leaves.
+    pub fn stall(mut self) -> Reply {
+        self.steps.push(Step::Stall);
+        Reply::stream(self.steps)
+    }
+
+    /// The connection breaks in the middle of the answer.
+    pub fn cut(mut self) -> Reply {
+        self.steps.push(Step::Close);
+        Reply::stream(self.steps)
+    }
+
+    /// The end of an answer that failed.
+    pub fn failed(self, code: &str, message: &str) -> Reply {
+        let mut response = self.response("failed", &Value::Null);
+        response["error"] = json!({"code": code, "message": message});
+        Reply::stream(
+            self.event(json!({"type": "response.failed", "response": response}))
+                .steps,
+        )
+    }
+
+    /// The end of an answer that was cut short, for this reason.
+    pub fn incomplete(self, reason: &str) -> Reply {
+        let mut response = self.response("incomplete", &Value::Null);
+        response["incomplete_details"] = json!({"reason": reason});
+        Reply::stream(
+            self.event(json!({"type": "response.incomplete", "response": response}))
+                .steps,
+        )
     }
 
     fn response(&self, status: &str, usage: &Value) -> Value {

@@ -419,9 +419,15 @@ fn thread_parameters<'a>(
         config.insert("features.shell_tool".to_owned(), json!(true));
         config.insert("include_environment_context".to_owned(), json!(true));
     }
+    let cwd = cwd.unwrap_or(&settings.default_cwd);
+    // Codex trusts a directory that it may write to, and reads the settings that lie in it (seen with 0.169).
+    config.insert(
+        "projects".to_owned(),
+        json!({ cwd.display().to_string(): { "trust_level": "untrusted" } }),
+    );
     Ok(ThreadParameters {
         model: &ask.model,
-        cwd: cwd.unwrap_or(&settings.default_cwd),
+        cwd,
         sandbox: if settings.agent {
             "workspace-write"
         } else {

@@ -136,19 +136,12 @@ impl Events {
 
 /// The error behind a message. `codex exec` tells no codes, so the status of the provider is read from the words.
 fn error_of(message: &str) -> TurnError {
-    // A provider's error body comes as it is.
-    let body: Option<Value> = serde_json::from_str(message).ok();
-    let from_body = body
-        .as_ref()
-        .and_then(|body| body["error"]["message"].as_str());
     let status = ["last status: ", "unexpected status "]
         .iter()
         .filter_map(|words| message.split_once(words))
         .find_map(|(_, rest)| rest.get(..3)?.parse::<u64>().ok());
     let info = if let Some(status) = status {
         json!({ "responseTooManyFailedAttempts": { "httpStatusCode": status } })
-    } else if from_body.is_some() {
-        json!("badRequest")
     } else if message.contains("usage limit") {
         json!("usageLimitExceeded")
     } else if message.contains("context window") {
@@ -159,7 +152,7 @@ fn error_of(message: &str) -> TurnError {
         json!("other")
     };
     TurnError {
-        message: from_body.unwrap_or(message).to_owned(),
+        message: message.to_owned(),
         codex_error_info: info,
         additional_details: None,
     }
