@@ -224,6 +224,13 @@ impl Ledger {
         } else {
             legal
         };
+        // What is only reserved needs no hash as long as nobody else has the name.
+        if self.rule.reserves(&flat)
+            && self.rule.allows(&legal)
+            && !self.by_wire_name.contains_key(&legal)
+        {
+            return legal;
+        }
         let stem = &legal[..legal.len().min(self.rule.length_max.saturating_sub(9))];
         let identity = identity(name, namespace);
         let mut round = 0u32;

@@ -39,6 +39,9 @@ pub(crate) struct Tool {
     pub(crate) description: Option<String>,
     #[serde(default)]
     pub(crate) parameters: Option<Box<RawValue>>,
+    /// Of a search: whether it may look at the web as it is now.
+    #[serde(default)]
+    external_web_access: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,9 +127,14 @@ impl Ask {
         self.tools.iter().filter(|tool| tool.tag == "function")
     }
 
-    /// Whether the model may search the web, which Codex does by itself.
-    pub(crate) fn searches(&self) -> bool {
-        self.tools.iter().any(|tool| tool.tag == "web_search")
+    /// How Codex searches the web for the model, in the words of its own setting.
+    pub(crate) fn web_search(&self) -> Option<&'static str> {
+        let mut tools = self.tools.iter();
+        let search = tools.find(|tool| tool.tag == "web_search")?;
+        Some(match search.external_web_access {
+            Some(false) => "cached",
+            Some(true) | None => "live",
+        })
     }
 
     /// A fingerprint of everything that shapes the answer: settings, tools, and the first `count` items.
@@ -149,7 +157,7 @@ impl Ask {
             add(if word.is_some() { "+" } else { "-" });
             add(word.unwrap_or_default());
         }
-        add(if self.searches() { "search" } else { "" });
+        add(self.web_search().unwrap_or_default());
         for tool in self.functions() {
             add(&tool.name);
             add(tool.description.as_deref().unwrap_or_default());

@@ -74,6 +74,8 @@ pub fn http_status(fault: &Fault) -> u16 {
         FaultClass::Auth => 502,
         FaultClass::NotFound => 404,
         FaultClass::Timeout => 504,
+        // A program on this machine that cannot work: it may once somebody has seen to it.
+        FaultClass::Server if fault.status == 503 => 503,
         FaultClass::Server if fault.origin == Origin::Ours => 500,
         FaultClass::Server
         | FaultClass::BadToolCall

@@ -408,8 +408,8 @@ fn thread_parameters<'a>(
         .map(dynamic_tool)
         .collect::<Result<_, _>>()?;
     let mut config = Map::new();
-    if ask.searches() {
-        config.insert("web_search".to_owned(), json!("live"));
+    if let Some(search) = ask.web_search() {
+        config.insert("web_search".to_owned(), json!(search));
     }
     if let Some(verbosity) = ask.verbosity() {
         config.insert("model_verbosity".to_owned(), json!(verbosity));

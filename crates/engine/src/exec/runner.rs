@@ -264,8 +264,8 @@ fn command(
     if let Some(tier) = ask.service_tier.as_deref() {
         set("service_tier", tier);
     }
-    if ask.searches() {
-        set("web_search", "live");
+    if let Some(search) = ask.web_search() {
+        set("web_search", search);
     }
     if settings.agent || cwd.is_some() {
         command.args([
