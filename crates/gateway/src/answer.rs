@@ -392,6 +392,7 @@ impl Pump {
             return Poll::Ready(None);
         }
         self.written_at = Instant::now();
+        self.delivery.sends(self.written_at.into_std());
         if std::mem::take(&mut self.heard) {
             self.read_at = self.written_at;
         }

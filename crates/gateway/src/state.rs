@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
-use polywire_credentials::{KeySource, Secret};
+use polywire_credentials::{KeySource, Proxy, Secret};
 use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
@@ -15,11 +15,16 @@ use crate::answer::Drain;
 use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
 use crate::limits::TURNS_MAX;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::readiness::LocalStates;
 use crate::search::SearchService;
 use crate::stored::ResponseStore;
 
 /// A provider, and where its key comes from.
 pub type Keys = std::collections::BTreeMap<String, KeySource>;
+
+/// How providers are reached whose settings say so, by provider id.
+pub type Proxies = std::collections::BTreeMap<String, Proxy>;
 
 /// Looks up an environment variable; the environment itself belongs to `settings`.
 pub type Variables = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
@@ -31,6 +36,10 @@ pub struct Configuration {
     pub catalog: Catalog,
     /// The key sources, by provider id.
     pub keys: Keys,
+    /// How providers are reached; those that are not named as the environment says.
+    pub proxies: Proxies,
+    /// Who tells what a provider has on this machine. Providers that need nothing there are not named.
+    pub local: LocalStates,
     /// Where key sources of the kind "variable" look.
     pub variables: Variables,
     /// Turns with a severe loss are refused.
@@ -74,6 +83,8 @@ pub struct Gateway {
     stores: Stores,
     /// What led to calls, for clients that do not send it back.
     pub(crate) memory: Memory,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started; shutdown waits for it.
@@ -106,6 +117,7 @@ impl Gateway {
             upstream: Arc::new(Upstream::new()),
             stores,
             memory: Memory::default(),
+            metrics: Arc::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
         }))
@@ -145,6 +157,11 @@ impl Gateway {
         Arc::clone(&self.upstream)
     }
 
+    /// How many turns are at work.
+    pub fn turns_at_work(&self) -> usize {
+        TURNS_MAX.saturating_sub(self.turns.available_permits())
+    }
+
     /// What reads finished provider answers to their end.
     pub fn drain(self: &Arc<Self>) -> Drain {
         let gateway = Arc::clone(self);
@@ -159,6 +176,8 @@ impl Live {
         let Configuration {
             catalog,
             mut keys,
+            mut proxies,
+            mut local,
             variables,
             strict,
             search,
@@ -169,7 +188,11 @@ impl Live {
             .iter()
             .map(|provider| {
                 let key = keys.remove(&provider.id).unwrap_or(KeySource::None);
-                Endpoint::new(provider, key, &variables).map(Arc::new)
+                let proxy = proxies.remove(&provider.id).unwrap_or_default();
+                let endpoint = Endpoint::new(provider, key, proxy, &variables)?;
+                Ok(Arc::new(
+                    endpoint.with_local_state(local.remove(&provider.id)),
+                ))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {

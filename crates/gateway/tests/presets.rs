@@ -46,6 +46,8 @@ fn a_gateway_takes_all_presets_together() {
             ..Catalog::default()
         },
         keys: Keys::new(),
+        proxies: Default::default(),
+        local: Default::default(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
@@ -70,6 +72,8 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
             ..Catalog::default()
         },
         keys: Keys::new(),
+        proxies: Default::default(),
+        local: Default::default(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,

@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod keeping;
 mod load;
+mod log_format;
 mod paths;
 mod providers;
 mod search;
@@ -24,12 +25,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use polywire_catalog::Catalog;
-pub use polywire_credentials::{KeyError, KeySource, Secret};
+pub use polywire_credentials::{KeyError, KeySource, Proxy, Secret};
 
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
 pub use load::load;
+pub use log_format::{LogFormat, UnknownLogFormat};
 pub use paths::Paths;
 pub use search::{SearchProvider, SearchSettings};
 pub use watch::Watch;
@@ -46,10 +48,14 @@ pub struct Settings {
     pub catalog: Catalog,
     /// Where each provider's key comes from, by provider id.
     pub keys: BTreeMap<String, KeySource>,
+    /// How providers are reached whose table says so, by provider id; the others as the environment says.
+    pub proxies: BTreeMap<String, Proxy>,
     /// The gateway's token when `POLYWIRE_TOKEN` gives it; else it is kept in [`Paths::token_file`].
     pub token: Option<Secret>,
     /// What to log, as `tracing` filters are written; `None` for the default.
     pub log: Option<String>,
+    /// How the log is written.
+    pub log_format: LogFormat,
     /// Whether a turn that would lose something severe is refused.
     pub strict: bool,
     /// Where turns are kept, and what of stored responses.
@@ -133,6 +139,8 @@ pub struct Overrides {
     pub default_provider: Option<String>,
     /// What to log (`--log`).
     pub log: Option<String>,
+    /// How the log is written (`--log-format`).
+    pub log_format: Option<LogFormat>,
     /// Refuses turns that would lose something that matters (`--strict`).
     pub strict: bool,
 }

@@ -50,6 +50,8 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
             providers: providers.into_iter().map(Arc::new).collect(),
             default_provider: None,
         },
+        proxies: Default::default(),
+        local: Default::default(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,

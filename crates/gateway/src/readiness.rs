@@ -1,0 +1,71 @@
+//! What providers need on this machine, and whether it is there.
+//!
+//! HTTP providers need nothing: whether one answers is known when it is asked. Engines need a program and a login, and say so here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a provider has on this machine. Its engine or its login tells it.
+pub trait LocalState: Send + Sync {
+    /// What is missing or broken. Asked on each probe, which nobody waits long for: a look at files, never at the network.
+    fn problems(&self) -> Vec<Problem>;
+
+    /// The engine that serves its turns; `None` where they go out over HTTP.
+    fn engine(&self) -> Option<EngineState>;
+}
+
+/// Where providers tell of themselves, by provider id.
+pub type LocalStates = BTreeMap<String, Arc<dyn LocalState>>;
+
+/// Something that keeps a provider from serving turns, and that can be mended on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What kind of problem it is.
+    pub kind: ProblemKind,
+    /// What to do. Whoever reaches the gateway can read it: no path, no account and nothing secret belongs in here.
+    pub hint: String,
+}
+
+/// Kinds of problems that can be mended on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// A program is not there, or cannot be run.
+    ExecutableMissing,
+    /// Nobody has logged in.
+    LoginMissing,
+    /// The login is there and was refused for good.
+    LoginRefused,
+    /// The engine's processes do not start or do not stay.
+    EngineFailed,
+}
+
+impl ProblemKind {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProblemKind::ExecutableMissing => "executable_missing",
+            ProblemKind::LoginMissing => "login_missing",
+            ProblemKind::LoginRefused => "login_refused",
+            ProblemKind::EngineFailed => "engine_failed",
+        }
+    }
+}
+
+/// What an engine is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineState {
+    /// How many turns it can work on at a time: the workers of a pool, or the most processes.
+    pub workers: u64,
+    /// How many of them are at work.
+    pub busy: u64,
+    /// How many turns wait for one.
+    pub waiting: u64,
+    /// How many may wait.
+    pub queue: u64,
+    /// Its program is there.
+    pub executable_found: bool,
+    /// The login that it uses is there.
+    pub login_found: bool,
+    /// Its workers have been started. Always false where each turn has a process of its own.
+    pub pool_started: bool,
+}
