@@ -170,7 +170,7 @@ impl Exchange {
         let keeps_bytes = is_first && !searches && endpoint.dialect().takes_bytes(&request, model);
         if !keeps_bytes && self.forgets() && self.gateway.memory.give_back(&mut request, home) {
             tracing::debug!(
-                request_id = self.accepted.turn_id,
+                request_id = %self.accepted.turn_id,
                 "reasoning that the client has left out was given back"
             );
         }

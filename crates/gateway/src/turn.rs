@@ -250,7 +250,7 @@ impl Turn<'_> {
                 && so_far.tools_refused.is_empty()
             {
                 tracing::warn!(
-                    request_id = self.accepted.turn_id,
+                    request_id = %self.accepted.turn_id,
                     tool,
                     "the provider refuses a tool; asked again without it"
                 );
@@ -272,7 +272,7 @@ impl Turn<'_> {
                 rand::random(),
             );
             tracing::debug!(
-                request_id = self.accepted.turn_id,
+                request_id = %self.accepted.turn_id,
                 ?next,
                 "attempt failed: {}",
                 failed.fault

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use polywire_conversation::Severity;
+use polywire_gateway::EngineState;
 use polywire_gateway::metrics::{Counts, Histogram};
 
 use crate::operations::{Facts, Machine};
@@ -150,8 +151,11 @@ fn first_content(page: &mut Page, counts: &Counts) {
     }
 }
 
+/// A family of samples of engines: its name, what it says, and its value.
+type EngineFamily = (&'static str, &'static str, fn(&EngineState) -> u64);
+
 fn machine(page: &mut Page, machine: &Machine) {
-    let families: [(&str, &str, fn(&polywire_gateway::EngineState) -> u64); 5] = [
+    let families: [EngineFamily; 5] = [
         (
             "polywire_engine_workers",
             "How many turns the engine can work on at a time.",

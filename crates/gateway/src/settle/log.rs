@@ -21,14 +21,14 @@ impl Settlement {
         let losses: Vec<String> = self.all_losses().map(ToString::to_string).collect();
         let lost = (!losses.is_empty()).then(|| serde_json::json!(losses));
         tracing::info!(
-            request_id = self.turn_id,
+            request_id = %self.turn_id,
             status,
             finish,
             error_type = fault.map(|fault| fault.class.name()),
             http_status = self.http_status(),
             stream = self.streams,
-            model = self.model,
-            target = attempt.target(),
+            model = some(&self.model),
+            target = some(&attempt.target()),
             engine = attempt.served_by.as_ref().map(|by| by.engine),
             dialect = self.dialect.name(),
             attempts = self.failed_attempts.len() + usize::from(attempt.served_by.is_some()),
@@ -44,7 +44,7 @@ impl Settlement {
         );
         if let Some(fault) = fault {
             tracing::warn!(
-                request_id = self.turn_id,
+                request_id = %self.turn_id,
                 http_status = fault.status,
                 code = fault.code,
                 detail = fault.detail,
@@ -53,6 +53,11 @@ impl Settlement {
             );
         }
     }
+}
+
+/// What is known of a name; of an unknown one nothing is written.
+fn some(name: &str) -> Option<&str> {
+    (!name.is_empty()).then_some(name)
 }
 
 /// Usage as a JSON object of what is known.
