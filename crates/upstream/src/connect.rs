@@ -111,6 +111,7 @@ impl Service<Uri> for Connector {
             Ok(None) => return Box::pin(async move { Ok(direct.call(destination).await?) }),
             Err(error) => return Box::pin(async move { Err(error.into()) }),
         };
+        let destination = with_port(destination);
         Box::pin(async move {
             let through_proxy = async {
                 if proxy
@@ -128,6 +129,20 @@ impl Service<Uri> for Connector {
                 .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
         })
     }
+}
+
+/// The destination with its port in it. The tunnel of `hyper-util` takes one without for port 443, whatever its scheme (seen in 0.1.21).
+fn with_port(destination: Uri) -> Uri {
+    let port = match (destination.port(), destination.scheme_str()) {
+        (None, Some("http")) => 80,
+        (None, Some("https")) => 443,
+        (Some(_), _) | (None, _) => return destination,
+    };
+    let host = destination.host().unwrap_or_default();
+    let authority = format!("{host}:{port}");
+    let mut parts = destination.clone().into_parts();
+    parts.authority = authority.parse().ok();
+    Uri::from_parts(parts).unwrap_or(destination)
 }
 
 async fn through_socks(
@@ -157,6 +172,34 @@ async fn through_tunnel(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_those_of_the_scheme() {
+        for (destination, expected) in [
+            ("http://a.example/v1", "http://a.example:80/v1"),
+            ("https://a.example/v1", "https://a.example:443/v1"),
+            ("http://a.example:8000/", "http://a.example:8000/"),
+            ("https://[::1]/", "https://[::1]:443/"),
+        ] {
+            let destination = with_port(Uri::from_static(destination));
+            assert_eq!(destination, Uri::from_static(expected));
+        }
+    }
+
+    #[test]
+    fn a_proxy_of_ones_own_is_never_passed_by() {
+        let own = Connector::new(&Proxy::parse("http://127.0.0.1:1").unwrap());
+        let none = Connector::new(&Proxy::parse("none").unwrap());
+        for destination in ["http://localhost:1/", "https://a.example/"] {
+            let destination = Uri::from_static(destination);
+            assert!(own.proxy_for(&destination).unwrap().is_some());
+            assert!(none.proxy_for(&destination).unwrap().is_none());
+        }
+        assert!(
+            own.proxy_for(&Uri::from_static("ftp://a.example/"))
+                .is_err()
+        );
+    }
 
     #[test]
     fn loopback_is_recognised() {

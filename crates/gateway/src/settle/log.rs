@@ -9,6 +9,9 @@ use super::{Outcome, Settlement};
 /// Fields of log lines whose text is JSON. A log that is written as JSON takes them in as they are.
 pub const JSON_FIELDS: [&str; 3] = ["phases_ms", "usage", "lost"];
 
+/// Under which name turns are logged, for filters.
+const LOGGER: &str = "polywire_gateway::settle";
+
 impl Settlement {
     /// One line for each turn. Shapes, sizes and times, and the names that were given to models and tools; never what was said.
     pub(super) fn log(&self) {
@@ -21,6 +24,7 @@ impl Settlement {
         let losses: Vec<String> = self.all_losses().map(ToString::to_string).collect();
         let lost = (!losses.is_empty()).then(|| serde_json::json!(losses));
         tracing::info!(
+            target: LOGGER,
             request_id = %self.turn_id,
             status,
             finish,
@@ -44,6 +48,7 @@ impl Settlement {
         );
         if let Some(fault) = fault {
             tracing::warn!(
+                target: LOGGER,
                 request_id = %self.turn_id,
                 http_status = fault.status,
                 code = fault.code,
