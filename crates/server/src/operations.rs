@@ -1,12 +1,13 @@
 //! What whoever runs the gateway asks it: whether it is ready, and what it has done.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use polywire_gateway::metrics::Counts;
 use polywire_gateway::{EngineState, Gateway, Problem};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 use crate::prometheus;
 use crate::routes::{Shared, json_page};
@@ -140,8 +141,8 @@ fn wants_json(headers: &HeaderMap) -> bool {
         .any(|value| value.contains("application/json"))
 }
 
-/// The counters under the names that they have in codex-api-proxy, and what is ours beside them. Its one engine is here that of the
-/// first provider that has one, the default provider before the others.
+/// The counters in a flat form, under the names that scripts know from proxies with one engine, and what is ours beside them. `engine` is
+/// that of the first provider that has one, the default provider before the others.
 fn counters(facts: &Facts) -> Value {
     let counts = &facts.counts;
     let errors: Map<String, Value> = counts
