@@ -165,10 +165,9 @@ impl Endpoint {
         };
         let key = self.key().await?;
         let request = self.request(body, &headers, key.as_ref())?;
-        let response = {
-            let _sending = phases.timer(Phase::Send);
-            upstream.send_through(&self.proxy, request).await
-        };
+        let sending = phases.timer(Phase::Send);
+        let response = upstream.send_through(&self.proxy, request).await;
+        drop(sending);
         let response = response.map_err(|error| not_sent(&self.provider, &self.proxy, &error))?;
         let response = self
             .accepted(response)

@@ -100,7 +100,8 @@ impl Phase {
 
 /// The times of one turn. Clones write into the same record, so that a task of an engine can hold one.
 ///
-/// A step that is done several times, in several attempts or legs, counts with all of them together.
+/// A step that is done several times, in several attempts or legs, counts with all of them together. What ends when the turn has been
+/// settled is not told any more: note a step before the event that ends the answer.
 #[derive(Clone, Default)]
 pub struct Phases(Arc<[AtomicU64; Phase::ALL.len()]>);
 
@@ -122,6 +123,12 @@ impl Phases {
             phase,
             began: Instant::now(),
         }
+    }
+
+    /// Does a step and notes how long it took.
+    pub fn during<R>(&self, phase: Phase, step: impl FnOnce() -> R) -> R {
+        let _timer = self.timer(phase);
+        step()
     }
 
     /// How long a step took; `None` when it was not done.

@@ -51,7 +51,8 @@ pub(crate) struct Settlement {
     first_event: Option<Instant>,
     /// The attempts before the one at work.
     failed_attempts: Vec<Attempt>,
-    attempt: Attempt,
+    /// In a box, because a settlement is moved from hand to hand and the future of a turn holds it several times.
+    attempt: Box<Attempt>,
 }
 
 /// What is known of the attempt at work, or of the last one.
@@ -116,7 +117,7 @@ impl Settlement {
             phases: Phases::default(),
             first_event: None,
             failed_attempts: Vec::new(),
-            attempt: Attempt::default(),
+            attempt: Box::default(),
         }
     }
 
@@ -151,7 +152,7 @@ impl Settlement {
     /// A new attempt begins; what the one before saw does not count any more.
     pub(crate) fn begin_attempt(&mut self, target: &Target) {
         let before = std::mem::replace(
-            &mut self.attempt,
+            &mut *self.attempt,
             Attempt {
                 served_by: Some(ServedBy {
                     provider: target.provider.id.clone(),

@@ -102,8 +102,7 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         Ok(expanded) => expanded,
         Err(fault) => return refused(fault, settlement),
     };
-    let decoding = phases.timer(Phase::Decode);
-    let decoded = match accepted.decode() {
+    let decoded = match phases.during(Phase::Decode, || accepted.decode()) {
         Ok(decoded) => decoded,
         Err(fault) => {
             thread.forget_parent(accepted.memory.as_ref());
@@ -111,7 +110,6 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         }
     };
     settlement.decoded(&decoded.request, accepted.body.len());
-    drop(decoding);
     let turn = Turn {
         gateway,
         live: &live,
@@ -224,10 +222,9 @@ struct SoFar {
 impl Turn<'_> {
     /// Makes attempts, as `plan` sees fit, until one has an answer.
     async fn serve(&self, mut settlement: Settlement) -> Result<Answer, Box<Failed>> {
-        let planning = settlement.phases().timer(Phase::Plan);
-        let targets = plan::targets(&self.decoded.request.model, self.live.catalog());
-        drop(planning);
-        let targets = match targets {
+        let phases = settlement.phases().clone();
+        let find = || plan::targets(&self.decoded.request.model, self.live.catalog());
+        let targets = match phases.during(Phase::Plan, find) {
             Ok(targets) => targets,
             Err(fault) => return Err(failed(fault, settlement)),
         };
@@ -282,7 +279,7 @@ impl Turn<'_> {
                 Next::RetryAfter(pause) => {
                     settlement = failed.settlement;
                     settlement.pause();
-                    let pausing = settlement.phases().timer(Phase::Pause);
+                    let pausing = phases.timer(Phase::Pause);
                     tokio::time::sleep(pause).await;
                     drop(pausing);
                     waited += pause;

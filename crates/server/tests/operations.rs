@@ -13,7 +13,7 @@ use polywire_catalog::{Catalog, Kind, Model, Provider, demo_provider, presets};
 use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::{
     Configuration, EngineState, Fixed, Gateway, LocalState, LocalStates, Problem, ProblemKind,
-    RetryLimits, Stores,
+    Proxies, RetryLimits, Stores,
 };
 use polywire_server::{Access, App};
 use polywire_testkit::{
@@ -60,7 +60,7 @@ impl House {
                 providers: providers.into_iter().map(Arc::new).collect(),
                 ..Catalog::default()
             },
-            proxies: std::collections::BTreeMap::new(),
+            proxies: Proxies::new(),
             local,
             variables: Arc::new(|_| None),
             strict: false,

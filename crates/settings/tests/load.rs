@@ -418,7 +418,8 @@ fn a_key_in_a_file_that_others_can_read_is_refused() {
         );
     }
     // So is the password of a proxy.
-    let proxy = "[providers.zai]\npreset = \"zai\"\nproxy = \"http://user:pass@proxy.example:3128\"\n";
+    let proxy =
+        "[providers.zai]\npreset = \"zai\"\nproxy = \"http://user:pass@proxy.example:3128\"\n";
     home.write("config.toml", proxy, 0o644);
     assert_eq!(
         home.load().unwrap_err(),

@@ -108,10 +108,7 @@ fn what_works() {
         ("strict = true", &[]),
         ("strict = true", &[("POLYWIRE_STRICT", "false")]),
         ("log_format = \"json\"", &[]),
-        (
-            "log_format = \"json\"",
-            &[("POLYWIRE_LOG_FORMAT", "text")],
-        ),
+        ("log_format = \"json\"", &[("POLYWIRE_LOG_FORMAT", "text")]),
         ("", &[("POLYWIRE_STRICT", "1")]),
         ("", &[("POLYWIRE_STRICT", "")]),
         ("", &[("XDG_STATE_HOME", "/y"), ("XDG_CONFIG_HOME", "/x")]),

@@ -136,7 +136,7 @@ fn with_port(destination: Uri) -> Uri {
     let port = match (destination.port(), destination.scheme_str()) {
         (None, Some("http")) => 80,
         (None, Some("https")) => 443,
-        (Some(_), _) | (None, _) => return destination,
+        _ => return destination,
     };
     let host = destination.host().unwrap_or_default();
     let authority = format!("{host}:{port}");

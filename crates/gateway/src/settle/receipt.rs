@@ -9,7 +9,7 @@ use crate::client::Client;
 
 impl Settlement {
     pub(super) fn receipt(&self, ended: Instant) -> Receipt {
-        let attempt = &self.attempt;
+        let attempt = &*self.attempt;
         let last = attempt.served_by.is_some().then_some(attempt);
         let attempts = self.failed_attempts.iter().chain(last);
         let (finish, fault) = match &attempt.outcome {

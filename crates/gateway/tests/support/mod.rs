@@ -13,7 +13,8 @@ use polywire_conversation::{Fault, FaultClass};
 use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
-    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, RetryLimits, Stores,
+    Client, ClientDialect, Configuration, ConfigurationSource, Fixed, Gateway, LocalStates,
+    Proxies, RetryLimits, Stores,
 };
 use polywire_testkit::{ScriptedUpstream, within};
 use serde_json::{Value, json};
@@ -50,8 +51,8 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
             providers: providers.into_iter().map(Arc::new).collect(),
             default_provider: None,
         },
-        proxies: Default::default(),
-        local: Default::default(),
+        proxies: Proxies::new(),
+        local: LocalStates::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
