@@ -15,8 +15,10 @@ use polywire_conversation::{Fault, FaultClass};
 use polywire_credentials::Proxy;
 use polywire_gateway::turn::Answer;
 use polywire_gateway::{Configuration, Gateway};
-use polywire_testkit::{Proxied, ProxyScript, ScriptedProxy, ScriptedUpstream, answer};
+use polywire_testkit::{Proxied, ProxyScript, ScriptedProxy, ScriptedUpstream, answer, within};
 use support::{begun, configuration, gateway, impatient, provider, turn};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 
 /// `user:p@ss`, as it stands in an address and as it is sent.
 const USER: &str = "user:p%40ss";
@@ -105,6 +107,67 @@ async fn each_provider_has_its_own_way_to_the_same_address() {
         assert_eq!(proxy.proxied(), [tunnel(&upstream, None)]);
     }
     assert_eq!(upstream.connections(), 4);
+}
+
+/// Serves one connection as a SOCKS 5 proxy (RFC 1928) that wants a user and a password (RFC 1929); gives them, and where the
+/// connection was to lead.
+async fn socks(listener: tokio::net::TcpListener) -> (String, String) {
+    let (mut client, _) = listener.accept().await.unwrap();
+    let mut methods = vec![0; usize::from(two(&mut client).await[1])];
+    client.read_exact(&mut methods).await.unwrap();
+    assert!(methods.contains(&2), "{methods:?}");
+    client.write_all(&[5, 2]).await.unwrap();
+    let [_, length] = two(&mut client).await;
+    let user = text(&mut client, length).await;
+    let length = client.read_u8().await.unwrap();
+    let password = text(&mut client, length).await;
+    client.write_all(&[1, 0]).await.unwrap();
+    // CONNECT to an IPv4 address.
+    let mut head = [0; 4];
+    client.read_exact(&mut head).await.unwrap();
+    assert_eq!(head, [5, 1, 0, 1]);
+    let address = Ipv4Addr::from(client.read_u32().await.unwrap());
+    let port = client.read_u16().await.unwrap();
+    let mut provider = TcpStream::connect((address, port)).await.unwrap();
+    client
+        .write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+        .await
+        .unwrap();
+    copy_bidirectional(&mut client, &mut provider)
+        .await
+        .unwrap();
+    (format!("{user}:{password}"), format!("{address}:{port}"))
+}
+
+async fn two(client: &mut TcpStream) -> [u8; 2] {
+    let mut two = [0; 2];
+    client.read_exact(&mut two).await.unwrap();
+    two
+}
+
+async fn text(client: &mut TcpStream, length: u8) -> String {
+    let mut text = vec![0; usize::from(length)];
+    client.read_exact(&mut text).await.unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_socks_proxy_is_asked_for_the_provider_with_user_and_password() {
+    let upstream = upstream();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("socks5://{USER}@{}", listener.local_addr().unwrap());
+    let gateway = house(&[("a", &upstream, Some(&proxy))]);
+    let turned = async {
+        let said = turn(&gateway, "a/model").await;
+        // Its connections go with it, and so the proxy's end.
+        drop(gateway);
+        said
+    };
+    let (said, (user, target)) =
+        within("a turn", async { tokio::join!(turned, socks(listener)) }).await;
+    assert_eq!(said.as_deref(), Ok("hello"));
+    assert_eq!(user, "user:p@ss");
+    assert_eq!(target, upstream.address().to_string());
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ impl Drop for House {
 }
 
 impl House {
+    /// Of several providers that have something on this machine, the last is the default one.
     async fn new(providers: Vec<Provider>, local: LocalStates) -> Self {
         let keys = providers
             .iter()
@@ -57,6 +58,7 @@ impl House {
                     vec!["house/model".to_owned(), "demo/demo".to_owned()],
                 )]
                 .into(),
+                default_provider: local.keys().last().cloned(),
                 providers: providers.into_iter().map(Arc::new).collect(),
                 ..Catalog::default()
             },
@@ -329,6 +331,32 @@ async fn refusals_on_a_websocket_count_too() {
     let counters = house.counters().await;
     assert_eq!(counters["errors_by_status"], json!({"400": 1}));
     assert_eq!(counters["requests_ok"], 1);
+}
+
+#[tokio::test]
+async fn the_engine_of_the_default_provider_is_told_first() {
+    let engine = || {
+        Arc::new(Scripted {
+            engine: Some(EngineState::default()),
+            ..Scripted::default()
+        }) as Arc<dyn LocalState>
+    };
+    let provider = |id: &str, kind| Provider {
+        id: id.to_owned(),
+        kind,
+        base_url: "http://127.0.0.1:9/v1".to_owned(),
+        profile: presets()[0].to_provider("x").profile,
+        ..demo_provider()
+    };
+    let house = House::new(
+        vec![provider("a", Kind::Chat), demo_provider()],
+        [("a".to_owned(), engine()), ("demo".to_owned(), engine())].into(),
+    )
+    .await;
+    let counters = house.counters().await;
+    assert_eq!(counters["engine"], "demo");
+    assert_eq!(counters["engines"][1]["provider"], "a");
+    assert_eq!(counters["engines"][1]["engine"], "chat");
 }
 
 /// An engine that says what the test wants.
