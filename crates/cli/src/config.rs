@@ -61,6 +61,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
         ),
         row(
             settings,
+            "log_format",
+            settings.log_format.name().to_owned(),
+        ),
+        row(
+            settings,
             "default_provider",
             default_provider.unwrap_or("(none)").to_owned(),
         ),
@@ -78,6 +83,10 @@ fn rows(settings: &Settings) -> Vec<Row> {
             base_url => format!("{} {base_url}{key}", provider.kind.name()),
         };
         rows.push(row(settings, &format!("providers.{}", provider.id), value));
+        if let Some(proxy) = settings.proxies.get(&provider.id) {
+            let name = format!("providers.{}.proxy", provider.id);
+            rows.push(row(settings, &name, proxy.to_string()));
+        }
     }
     let file = settings.paths.config_file.display().to_string();
     for (name, target) in &settings.catalog.aliases {

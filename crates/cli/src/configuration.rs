@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use polywire_credentials::{Secret, ensure_token};
 use polywire_gateway::{
-    Configuration, ConfigurationSource, Gateway, ResponseStore, RetryLimits, SearchKind,
-    SearchService, Stores,
+    Configuration, ConfigurationSource, Gateway, LocalStates, ResponseStore, RetryLimits,
+    SearchKind, SearchService, Stores,
 };
 use polywire_server::{Access, App};
 use polywire_settings::{
@@ -155,6 +155,8 @@ fn configuration(settings: Settings) -> Configuration {
         catalog: settings.catalog.clone(),
         keys: settings.keys.clone(),
         engines: settings.engines.clone(),
+        proxies: settings.proxies.clone(),
+        local: LocalStates::new(),
         variables: Arc::new(move |name| settings.variable(name)),
         strict,
         search,

@@ -37,7 +37,7 @@ pub(crate) async fn demo(
         ..overrides
     };
     let (settings, source) = configuration::load_watched(&overrides)?;
-    logging::log_to_stderr(settings.log.as_deref(), "warn")?;
+    logging::log_to_stderr(&settings, "warn")?;
     configuration::tell_warnings(&settings);
     let listener = match serve::listen(settings.server.listen) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && !chosen => {

@@ -2,8 +2,16 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use polywire_settings::{LogFormat, Settings};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::log_json::{self, JsonLines};
+
+/// Whoever reads standard error expects a JSON object on every line.
+static NOTES_AS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line to standard output. A reader that has gone away is no reason to fail.
 pub(crate) fn say(line: impl std::fmt::Display) {
@@ -24,7 +32,12 @@ pub(crate) fn say_part(text: &str) {
 
 /// Writes a line to standard error.
 pub(crate) fn note(line: impl std::fmt::Display) {
-    write_line(&mut std::io::stderr().lock(), &line);
+    let mut stderr = std::io::stderr().lock();
+    if NOTES_AS_JSON.load(Ordering::Relaxed) {
+        write_line(&mut stderr, &log_json::line(&line.to_string()));
+    } else {
+        write_line(&mut stderr, &line);
+    }
 }
 
 /// Tells of an error and of what led to it.
@@ -41,26 +54,37 @@ fn write_line(out: &mut impl Write, line: &dyn std::fmt::Display) {
     }
 }
 
-/// Logs to standard error: for people on a terminal, the same without colours elsewhere.
-pub(crate) fn log_to_stderr(filter: Option<&str>, default: &str) -> anyhow::Result<()> {
+/// Logs to standard error: for people on a terminal, the same without colours elsewhere; or as JSON, and then [`note`]s too.
+pub(crate) fn log_to_stderr(settings: &Settings, default: &str) -> anyhow::Result<()> {
     let colours = std::io::stderr().is_terminal();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(env_filter(filter, default)?)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .finish();
-    tracing::subscriber::set_global_default(subscriber)?;
-    Ok(())
+    NOTES_AS_JSON.store(settings.log_format == LogFormat::Json, Ordering::Relaxed);
+    log_to(settings, default, std::io::stderr, colours)
 }
 
 /// Logs to a file, for when the terminal belongs to somebody else.
-pub(crate) fn log_to_file(filter: Option<&str>, default: &str, file: File) -> anyhow::Result<()> {
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(env_filter(filter, default)?)
-        .with_writer(file)
-        .with_ansi(false)
-        .finish();
-    tracing::subscriber::set_global_default(subscriber)?;
+pub(crate) fn log_to_file(settings: &Settings, default: &str, file: File) -> anyhow::Result<()> {
+    log_to(settings, default, file, false)
+}
+
+fn log_to(
+    settings: &Settings,
+    default: &str,
+    writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    colours: bool,
+) -> anyhow::Result<()> {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(env_filter(settings.log.as_deref(), default)?)
+        .with_writer(writer);
+    match settings.log_format {
+        LogFormat::Text => {
+            let subscriber = builder.with_ansi(colours).finish();
+            tracing::subscriber::set_global_default(subscriber)?;
+        }
+        LogFormat::Json => {
+            let subscriber = builder.with_ansi(false).event_format(JsonLines).finish();
+            tracing::subscriber::set_global_default(subscriber)?;
+        }
+    }
     Ok(())
 }
 

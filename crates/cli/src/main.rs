@@ -5,6 +5,7 @@ mod config;
 mod configuration;
 mod demo;
 mod demo_client;
+mod log_json;
 mod logging;
 mod printable;
 mod receipt_pages;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use polywire_settings::Overrides;
+use polywire_settings::{LogFormat, Overrides};
 
 /// Any coding agent, any model, on your own machine.
 #[derive(Parser)]
@@ -38,6 +39,9 @@ struct Common {
     /// What to log, such as `info` or `polywire_gateway=debug`
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
+    /// How the log is written: `text` for people, `json` for programs, one object a line
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = LogFormat::parse)]
+    log_format: Option<LogFormat>,
 }
 
 #[derive(Subcommand)]
@@ -80,6 +84,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let overrides = Overrides {
         config: arguments.common.config,
         log: arguments.common.log,
+        log_format: arguments.common.log_format,
         ..Overrides::default()
     };
     match arguments.command {

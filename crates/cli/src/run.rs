@@ -147,7 +147,7 @@ fn log_to_state(settings: &Settings) -> anyhow::Result<()> {
     if too_long {
         file.set_len(0)?;
     }
-    logging::log_to_file(settings.log.as_deref(), "info", file)
+    logging::log_to_file(settings, "info", file)
 }
 
 /// The gateway that runs, if it serves this target; else one of our own, on a port of its own, which lives as long as the

@@ -37,7 +37,7 @@ pub(crate) async fn serve(
         ..overrides
     };
     let (settings, source) = configuration::load_watched(&overrides)?;
-    logging::log_to_stderr(settings.log.as_deref(), "info")?;
+    logging::log_to_stderr(&settings, "info")?;
     configuration::tell_warnings(&settings);
     let listener = bind(settings.server.listen).await?;
     let address = listener.local_addr()?;

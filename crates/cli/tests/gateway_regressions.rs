@@ -215,7 +215,7 @@ async fn what_a_failed_attempt_said_is_gone_with_it() {
     assert!(!answer.text().contains("half an answer"));
     assert_eq!(asked(&house), 3);
     let log = log_of(gateway).await;
-    assert!(log.contains("outcome=\"stop\""), "{log}");
+    assert!(log.contains("finish=\"stop\""), "{log}");
 }
 
 #[tokio::test]
@@ -309,13 +309,14 @@ async fn a_key_that_a_provider_repeats_goes_no_further() {
 
 /// How many losses a log line lists.
 fn losses_logged(line: &str) -> usize {
-    let list = line.split_once("losses=").map(|(_, list)| list);
-    let list = list.unwrap_or_else(|| panic!("no losses in `{line}`"));
+    let member = |name: &str| line.split_once(name).map(|(_, rest)| rest);
+    let list = member(" lost=").unwrap_or("[]");
     let mut values = serde_json::Deserializer::from_str(list).into_iter::<Vec<String>>();
-    values
-        .next()
-        .and_then(Result::ok)
-        .map_or(0, |list| list.len())
+    let listed = values.next().and_then(Result::ok).unwrap_or_default().len();
+    let counted = member(" losses=").unwrap_or_else(|| panic!("no losses in `{line}`"));
+    let counted = counted.split(' ').next().unwrap_or_default();
+    assert_eq!(counted, listed.to_string(), "{line}");
+    listed
 }
 
 #[tokio::test]
@@ -343,7 +344,7 @@ async fn the_header_counts_the_losses_that_the_log_lists() {
                 let turn = answer.headers.get("x-polywire-request-id").unwrap();
                 let line = gateway
                     .process()
-                    .stderr_line(&format!("turn={turn} model="))
+                    .stderr_line(&format!("request_id={turn} status="))
                     .await;
                 let logged = losses_logged(&line);
                 assert_eq!(counted, Some(logged.to_string().as_str()), "{line}");

@@ -1,4 +1,4 @@
-//! Secrets: provider keys and the gateway's own token.
+//! Secrets: provider keys, the gateway's own token, and proxies, whose addresses hold passwords.
 //!
 //! A secret is a [`Secret`] from the moment it is read: it prints as `***`, and the one method that shows it is easy to find.
 //! This crate does not read the environment; the values of variables are handed in.
@@ -7,10 +7,12 @@
 
 mod key;
 mod private_file;
+mod proxy;
 mod secret;
 mod token;
 
 pub use key::{COMMAND_TIME_MAX, KeyError, KeySource};
 pub use private_file::{is_private, make_private};
+pub use proxy::{Proxy, ProxyError, ProxyUrl};
 pub use secret::{Secret, tokens_equal};
 pub use token::{TokenError, ensure_token};

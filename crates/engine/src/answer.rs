@@ -18,8 +18,29 @@ pub enum EngineEvent {
     Frame(String),
     /// The answer failed. Nothing comes after it.
     Fault(Fault),
-    /// A phase of the turn is over; for the log.
-    Phase(&'static str, Duration),
+    /// A step of the turn is done, and took so long.
+    Step(Step, Duration),
+}
+
+/// The steps of a turn that an engine measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Checking the working directory that the client asks for.
+    CwdResolve,
+    /// Waiting for a worker, from the moment it was asked for.
+    QueueWait,
+    /// Starting a process, or finding the one that runs.
+    Spawn,
+    /// Giving a process its input.
+    InputWrite,
+    /// Opening a thread.
+    ThreadStart,
+    /// Putting the conversation into the thread and asking for a turn, until Codex has agreed.
+    TurnStart,
+    /// From then, or from the end of the input, to the first thing that Codex says.
+    FirstOutput,
+    /// Waiting for the end of a process that has answered.
+    ProcessWait,
 }
 
 /// An answer on its way. Dropping it interrupts the turn.
@@ -95,13 +116,13 @@ impl Out {
         self.send(EngineEvent::Fault(fault));
     }
 
-    /// A phase that began at `since` is over.
-    pub(crate) fn phase(&self, name: &'static str, since: Instant) {
-        self.send(EngineEvent::Phase(name, since.elapsed()));
+    /// A step that began at `since` is done.
+    pub(crate) fn step(&self, step: Step, since: Instant) {
+        self.step_took(step, since.elapsed());
     }
 
-    pub(crate) fn phase_took(&self, name: &'static str, took: Duration) {
-        self.send(EngineEvent::Phase(name, took));
+    pub(crate) fn step_took(&self, step: Step, took: Duration) {
+        self.send(EngineEvent::Step(step, took));
     }
 
     /// Completes when the client has left.

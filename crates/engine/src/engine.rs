@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use polywire_conversation::Fault;
 use tokio_util::task::TaskTracker;
 
-use crate::answer::{EngineAnswer, channel};
+use crate::answer::{EngineAnswer, Step, channel};
 use crate::app_server::{self, Pool};
 use crate::ask::Ask;
 use crate::exec::{self, Runner};
@@ -26,25 +27,27 @@ enum Form {
     AppServer(Arc<Pool>),
 }
 
-/// How an engine is, for those who watch it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an engine is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineState {
-    /// Which form of Codex.
-    pub kind: EngineKind,
-    /// The most turns at work at once.
-    pub workers: usize,
-    /// Processes that wait for turns or work on them. `codex exec` has one for each turn.
-    pub started: usize,
-    /// Turns at work.
-    pub busy: usize,
-    /// Turns that wait for a worker.
-    pub queued: usize,
-    /// Threads that wait for the results of tools.
-    pub waiting_threads: usize,
-    /// Whether the executable was found.
+    /// How many turns it can work on at a time: the workers of a pool, or the most processes.
+    pub workers: u64,
+    /// How many processes are there, at work or not.
+    pub started: u64,
+    /// How many turns are at work.
+    pub busy: u64,
+    /// How many turns wait for a worker.
+    pub waiting: u64,
+    /// How many may wait.
+    pub queue: u64,
+    /// How many threads wait for the results of tools.
+    pub waiting_threads: u64,
+    /// Its program is there.
     pub executable_found: bool,
-    /// Whether there is a login.
+    /// The login that it uses is there.
     pub login_found: bool,
+    /// Its workers have been started. Always false where each turn has a process of its own.
+    pub pool_started: bool,
 }
 
 impl Engine {
@@ -78,11 +81,13 @@ impl Engine {
     /// A [`Fault`] when the working directory is not allowed. Everything else that goes wrong comes with the answer.
     pub fn ask(&self, body: &[u8], cwd: Option<&str>) -> Result<EngineAnswer, Fault> {
         let ask = Ask::read(body)?;
+        let began = Instant::now();
         let cwd = match cwd {
             Some(wanted) => Some(workdir::resolve(wanted, &self.settings.allowed_roots)?),
             None => None,
         };
         let (out, answer) = channel();
+        out.step(Step::CwdResolve, began);
         match &self.form {
             Form::Exec(runner) => {
                 self.tasks
@@ -121,15 +126,17 @@ impl Engine {
             Form::Exec(runner) => (runner.queue(), runner.queue().busy(), 0),
             Form::AppServer(pool) => (pool.queue(), pool.workers_started(), pool.threads_waiting()),
         };
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         EngineState {
-            kind: self.settings.kind,
-            workers: self.settings.workers,
-            started,
-            busy: queue.busy(),
-            queued: queue.waiting(),
-            waiting_threads,
+            workers: count(self.settings.workers),
+            started: count(started),
+            busy: count(queue.busy()),
+            waiting: count(queue.waiting()),
+            queue: count(self.settings.max_queue),
+            waiting_threads: count(waiting_threads),
             executable_found: find_executable(&self.settings).is_some(),
             login_found: self.login().is_file(),
+            pool_started: started > 0 && matches!(self.form, Form::AppServer(_)),
         }
     }
 

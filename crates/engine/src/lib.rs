@@ -21,6 +21,6 @@ mod queue;
 mod settings;
 mod workdir;
 
-pub use answer::{EngineAnswer, EngineEvent};
+pub use answer::{EngineAnswer, EngineEvent, Step};
 pub use engine::{Engine, EngineState};
 pub use settings::{EngineKind, EngineSettings};

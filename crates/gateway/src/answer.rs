@@ -11,7 +11,7 @@ use http_body::{Body, Frame};
 use polywire_conversation::{Event, EventSink, Fault, FaultClass, Loss, ReadStream, StreamEnd};
 use polywire_credentials::Secret;
 use polywire_demo_model::Step;
-use polywire_engine::{EngineAnswer, EngineEvent};
+use polywire_engine::{EngineAnswer, EngineEvent, Step as EngineStep};
 use polywire_upstream::{BodyError, HEADERS_TIMEOUT, Incoming, root_cause};
 use tokio::time::{Duration, Instant, Sleep};
 
@@ -20,6 +20,7 @@ use crate::legs::NextLeg;
 use crate::limits::{
     ENGINE_SILENCE_MAX, HEARTBEAT_INTERVAL, IDLE_TIMEOUT, USAGE_WAIT, WRITE_BYTES_MAX,
 };
+use crate::phases::Phase;
 use crate::read::BodyReader;
 use crate::search::Found;
 use crate::settle::Settlement;
@@ -262,8 +263,9 @@ impl Pump {
             Some(EngineEvent::Fault(fault)) => {
                 reader.finish(StreamEnd::Broken(fault), &mut self.delivery);
             }
-            Some(EngineEvent::Phase(name, took)) => {
-                tracing::trace!(phase = name, ms = took.as_secs_f64() * 1000.0, "engine");
+            Some(EngineEvent::Step(step, took)) => {
+                let phases = self.delivery.settlement().phases();
+                phases.add(phase_of(step), took);
             }
             None => reader.finish(StreamEnd::Closed, &mut self.delivery),
         }
@@ -441,6 +443,7 @@ impl Pump {
             return Poll::Ready(None);
         }
         self.written_at = Instant::now();
+        self.delivery.sends(self.written_at.into_std());
         if std::mem::take(&mut self.heard) {
             self.read_at = self.written_at;
         }
@@ -479,6 +482,20 @@ impl Body for AnswerBody {
             (self.drain)(rest);
         }
         Poll::Ready(piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+/// The phase of a turn that a step of an engine is.
+const fn phase_of(step: EngineStep) -> Phase {
+    match step {
+        EngineStep::CwdResolve => Phase::CwdResolve,
+        EngineStep::QueueWait => Phase::QueueWait,
+        EngineStep::Spawn => Phase::Spawn,
+        EngineStep::InputWrite => Phase::InputWrite,
+        EngineStep::ThreadStart => Phase::ThreadStart,
+        EngineStep::TurnStart => Phase::TurnStart,
+        EngineStep::FirstOutput => Phase::FirstOutput,
+        EngineStep::ProcessWait => Phase::ProcessWait,
     }
 }
 

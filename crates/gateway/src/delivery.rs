@@ -14,6 +14,7 @@ use crate::answer::unix_seconds;
 use crate::fault::without_key;
 use crate::legs::{Legs, NextLeg};
 use crate::memory::Recorder;
+use crate::phases::Phase;
 use crate::sealing::Sealer;
 use crate::search::Found;
 use crate::settle::Settlement;
@@ -233,6 +234,7 @@ impl Delivery {
 
     /// The answer in one body.
     pub(crate) fn whole(&mut self) -> Vec<u8> {
+        let _writing = self.outlet.settlement.phases().timer(Phase::Write);
         self.outlet.writer.whole()
     }
 
@@ -254,6 +256,11 @@ impl Delivery {
     /// What is known of the turn.
     pub(crate) fn settlement(&self) -> &Settlement {
         &self.outlet.settlement
+    }
+
+    /// Something goes to the client at this moment.
+    pub(crate) fn sends(&mut self, now: std::time::Instant) {
+        self.outlet.settlement.sends(now);
     }
 
     /// Takes back what is known of the turn, to make another attempt.

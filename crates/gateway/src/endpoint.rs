@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use polywire_catalog::{Auth, Provider};
 use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, FaultClass, Origin, Retry};
-use polywire_credentials::{KeySource, Secret};
+use polywire_credentials::{KeySource, Proxy, Secret};
 use polywire_engine::Engine;
 use polywire_upstream::{HeaderMap, HeaderName, HeaderValue, Incoming, Response, Upstream, Uri};
 use tokio::sync::Mutex;
@@ -17,8 +17,10 @@ use crate::answer::Source;
 use crate::body::outgoing;
 use crate::fault::{not_sent, without_key};
 use crate::limits::{DRAIN_TIMEOUT, ERROR_BODY_TIMEOUT, WHOLE_BYTES_MAX};
+use crate::phases::{Phase, Phases};
 use crate::provider::{Outgoing, ProviderDialect};
 use crate::read::BodyReader;
+use crate::readiness::{EngineState, LocalState, Problem};
 use crate::state::Variables;
 
 /// Who we are to providers.
@@ -44,6 +46,10 @@ pub struct Endpoint {
     headers: HeaderMap,
     key: Key,
     engine: Option<Arc<Engine>>,
+    /// How it is reached.
+    proxy: Proxy,
+    /// What it has on this machine, if it needs anything there.
+    local: Option<Arc<dyn LocalState>>,
 }
 
 /// A key that is looked up when it is first needed and kept until it is refused.
@@ -61,6 +67,7 @@ impl Endpoint {
     pub fn new(
         provider: &Arc<Provider>,
         key: KeySource,
+        proxy: Proxy,
         variables: &Variables,
         engine: Option<Arc<Engine>>,
     ) -> Result<Self, ConfigurationError> {
@@ -79,6 +86,8 @@ impl Endpoint {
                 variables: Arc::clone(variables),
                 known: Mutex::new(None),
             },
+            proxy,
+            local: None,
             engine,
         })
     }
@@ -86,6 +95,13 @@ impl Endpoint {
     /// The program on this machine that it is, if it is one.
     pub fn engine(&self) -> Option<&Arc<Engine>> {
         self.engine.as_ref()
+    }
+
+    /// The same with whoever tells what the provider has on this machine.
+    #[must_use]
+    pub fn with_local_state(mut self, local: Option<Arc<dyn LocalState>>) -> Self {
+        self.local = local;
+        self
     }
 
     /// The provider.
@@ -96,6 +112,23 @@ impl Endpoint {
     /// The provider's id.
     pub fn provider_id(&self) -> &str {
         &self.provider.id
+    }
+
+    /// How it is reached. Engines hand it on to their processes.
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// What keeps it from serving turns and can be mended on this machine. Nothing for providers that are reached over HTTP: whether
+    /// they answer is known when they are asked.
+    pub fn problems(&self) -> Vec<Problem> {
+        let local = self.local.as_ref();
+        local.map_or_else(Vec::new, |local| local.problems())
+    }
+
+    /// What its engine is doing, if it has one.
+    pub fn engine_state(&self) -> Option<EngineState> {
+        self.local.as_ref()?.engine()
     }
 
     /// What is spoken to it.
@@ -127,6 +160,7 @@ impl Endpoint {
         &self,
         outgoing: Outgoing,
         upstream: &Upstream,
+        phases: &Phases,
     ) -> Result<Source, Fault> {
         let (body, headers, reader) = match outgoing {
             Outgoing::Body {
@@ -152,10 +186,10 @@ impl Endpoint {
         };
         let key = self.key().await?;
         let request = self.request(body, &headers, key.as_ref())?;
-        let response = upstream
-            .send(request)
-            .await
-            .map_err(|error| not_sent(self.provider_id(), &self.provider.base_url, &error))?;
+        let sending = phases.timer(Phase::Send);
+        let response = upstream.send_through(&self.proxy, request).await;
+        drop(sending);
+        let response = response.map_err(|error| not_sent(&self.provider, &self.proxy, &error))?;
         let response = self
             .accepted(response)
             .await

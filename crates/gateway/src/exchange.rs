@@ -20,6 +20,7 @@ use crate::form::Form;
 use crate::legs::{Legs, Needs, NextLeg, OnPause, Search};
 use crate::limits::{KEEP_WAIT, SEARCHES_MAX};
 use crate::memory::Recorder;
+use crate::phases::Phases;
 use crate::provider::{Ask, Encoded, Outgoing};
 use crate::sealing::{self, Sealer};
 use crate::search::{self, Found};
@@ -40,6 +41,8 @@ pub(crate) struct Exchange {
     pub(crate) thread: Thread,
     /// Wire names of tools that the target has refused.
     pub(crate) tools_refused: Vec<String>,
+    /// Where it is noted how long each step takes.
+    pub(crate) phases: Phases,
 }
 
 /// A request made ready for a target.
@@ -170,7 +173,10 @@ impl Exchange {
         let model = &self.target.upstream_model;
         let keeps_bytes = is_first && !searches && endpoint.dialect().takes_bytes(&request, model);
         if !keeps_bytes && self.forgets() && self.gateway.memory.give_back(&mut request, home) {
-            tracing::debug!(turn = %self.accepted.turn_id, "reasoning that the client has left out was given back");
+            tracing::debug!(
+                request_id = %self.accepted.turn_id,
+                "reasoning that the client has left out was given back"
+            );
         }
         Ready {
             keeps_bytes,
@@ -265,7 +271,7 @@ impl Exchange {
         let home = endpoint.minter(&self.target.upstream_model).await?;
         let (outgoing, losses) = self.encode_leg(leg, &request, &endpoint, &home)?;
         let upstream = self.gateway.upstream();
-        let source = endpoint.send(outgoing, &upstream).await?;
+        let source = endpoint.send(outgoing, &upstream, &self.phases).await?;
         Ok(Opened {
             source,
             found,
@@ -331,8 +337,10 @@ impl Prepared {
             stop,
             ..
         } = self;
+        let phases = exchange.phases.clone();
         let source = Source::Opening(Box::pin(async move {
-            endpoint.send(outgoing, &upstream).await.map(Opened::from)
+            let source = endpoint.send(outgoing, &upstream, &phases).await?;
+            Ok(Opened::from(source))
         }));
         let legs = Legs::new(needs);
         let watches = legs.watches();

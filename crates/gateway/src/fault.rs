@@ -2,8 +2,9 @@
 
 use std::error::Error as _;
 
+use polywire_catalog::Provider;
 use polywire_conversation::{Fault, FaultClass, Origin, Retry};
-use polywire_credentials::Secret;
+use polywire_credentials::{Proxy, Secret};
 use polywire_upstream::{SendError, root_cause};
 
 /// Something that must not happen did. Reported as ours, with what is known.
@@ -17,14 +18,24 @@ pub(crate) fn ours(message: impl Into<String>) -> Fault {
 }
 
 /// No answer came from a provider.
-pub(crate) fn not_sent(provider_id: &str, base_url: &str, error: &SendError) -> Fault {
+pub(crate) fn not_sent(provider: &Provider, proxy: &Proxy, error: &SendError) -> Fault {
+    let Provider {
+        id: provider_id,
+        base_url,
+        ..
+    } = provider;
     let cause = error.source().map(root_cause).unwrap_or_default();
     match error {
         SendError::Connect { .. } => Fault::new(
             FaultClass::NetworkCut,
-            format!(
-                "provider `{provider_id}` cannot be reached at {base_url}: {cause}. hint: is the address right and the server running?"
-            ),
+            match proxy {
+                Proxy::Environment | Proxy::Direct => format!(
+                    "provider `{provider_id}` cannot be reached at {base_url}: {cause}. hint: is the address right and the server running?"
+                ),
+                Proxy::Through(proxy) => format!(
+                    "provider `{provider_id}` cannot be reached at {base_url} through the proxy {proxy}: {cause}. hint: look at `proxy` under [providers.{provider_id}]"
+                ),
+            },
         ),
         SendError::Timeout { .. } => Fault::new(
             FaultClass::Timeout,

@@ -16,10 +16,13 @@ mod form;
 mod legs;
 pub mod limits;
 mod memory;
+pub mod metrics;
 mod passing;
+mod phases;
 mod private;
 mod provider;
 mod read;
+mod readiness;
 mod references;
 mod sealing;
 mod search;
@@ -34,9 +37,12 @@ pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Endpoint};
 pub use engine::Engines;
+pub use phases::{Phase, PhaseTimer, Phases};
 pub use polywire_plan::RetryLimits;
+pub use readiness::{EngineState, LocalState, LocalStates, Problem, ProblemKind};
 pub use search::{SearchKind, SearchService};
+pub use settle::JSON_FIELDS;
 pub use state::{
-    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Stores, Variables,
+    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Proxies, Stores, Variables,
 };
 pub use stored::{ConnectionMemory, ResponseStore};

@@ -99,3 +99,6 @@ pub const REFERENCES_MAX: usize = 10_000;
 /// The most translated bytes that are handed to the client in one piece. Bounds the memory of a stream whose provider is
 /// faster than its client; a write of this size costs hardly more than the copy.
 pub const WRITE_BYTES_MAX: usize = 16 * 1024;
+
+/// The most providers that are counted by their names. More than anybody configures; the rest is counted together.
+pub const COUNTED_PROVIDERS_MAX: usize = 256;

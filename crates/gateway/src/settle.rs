@@ -1,4 +1,10 @@
 //! The end of a turn: what it was, what it cost, what was lost. Told exactly once, however the turn ends.
+//!
+//! What is told, and to whom: `settle/log.rs`, `settle/count.rs`, `settle/receipt.rs`.
+
+mod count;
+mod log;
+mod receipt;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -6,12 +12,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use polywire_catalog::Price;
 use polywire_conversation::{Event, Fault, Ledger, Loss, Request, StopReason, Usage, estimate};
 use polywire_plan::Target;
-use polywire_store::{Outcome as ReceiptOutcome, Receipt, ReceiptAttempt, ReceiptSink, Timings};
+use polywire_store::ReceiptSink;
 
 use crate::client::{Client, ClientDialect};
+use crate::metrics::Metrics;
+use crate::phases::{Phase, Phases};
+use crate::state::Gateway;
 use crate::turn::Accepted;
 
-/// What is known of a turn while it runs; written to the log and as a receipt when it is dropped.
+pub use log::JSON_FIELDS;
+
+/// What is known of a turn while it runs; written to the log and as a receipt, and counted, when it is dropped.
 ///
 /// Dropping is how every turn ends: a finished body is dropped by the server, and so is the one of a client that hung up. Log
 /// line and receipt are therefore written exactly once.
@@ -20,7 +31,10 @@ pub(crate) struct Settlement {
     dialect: ClientDialect,
     client: Client,
     receipts: Option<Arc<dyn ReceiptSink>>,
+    metrics: Arc<Metrics>,
     is_strict: bool,
+    /// The client wants a stream.
+    streams: bool,
     /// The model name as the client wrote it.
     model: String,
     began: Instant,
@@ -31,21 +45,30 @@ pub(crate) struct Settlement {
     request_bytes: usize,
     /// About how many tokens the request has.
     request_tokens: u64,
+    /// How long each step took.
+    phases: Phases,
+    /// When the first bytes of a stream went to the client, heartbeats included.
+    first_event: Option<Instant>,
     /// The attempts before the one at work.
-    failed_attempts: Vec<ReceiptAttempt>,
-    attempt: Attempt,
+    failed_attempts: Vec<Attempt>,
+    /// In a box, because a settlement is moved from hand to hand and the future of a turn holds it several times.
+    attempt: Box<Attempt>,
 }
 
 /// What is known of the attempt at work, or of the last one.
 #[derive(Default)]
 struct Attempt {
-    /// Who serves it, as `provider/model`; empty before the first attempt.
-    target: String,
+    /// Who serves it; nobody before the first attempt.
+    served_by: Option<ServedBy>,
     price: Option<Price>,
     losses: Vec<Loss>,
     usage: Option<Usage>,
     outcome: Outcome,
+    /// When the target was asked.
+    asked: Option<Instant>,
     first_content: Option<Instant>,
+    /// When the answer had come to its end.
+    finished: Option<Instant>,
     /// How many tools were offered, and how many of them under another name or in another form.
     tools_offered: usize,
     tools_lowered: usize,
@@ -53,6 +76,14 @@ struct Attempt {
     answer_bytes: usize,
     /// The client's bytes went out as they were.
     keeps_bytes: bool,
+}
+
+/// Who serves an attempt.
+struct ServedBy {
+    provider: String,
+    /// The kind of the provider.
+    engine: &'static str,
+    upstream_model: String,
 }
 
 #[derive(Default)]
@@ -66,33 +97,34 @@ enum Outcome {
 
 impl Settlement {
     /// A turn that begins now, with the id that its header, its log line and its receipt carry.
-    pub(crate) fn begin(
-        accepted: &Accepted,
-        receipts: Option<Arc<dyn ReceiptSink>>,
-        is_strict: bool,
-    ) -> Self {
+    pub(crate) fn begin(accepted: &Accepted, gateway: &Gateway, is_strict: bool) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let began_unix_ms = since.map_or(0, |since| since.as_millis());
         Self {
             turn_id: accepted.turn_id.clone(),
             dialect: accepted.dialect,
             client: accepted.client,
-            receipts,
+            receipts: gateway.receipts(),
+            metrics: Arc::clone(&gateway.metrics),
             is_strict,
+            streams: false,
             model: String::new(),
             began: Instant::now(),
             began_unix_ms: u64::try_from(began_unix_ms).unwrap_or(u64::MAX),
             request_losses: Vec::new(),
             request_bytes: accepted.body.len(),
             request_tokens: 0,
+            phases: Phases::default(),
+            first_event: None,
             failed_attempts: Vec::new(),
-            attempt: Attempt::default(),
+            attempt: Box::default(),
         }
     }
 
     /// The request was read from a body of so many bytes.
     pub(crate) fn decoded(&mut self, request: &Request<'_>, body_bytes: usize) {
         (*request.model).clone_into(&mut self.model);
+        self.streams = request.stream;
         self.request_losses.extend_from_slice(&request.losses);
         self.request_bytes = body_bytes;
         self.request_tokens = estimate::request_tokens(request);
@@ -120,16 +152,35 @@ impl Settlement {
     /// A new attempt begins; what the one before saw does not count any more.
     pub(crate) fn begin_attempt(&mut self, target: &Target) {
         let before = std::mem::replace(
-            &mut self.attempt,
+            &mut *self.attempt,
             Attempt {
-                target: format!("{}/{}", target.provider.id, target.upstream_model),
+                served_by: Some(ServedBy {
+                    provider: target.provider.id.clone(),
+                    engine: target.provider.kind.name(),
+                    upstream_model: target.upstream_model.clone(),
+                }),
                 price: target.model.as_ref().and_then(|model| model.price),
                 ..Attempt::default()
             },
         );
-        if !before.target.is_empty() {
-            self.failed_attempts.push(before.receipt());
+        if before.served_by.is_some() {
+            self.failed_attempts.push(before);
         }
+    }
+
+    /// The record of how long each step takes, for whoever does one.
+    pub(crate) fn phases(&self) -> &Phases {
+        &self.phases
+    }
+
+    /// The target is asked now.
+    pub(crate) fn asked(&mut self) {
+        self.attempt.asked = Some(Instant::now());
+    }
+
+    /// Something of a stream goes to the client at this moment.
+    pub(crate) fn sends(&mut self, now: Instant) {
+        self.first_event.get_or_insert(now);
     }
 
     /// Nobody works on the turn for now: a client that leaves in a pause has left, whatever failed before.
@@ -189,7 +240,10 @@ impl Settlement {
             | Event::CallDelta(text) => self.attempt.answer_bytes += text.as_written().len(),
             Event::Usage(usage) => self.attempt.usage = Some(*usage),
             Event::Loss(loss) => self.attempt.losses.push(loss.clone()),
-            Event::Finish(reason) => self.attempt.outcome = Outcome::Finished(*reason),
+            Event::Finish(reason) => {
+                self.attempt.outcome = Outcome::Finished(*reason);
+                self.attempt.finished = Some(Instant::now());
+            }
             // A fault is told by `fail`, after what must not be told was taken out of it.
             Event::Fault(_) => {}
             Event::Start { .. }
@@ -224,6 +278,20 @@ impl Settlement {
     fn all_losses(&self) -> impl Iterator<Item = &Loss> {
         self.request_losses().iter().chain(&self.attempt.losses)
     }
+}
+
+impl Settlement {
+    /// What the gateway measures for every kind of provider.
+    fn measure(&self, ended: Instant) {
+        let attempt = &self.attempt;
+        if let (Some(asked), Some(first)) = (attempt.asked, attempt.first_content) {
+            self.phases.add(Phase::FirstDelta, first - asked);
+        }
+        if let (Some(asked), Some(finished)) = (attempt.asked, attempt.finished) {
+            self.phases.add(Phase::TurnComplete, finished - asked);
+        }
+        self.phases.add(Phase::Total, ended - self.began);
+    }
 
     fn milliseconds_until(&self, moment: Instant) -> u64 {
         u64::try_from((moment - self.began).as_millis()).unwrap_or(u64::MAX)
@@ -234,115 +302,39 @@ impl Settlement {
         Some(self.attempt.price?.cost_usd(usage))
     }
 
-    fn receipt(&mut self) -> Receipt {
-        let mut attempts = std::mem::take(&mut self.failed_attempts);
-        if !self.attempt.target.is_empty() {
-            attempts.push(self.attempt.receipt());
-        }
-        let (finish, fault) = match &self.attempt.outcome {
-            Outcome::ClientLeft => (None, None),
-            Outcome::Finished(reason) => (Some(reason.name().to_owned()), None),
-            Outcome::Failed(fault) => (None, Some(fault)),
-        };
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        Receipt {
-            id: self.turn_id.clone(),
-            began_unix_ms: self.began_unix_ms,
-            dialect: self.dialect.name().to_owned(),
-            client: (self.client == Client::Codex).then(|| "codex".to_owned()),
-            model_asked: self.model.clone(),
-            target: self.attempt.target.clone(),
-            outcome: self.attempt.outcome.of_receipt(),
-            finish,
-            status: fault.map(|fault| self.dialect.http_status(fault)),
-            fault: fault.map(Into::into),
-            attempts,
-            losses: self.all_losses().map(Into::into).collect(),
-            losses_left_out: 0,
-            lowered_tools: count(self.attempt.tools_lowered),
-            usage: self.attempt.usage.map(Into::into),
-            cost_usd: self.cost_usd(),
-            timings: Timings {
-                first_ms: self
-                    .attempt
-                    .first_content
-                    .map(|at| self.milliseconds_until(at)),
-                total_ms: self.milliseconds_until(Instant::now()),
-            },
-            request_bytes: count(self.request_bytes),
-            answer_bytes: count(self.attempt.answer_bytes),
-            strict: self.is_strict,
-        }
-    }
-
-    fn log(&self) {
-        let attempt = &self.attempt;
-        let usage = attempt.usage.unwrap_or_default();
-        let (outcome, fault) = match &attempt.outcome {
-            Outcome::ClientLeft => ("client left", None),
-            Outcome::Finished(reason) => (reason.name(), None),
-            Outcome::Failed(fault) => (fault.class.name(), Some(fault)),
-        };
-        let losses: Vec<String> = self.all_losses().map(ToString::to_string).collect();
-        tracing::info!(
-            turn = %self.turn_id,
-            model = %self.model,
-            dialect = self.dialect.name(),
-            target = %attempt.target,
-            outcome,
-            attempts = self.failed_attempts.len() + usize::from(!attempt.target.is_empty()),
-            first_ms = attempt.first_content.map(|at| self.milliseconds_until(at)),
-            total_ms = self.began.elapsed().as_millis(),
-            input = usage.input,
-            cached = usage.cached,
-            output = usage.output,
-            reasoning = usage.reasoning,
-            estimated = usage.estimated,
-            cost_usd = self.cost_usd(),
-            tools = attempt.tools_offered,
-            losses = ?losses,
-            "turn"
-        );
-        if let Some(fault) = fault {
-            tracing::warn!(
-                turn = %self.turn_id,
-                status = fault.status,
-                code = fault.code,
-                detail = fault.detail,
-                "{}", fault.message
-            );
+    /// The status that tells how the turn ended, whether or not it was sent: what fails inside a stream would have had it.
+    fn http_status(&self) -> Option<u16> {
+        match &self.attempt.outcome {
+            Outcome::ClientLeft => None,
+            Outcome::Finished(_) => Some(200),
+            Outcome::Failed(fault) => Some(self.dialect.http_status(fault)),
         }
     }
 }
 
 impl Attempt {
-    fn receipt(&self) -> ReceiptAttempt {
-        ReceiptAttempt {
-            target: self.target.clone(),
-            outcome: self.outcome.of_receipt(),
-            fault: match &self.outcome {
-                Outcome::Failed(fault) => Some(fault.into()),
-                Outcome::ClientLeft | Outcome::Finished(_) => None,
-            },
-        }
+    /// Who serves it, as `provider/model`; empty before the first attempt.
+    fn target(&self) -> String {
+        let served_by = self.served_by.as_ref();
+        served_by.map_or_else(String::new, |by| {
+            format!("{}/{}", by.provider, by.upstream_model)
+        })
     }
-}
 
-impl Outcome {
-    fn of_receipt(&self) -> ReceiptOutcome {
-        match self {
-            Outcome::ClientLeft => ReceiptOutcome::ClientLeft,
-            Outcome::Finished(_) => ReceiptOutcome::Finished,
-            Outcome::Failed(_) => ReceiptOutcome::Failed,
-        }
+    /// The provider; empty before the first attempt.
+    fn provider(&self) -> &str {
+        self.served_by.as_ref().map_or("", |by| &by.provider)
     }
 }
 
 impl Drop for Settlement {
     fn drop(&mut self) {
+        let ended = Instant::now();
+        self.measure(ended);
         self.log();
+        self.metrics.ended(self.counted());
         if let Some(receipts) = self.receipts.take() {
-            receipts.put_receipt(self.receipt());
+            receipts.put_receipt(self.receipt(ended));
         }
     }
 }

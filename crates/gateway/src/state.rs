@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
-use polywire_credentials::{KeySource, Secret};
+use polywire_credentials::{KeySource, Proxy, Secret};
 use polywire_engine::Engine;
 use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
@@ -17,11 +17,16 @@ use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
 use crate::engine::{self, Engines};
 use crate::limits::{ENGINES_CLOSE_TIMEOUT, TURNS_MAX};
 use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::readiness::{LocalState, LocalStates};
 use crate::search::SearchService;
 use crate::stored::ResponseStore;
 
 /// A provider, and where its key comes from.
 pub type Keys = std::collections::BTreeMap<String, KeySource>;
+
+/// How providers are reached whose settings say so, by provider id.
+pub type Proxies = std::collections::BTreeMap<String, Proxy>;
 
 /// Looks up an environment variable; the environment itself belongs to `settings`.
 pub type Variables = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
@@ -35,6 +40,10 @@ pub struct Configuration {
     pub keys: Keys,
     /// The programs on this machine that are providers, by provider id.
     pub engines: Engines,
+    /// How providers are reached; those that are not named as the environment says.
+    pub proxies: Proxies,
+    /// Who tells what a provider has on this machine. Providers that need nothing there are not named.
+    pub local: LocalStates,
     /// Where key sources of the kind "variable" look.
     pub variables: Variables,
     /// Turns with a severe loss are refused.
@@ -78,6 +87,8 @@ pub struct Gateway {
     stores: Stores,
     /// What led to calls, for clients that do not send it back.
     pub(crate) memory: Memory,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started for a turn; shutdown waits for it.
@@ -113,6 +124,7 @@ impl Gateway {
             upstream: Arc::new(Upstream::new()),
             stores,
             memory: Memory::default(),
+            metrics: Arc::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
             engine_tasks,
@@ -174,6 +186,11 @@ impl Gateway {
         Arc::clone(&self.upstream)
     }
 
+    /// How many turns are at work.
+    pub fn turns_at_work(&self) -> usize {
+        TURNS_MAX.saturating_sub(self.turns.available_permits())
+    }
+
     /// What reads finished provider answers to their end.
     pub fn drain(self: &Arc<Self>) -> Drain {
         let gateway = Arc::clone(self);
@@ -193,6 +210,8 @@ impl Live {
             catalog,
             mut keys,
             mut engines,
+            mut proxies,
+            mut local,
             variables,
             strict,
             search,
@@ -207,7 +226,13 @@ impl Live {
                     let running = before.and_then(|before| before.engine(&provider.id));
                     engine::engine(settings, running, engine_tasks)
                 });
-                Endpoint::new(provider, key, &variables, engine).map(Arc::new)
+                let local = local.remove(&provider.id).or_else(|| {
+                    let engine = Arc::clone(engine.as_ref()?);
+                    Some(engine as Arc<dyn LocalState>)
+                });
+                let proxy = proxies.remove(&provider.id).unwrap_or_default();
+                let endpoint = Endpoint::new(provider, key, proxy, &variables, engine)?;
+                Ok(Arc::new(endpoint.with_local_state(local)))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {

@@ -4,7 +4,7 @@
 //! [`Pump`] while the client takes the answer; settle is the drop of [`Settlement`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use polywire_conversation::{Event, Fault, FaultClass, StopReason, Usage};
@@ -17,6 +17,7 @@ use crate::compaction::compacted;
 use crate::exchange::{Exchange, Prepared, rejected_tool};
 use crate::fault::empty_answer;
 use crate::limits::COMMIT_HOLD;
+use crate::phases::{Phase, Phases};
 use crate::settle::Settlement;
 use crate::state::{Gateway, Live};
 use crate::stored::{self, ConnectionMemory, Expanded, Thread};
@@ -92,17 +93,18 @@ pub enum Answer {
 /// Dropping the future ends the attempt that is at work and settles the turn.
 pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
     let live = gateway.live();
-    let mut settlement = Settlement::begin(&accepted, gateway.receipts(), live.is_strict());
+    let mut settlement = Settlement::begin(&accepted, gateway, live.is_strict());
     let (dialect, client) = (accepted.dialect, accepted.client);
     let refused = |fault: Fault, mut settlement: Settlement| {
         settlement.fail(&fault);
         Answer::Failed { fault, losses: 0 }
     };
-    let (accepted, thread) = match with_history(gateway, accepted).await {
+    let phases = settlement.phases().clone();
+    let (accepted, thread) = match with_history(gateway, accepted, &phases).await {
         Ok(expanded) => expanded,
         Err(fault) => return refused(fault, settlement),
     };
-    let decoded = match accepted.decode() {
+    let decoded = match phases.during(Phase::Decode, || accepted.decode()) {
         Ok(decoded) => decoded,
         Err(fault) => {
             thread.forget_parent(accepted.memory.as_ref());
@@ -117,7 +119,10 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         decoded: &decoded,
         thread: &thread,
     };
-    let Failed { fault, settlement } = match turn.serve(settlement).await {
+    let Failed {
+        fault,
+        mut settlement,
+    } = match turn.serve(settlement).await {
         Ok(answer) => return answer,
         Err(failed) => *failed,
     };
@@ -125,6 +130,7 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
     let losses = settlement.losses();
     if decoded.request.stream && dialect.tells_in_stream(client, &fault) {
         let body = turn.failed_stream(fault);
+        settlement.sends(Instant::now());
         return Answer::FailedStream { body, losses };
     }
     Answer::Failed { fault, losses }
@@ -134,10 +140,12 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
 async fn with_history(
     gateway: &Arc<Gateway>,
     accepted: Accepted,
+    phases: &Phases,
 ) -> Result<(Accepted, Thread), Fault> {
     if !needs_history(gateway, &accepted) {
         return Ok((accepted, Thread::default()));
     }
+    let _looking_up = phases.timer(Phase::History);
     let Expanded { body, mut thread } = stored::expand(
         accepted.body.clone(),
         accepted.memory.as_ref(),
@@ -168,7 +176,7 @@ fn needs_history(gateway: &Gateway, accepted: &Accepted) -> bool {
 /// # Errors
 /// What is wrong with the request.
 pub async fn prewarm(gateway: &Arc<Gateway>, accepted: Accepted) -> Result<Vec<u8>, Fault> {
-    let (accepted, thread) = with_history(gateway, accepted).await?;
+    let (accepted, thread) = with_history(gateway, accepted, &Phases::default()).await?;
     let decoded = accepted.decode()?;
     let mut writer = decoded.writer(&Writing::without_provider(&accepted));
     let mut out = FrameBuffer::new();
@@ -216,7 +224,9 @@ struct SoFar {
 impl Turn<'_> {
     /// Makes attempts, as `plan` sees fit, until one has an answer.
     async fn serve(&self, mut settlement: Settlement) -> Result<Answer, Box<Failed>> {
-        let targets = match plan::targets(&self.decoded.request.model, self.live.catalog()) {
+        let phases = settlement.phases().clone();
+        let find = || plan::targets(&self.decoded.request.model, self.live.catalog());
+        let targets = match phases.during(Phase::Plan, find) {
             Ok(targets) => targets,
             Err(fault) => return Err(failed(fault, settlement)),
         };
@@ -238,7 +248,11 @@ impl Turn<'_> {
             if let Some(tool) = rejected_tool(&failed.fault, &so_far.tools_offered)
                 && so_far.tools_refused.is_empty()
             {
-                tracing::warn!(turn = %self.accepted.turn_id, tool, "the provider refuses a tool; asked again without it");
+                tracing::warn!(
+                    request_id = %self.accepted.turn_id,
+                    tool,
+                    "the provider refuses a tool; asked again without it"
+                );
                 so_far.tools_refused.push(tool.to_owned());
                 settlement = failed.settlement;
                 continue;
@@ -256,13 +270,20 @@ impl Turn<'_> {
                 self.live.patience(),
                 rand::random(),
             );
-            tracing::debug!(turn = %self.accepted.turn_id, ?next, "attempt failed: {}", failed.fault);
+            tracing::debug!(
+                request_id = %self.accepted.turn_id,
+                ?next,
+                "attempt failed: {}",
+                failed.fault
+            );
             match next {
                 Next::GiveUp => return Err(failed),
                 Next::RetryAfter(pause) => {
                     settlement = failed.settlement;
                     settlement.pause();
+                    let pausing = phases.timer(Phase::Pause);
                     tokio::time::sleep(pause).await;
+                    drop(pausing);
                     waited += pause;
                 }
                 Next::NextTarget => {
@@ -292,7 +313,9 @@ impl Turn<'_> {
             target: target.clone(),
             thread: self.thread.clone(),
             tools_refused: so_far.tools_refused.clone(),
+            phases: settlement.phases().clone(),
         };
+        let encoding = settlement.phases().timer(Phase::Encode);
         let prepared = match exchange
             .prepare(&self.decoded.request, &mut settlement)
             .await
@@ -300,6 +323,8 @@ impl Turn<'_> {
             Ok(prepared) => prepared,
             Err(fault) => return Err(failed(fault, settlement)),
         };
+        drop(encoding);
+        settlement.asked();
         so_far.tools_offered.clone_from(&prepared.tools);
         let mut pump = self.pump(prepared, exchange, settlement);
         let whole = if self.decoded.request.stream {

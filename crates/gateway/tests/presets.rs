@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use polywire_catalog::{Catalog, Kind, presets};
 use polywire_dialect_chat::{Profile, ReasoningForm};
-use polywire_gateway::{Configuration, Engines, Fixed, Gateway, Keys, RetryLimits, Stores};
+use polywire_gateway::{
+    Configuration, Engines, Fixed, Gateway, Keys, LocalStates, Proxies, RetryLimits, Stores,
+};
 
 #[test]
 fn the_dialect_takes_every_profile() {
@@ -47,6 +49,8 @@ fn a_gateway_takes_all_presets_together() {
             ..Catalog::default()
         },
         keys: Keys::new(),
+        proxies: Proxies::new(),
+        local: LocalStates::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
@@ -72,6 +76,8 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
             ..Catalog::default()
         },
         keys: Keys::new(),
+        proxies: Proxies::new(),
+        local: LocalStates::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,

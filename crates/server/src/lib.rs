@@ -6,6 +6,8 @@ mod access;
 mod error_page;
 mod helpers;
 mod kept;
+mod operations;
+mod prometheus;
 mod routes;
 mod serve;
 mod turns;

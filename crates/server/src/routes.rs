@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::error_page::Refusal;
 use crate::turns::{self, Asked, client_of};
-use crate::{helpers, kept, websocket};
+use crate::{helpers, kept, operations, websocket};
 
 /// What the routes work with.
 pub struct App {
@@ -50,6 +50,7 @@ pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
         .route("/v1/models", get(models))
         .route("/models", get(models))
         .route("/api/providers/{id}", get(provider))
+        .route("/metrics", get(operations::metrics))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             token_checked,
@@ -58,7 +59,7 @@ pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/healthz", get(health))
-        .route("/ready", get(ready))
+        .route("/ready", get(operations::ready))
         .merge(api)
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
@@ -84,24 +85,25 @@ fn dialect_of(uri: &Uri, headers: &HeaderMap) -> ClientDialect {
 }
 
 /// A refusal before anybody looked at what is asked for, with an id by which it can be named.
-fn refused(refusal: Refusal, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+fn refused(app: &App, refusal: Refusal, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
     let (dialect, id) = (dialect_of(uri, headers), fresh_turn_id());
     let mut response = refusal.page(dialect, &id);
     turns::name_turn(&mut response, dialect, &id);
+    app.gateway.metrics.refused(response.status().as_u16());
     response
 }
 
 async fn source_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_source(request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refused(refusal, request.uri(), request.headers()),
+        Err(refusal) => refused(&app, refusal, request.uri(), request.headers()),
     }
 }
 
 async fn token_checked(State(app): Shared, request: Request, next: Next) -> Response<Body> {
     match app.access.check_token(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refused(refusal, request.uri(), request.headers()),
+        Err(refusal) => refused(&app, refusal, request.uri(), request.headers()),
     }
 }
 
@@ -237,11 +239,6 @@ async fn health() -> Response<Body> {
     ))
 }
 
-/// A gateway that is stopping accepts no connection, so whoever gets an answer gets this one.
-async fn ready() -> Response<Body> {
-    json_page(r#"{"status":"ready"}"#.to_owned())
-}
-
 /// A provider, with what tells whether this gateway can serve it: where it is, and whether its key can be had.
 async fn provider(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
     let live = app.gateway.live();
@@ -263,20 +260,25 @@ async fn provider(State(app): Shared, Path(id): Path<String>) -> Response<Body> 
     json_page(description.to_string())
 }
 
-async fn not_found(uri: Uri, headers: HeaderMap) -> Response<Body> {
+async fn not_found(State(app): Shared, uri: Uri, headers: HeaderMap) -> Response<Body> {
     let refusal = Refusal::new(
         StatusCode::NOT_FOUND,
         format!("nothing is served at `{}`", uri.path()),
     );
-    refused(refusal, &uri, &headers)
+    refused(&app, refusal, &uri, &headers)
 }
 
-async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
+async fn wrong_method(
+    State(app): Shared,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
     let refusal = Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("`{}` does not take {method}", uri.path()),
     );
-    refused(refusal, &uri, &headers)
+    refused(&app, refusal, &uri, &headers)
 }
 
 /// A page of JSON.

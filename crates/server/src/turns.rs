@@ -37,12 +37,16 @@ pub(crate) struct Asked {
     pub(crate) compact: bool,
 }
 
-/// Serves a turn.
+/// Serves a turn. One that ends before it has begun is counted here; all others count themselves.
 pub(crate) async fn serve(app: Arc<App>, asked: Asked, request: Request) -> Response<Body> {
     let turn_id = fresh_turn_id();
     let mut response = match turn(&app, asked, request, turn_id.clone()).await {
         Ok(response) => response,
-        Err(failure) => failure.page(asked.dialect, &turn_id),
+        Err(failure) => {
+            let page = failure.page(asked.dialect, &turn_id);
+            app.gateway.metrics.refused(page.status().as_u16());
+            page
+        }
     };
     name_turn(&mut response, asked.dialect, &turn_id);
     response

@@ -124,10 +124,10 @@ impl Connection {
     async fn request(&mut self, text: Utf8Bytes) -> Result<(), End> {
         let warms = match kind(&text) {
             Ok(warms) => warms,
-            Err(fault) => return self.error(&fault).await,
+            Err(fault) => return self.refuse(&fault).await,
         };
         let Ok(permit) = Arc::clone(&self.app.gateway.turns).try_acquire_owned() else {
-            return self.error(&overloaded(OVERLOAD_RETRY_AFTER)).await;
+            return self.refuse(&overloaded(OVERLOAD_RETRY_AFTER)).await;
         };
         // Shutdown waits for the turn, and not for a connection on which nothing is asked.
         let _at_work = self.app.gateway.tasks.token();
@@ -143,7 +143,7 @@ impl Connection {
         if warms {
             return match turn::prewarm(&self.app.gateway, accepted).await {
                 Ok(frames) => self.frames(&frames, &mut decoder()).await,
-                Err(fault) => self.error(&fault).await,
+                Err(fault) => self.refuse(&fault).await,
             };
         }
         let gateway = Arc::clone(&self.app.gateway);
@@ -226,6 +226,13 @@ impl Connection {
             self.send(Message::Text(message.into())).await?;
         }
         Ok(())
+    }
+
+    /// Tells of the failure of what has not become a turn, and so was not counted.
+    async fn refuse(&mut self, fault: &Fault) -> Result<(), End> {
+        let status = ClientDialect::Responses.http_status(fault);
+        self.app.gateway.metrics.refused(status);
+        self.error(fault).await
     }
 
     async fn error(&mut self, fault: &Fault) -> Result<(), End> {

@@ -61,6 +61,17 @@ pub enum SettingsError {
         /// The provider whose key it is.
         provider: String,
     },
+    /// The password of a proxy stands in a file that others can read.
+    #[error(
+        "`{}` holds the password of the proxy of `{provider}`, and others can read the file\nhint: run `chmod 600 {}`",
+        path.display(), path.display()
+    )]
+    ExposedProxy {
+        /// The file.
+        path: PathBuf,
+        /// The provider that is reached through the proxy.
+        provider: String,
+    },
 }
 
 fn on_its_line(hint: Option<&str>) -> String {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use crate::suggest::{nearest, quoted};
-use crate::{AuthMode, SearchProvider, Secret, SettingsError};
+use crate::{AuthMode, LogFormat, Proxy, SearchProvider, Secret, SettingsError};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -16,6 +16,7 @@ use crate::{AuthMode, SearchProvider, Secret, SettingsError};
 pub(crate) struct ConfigFile {
     pub(crate) default_provider: Option<String>,
     pub(crate) log: Option<String>,
+    pub(crate) log_format: Option<LogFormat>,
     pub(crate) strict: Option<bool>,
     #[serde(default)]
     pub(crate) server: ServerTable,
@@ -49,6 +50,8 @@ pub(crate) struct ProviderTable {
     pub(crate) key: Option<KeyForm>,
     pub(crate) auth: Option<Auth>,
     pub(crate) private_api: Option<bool>,
+    #[serde(default, deserialize_with = "proxy")]
+    pub(crate) proxy: Option<Proxy>,
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) models: Option<Vec<Model>>,
@@ -131,6 +134,19 @@ impl AuthMode {
             _ => None,
         }
     }
+}
+
+impl<'de> Deserialize<'de> for LogFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        LogFormat::parse(&word).map_err(de::Error::custom)
+    }
+}
+
+/// A proxy. What is wrong with it is told without repeating it.
+fn proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Proxy>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Proxy::parse(&text).map(Some).map_err(de::Error::custom)
 }
 
 impl<'de> Deserialize<'de> for KeyForm {

@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod keeping;
 mod load;
+mod log_format;
 mod paths;
 mod providers;
 mod search;
@@ -25,13 +26,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use polywire_catalog::Catalog;
-pub use polywire_credentials::{KeyError, KeySource, Secret};
+pub use polywire_credentials::{KeyError, KeySource, Proxy, Secret};
 use polywire_engine::EngineSettings;
 
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
 pub use load::load;
+pub use log_format::{LogFormat, UnknownLogFormat};
 pub use paths::Paths;
 pub use search::{SearchProvider, SearchSettings};
 pub use watch::Watch;
@@ -50,10 +52,14 @@ pub struct Settings {
     pub keys: BTreeMap<String, KeySource>,
     /// The engines, by provider.
     pub engines: BTreeMap<String, EngineSettings>,
+    /// How providers are reached whose table says so, by provider id; the others as the environment says.
+    pub proxies: BTreeMap<String, Proxy>,
     /// The gateway's token when `POLYWIRE_TOKEN` gives it; else it is kept in [`Paths::token_file`].
     pub token: Option<Secret>,
     /// What to log, as `tracing` filters are written; `None` for the default.
     pub log: Option<String>,
+    /// How the log is written.
+    pub log_format: LogFormat,
     /// Whether a turn that would lose something severe is refused.
     pub strict: bool,
     /// Where turns are kept, and what of stored responses.
@@ -137,6 +143,8 @@ pub struct Overrides {
     pub default_provider: Option<String>,
     /// What to log (`--log`).
     pub log: Option<String>,
+    /// How the log is written (`--log-format`).
+    pub log_format: Option<LogFormat>,
     /// Refuses turns that would lose something that matters (`--strict`).
     pub strict: bool,
 }

@@ -12,11 +12,13 @@ use polywire_engine::EngineSettings;
 
 use crate::engines::EngineTable;
 use crate::file::{self, ConfigFile, KeyForm};
-use crate::providers::{self, PRIVATE_API, SUPPORTED_WAY, Wrong, is_private_api, usual_key_source};
+use crate::providers::{
+    self, Built, PRIVATE_API, SUPPORTED_WAY, Wrong, is_private_api, usual_key_source,
+};
 use crate::suggest::{nearest, quoted};
 use crate::{
-    AuthMode, DEFAULT_PORT, Environment, KeySource, Overrides, Paths, SearchSettings, Secret,
-    ServerSettings, Settings, SettingsError, ValueOrigin, dotenv,
+    AuthMode, DEFAULT_PORT, Environment, KeySource, LogFormat, Overrides, Paths, Proxy,
+    SearchSettings, Secret, ServerSettings, Settings, SettingsError, ValueOrigin, dotenv,
 };
 
 /// Reads the settings.
@@ -39,11 +41,13 @@ pub fn load(
         warnings: Vec::new(),
         keys: BTreeMap::new(),
         engines: BTreeMap::new(),
+        proxies: BTreeMap::new(),
     };
     let mut config = loading.read_config()?;
     loading.read_env_file();
     let server = loading.server(&config)?;
     let log = loading.log(&config);
+    let log_format = loading.log_format(&config)?;
     let token = loading.token()?;
     let strict = loading.strict(overrides, &config)?;
     let store = loading.store(&config)?;
@@ -56,6 +60,7 @@ pub fn load(
         warnings,
         keys,
         engines,
+        proxies,
         ..
     } = loading;
     Ok(Settings {
@@ -63,8 +68,10 @@ pub fn load(
         catalog,
         keys,
         engines,
+        proxies,
         token,
         log,
+        log_format,
         strict,
         store,
         receipts,
@@ -86,6 +93,7 @@ pub(crate) struct Loading<'a> {
     warnings: Vec<String>,
     keys: BTreeMap<String, KeySource>,
     engines: BTreeMap<String, EngineSettings>,
+    proxies: BTreeMap<String, Proxy>,
 }
 
 impl Loading<'_> {
@@ -246,6 +254,26 @@ impl Loading<'_> {
         )
     }
 
+    fn log_format(&mut self, config: &ConfigFile) -> Result<LogFormat, SettingsError> {
+        let variable = "POLYWIRE_LOG_FORMAT";
+        let in_environment = self.variable(variable).map(|word| LogFormat::parse(&word));
+        let in_environment =
+            in_environment
+                .transpose()
+                .map_err(|unknown| SettingsError::Value {
+                    place: variable.to_owned(),
+                    message: unknown.to_string(),
+                    hint: None,
+                })?;
+        let format = self.first(
+            "log_format",
+            ("--log-format", self.overrides.log_format),
+            (variable, in_environment),
+            config.log_format,
+        );
+        Ok(format.unwrap_or_default())
+    }
+
     fn token(&mut self) -> Result<Option<Secret>, SettingsError> {
         let token = self.first(
             "server.token",
@@ -312,7 +340,12 @@ impl Loading<'_> {
         let mut found = Vec::with_capacity(tables.len() + 1);
         for (id, table) in tables {
             let built = providers::build(&id, table, &self.paths.config_dir, home.as_deref());
-            let (provider, key, engine) = built.map_err(|wrong| self.provider_error(&id, wrong))?;
+            let Built {
+                provider,
+                key,
+                proxy,
+                engine,
+            } = built.map_err(|wrong| self.provider_error(&id, wrong))?;
             if is_private_api(provider.kind) {
                 let kind = provider.kind.name();
                 self.warnings
@@ -324,10 +357,13 @@ impl Loading<'_> {
                 self.engines.insert(id.clone(), engine);
             }
             self.keys.insert(id.clone(), key);
-            self.origins.insert(
-                format!("providers.{id}"),
-                ValueOrigin::File(self.paths.config_file.clone()),
-            );
+            let origin = ValueOrigin::File(self.paths.config_file.clone());
+            if let Some(proxy) = proxy {
+                self.proxies.insert(id.clone(), proxy);
+                self.origins
+                    .insert(format!("providers.{id}.proxy"), origin.clone());
+            }
+            self.origins.insert(format!("providers.{id}"), origin);
             found.push(provider);
         }
         Ok(found)
@@ -511,28 +547,42 @@ impl Loading<'_> {
     }
 }
 
-/// A key in a file that others can read is no secret any more: better said at once than found out later.
+/// A key or a password in a file that others can read is no secret any more: better said at once than found out later.
 fn refuse_exposed_keys(path: &Path, config: &ConfigFile) -> Result<(), SettingsError> {
-    let providers = config.providers.iter();
-    let search = config.search.iter();
-    let with_key = providers
-        .map(|(id, table)| (id.as_str(), &table.key))
-        .chain(search.map(|table| ("search", &table.key)))
-        .find(|(_, key)| matches!(key, Some(KeyForm::Literal(_))));
-    let Some((provider, _)) = with_key else {
+    let Some(exposed) = secret_in_file(path, config) else {
         return Ok(());
     };
     match is_private(path) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(SettingsError::Exposed {
-            path: path.to_owned(),
-            provider: provider.to_owned(),
-        }),
+        Ok(false) => Err(exposed),
         Err(source) => Err(SettingsError::ReadConfig {
             path: path.to_owned(),
             source,
         }),
     }
+}
+
+/// What to say of the first secret that stands in the file itself, should others be able to read it.
+fn secret_in_file(path: &Path, config: &ConfigFile) -> Option<SettingsError> {
+    let providers = config.providers.iter();
+    let search = config.search.iter();
+    let with_key = providers
+        .clone()
+        .map(|(id, table)| (id.as_str(), &table.key))
+        .chain(search.map(|table| ("search", &table.key)))
+        .find(|(_, key)| matches!(key, Some(KeyForm::Literal(_))));
+    if let Some((provider, _)) = with_key {
+        return Some(SettingsError::Exposed {
+            path: path.to_owned(),
+            provider: provider.to_owned(),
+        });
+    }
+    let mut proxies = providers.filter_map(|(id, table)| Some((id, table.proxy.as_ref()?)));
+    let (provider, _) = proxies.find(|(_, proxy)| proxy.has_password())?;
+    Some(SettingsError::ExposedProxy {
+        path: path.to_owned(),
+        provider: provider.clone(),
+    })
 }
 
 /// The default provider when nobody names one: the only one of the settings file, else the only one with a key in the

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use polywire_catalog::{Auth, Kind, Model, Preset, Provider, normalise_base_url, preset, presets};
 
-use crate::KeySource;
 use crate::engines::EngineTable;
 use crate::file::{KeyForm, ProviderTable};
 use crate::suggest::{nearest, quoted};
+use crate::{KeySource, Proxy};
 
 /// A value of a provider's table that makes no sense: the key below `providers.<id>`, what is wrong, and the way out.
 #[derive(Debug)]
@@ -33,13 +33,23 @@ impl Wrong {
     }
 }
 
-/// The provider that a table describes, and where its key comes from. `config_dir` is what relative key files are relative to.
+/// What a table says.
+pub(crate) struct Built {
+    pub(crate) provider: Provider,
+    pub(crate) key: KeySource,
+    /// How it is reached, when that is not the environment's business.
+    pub(crate) proxy: Option<Proxy>,
+    /// What it says of an engine; nothing for other kinds.
+    pub(crate) engine: EngineTable,
+}
+
+/// The provider that a table describes, where its key comes from, and how it is reached. `config_dir` is what relative key files are relative to.
 pub(crate) fn build(
     id: &str,
     mut table: ProviderTable,
     config_dir: &Path,
     home: Option<&Path>,
-) -> Result<(Provider, KeySource, EngineTable), Wrong> {
+) -> Result<Built, Wrong> {
     check_id(id)?;
     // A kind with habits of its own brings them along, whether its preset is named or not.
     let own = table.kind.and_then(Kind::own_preset);
@@ -61,6 +71,11 @@ pub(crate) fn build(
     }
     check_choice(provider.kind, table.private_api)?;
     let engine = EngineTable::take(&mut table, provider.kind)?;
+    if provider.kind == Kind::Demo && table.proxy.is_some() {
+        return Err(
+            Wrong::new("proxy", "the demo is built in and needs no way out").hint("leave it out"),
+        );
+    }
     if let Some(name) = table.name {
         provider.name = name;
     }
@@ -92,7 +107,12 @@ pub(crate) fn build(
         Some(form) => key_source(form, config_dir, home),
         None => usual_key_source(&provider),
     };
-    Ok((provider, key, engine))
+    Ok(Built {
+        engine,
+        provider,
+        key,
+        proxy: table.proxy,
+    })
 }
 
 /// A provider without a preset. Without a key and a word about it, it is taken to need none.

@@ -116,6 +116,10 @@ fn shown(settings: &Settings) -> String {
             origin(&format!("providers.{}", provider.id)),
         )
         .unwrap();
+        if let Some(proxy) = settings.proxies.get(&provider.id) {
+            let origin = origin(&format!("providers.{}.proxy", provider.id));
+            writeln!(text, "  proxy {proxy}{origin}").unwrap();
+        }
     }
     for warning in &settings.warnings {
         writeln!(text, "warning: {warning}").unwrap();
@@ -205,6 +209,18 @@ fn files_that_work() {
         r#"
             [providers.zai]
             preset = "zai"
+            proxy = "http://user:p%40ss@proxy.example:3128/"
+            [providers.groq]
+            preset = "groq"
+            proxy = "none"
+            [providers.house]
+            kind = "chat"
+            base_url = "http://127.0.0.1:8000/v1"
+            proxy = "socks5h://127.0.0.1:1080"
+        "#,
+        r#"
+            [providers.zai]
+            preset = "zai"
             [providers.groq]
             preset = "groq"
             [aliases]
@@ -257,6 +273,12 @@ fn files_that_do_not_work() {
         "[providers.zai]\npreset = \"zai\"\nheaders = { \"a b\" = \"x\" }",
         "[providers.zai]\npreset = \"zai\"\nheaders = { Host = \"x\" }",
         "[providers.zai]\npreset = \"zai\"\nheaders = { X = \"a\\nb\" }",
+        "[providers.zai]\npreset = \"zai\"\nproxy = \"proxy.example:3128\"",
+        "[providers.zai]\npreset = \"zai\"\nproxy = \"https://proxy.example:3128\"",
+        "[providers.zai]\npreset = \"zai\"\nproxy = \"http://user:p@ss@proxy.example:3128\"",
+        "[providers.zai]\npreset = \"zai\"\nproxy = \"http://proxy.example\"",
+        "[providers.zai]\npreset = \"zai\"\nproxy = true",
+        "[providers.mine]\nkind = \"demo\"\nproxy = \"none\"",
         "[aliases]\na = \"b\"\nb = \"a\"",
         "[routes.main]\ntargets = []",
         "[routes.main]\ntarget = [\"a\"]",
@@ -395,6 +417,17 @@ fn a_key_in_a_file_that_others_can_read_is_refused() {
              hint: run `chmod 600 ~/.config/polywire/config.toml`, or use `key = { env = \"…\" }`"
         );
     }
+    // So is the password of a proxy.
+    let proxy =
+        "[providers.zai]\npreset = \"zai\"\nproxy = \"http://user:pass@proxy.example:3128\"\n";
+    home.write("config.toml", proxy, 0o644);
+    assert_eq!(
+        home.load().unwrap_err(),
+        "`~/.config/polywire/config.toml` holds the password of the proxy of `zai`, and others can read the file\n\
+         hint: run `chmod 600 ~/.config/polywire/config.toml`"
+    );
+    home.write("config.toml", &proxy.replace("user:pass@", ""), 0o644);
+    home.load().unwrap();
     // Without a key in it, everybody may read it.
     home.write("config.toml", "[providers.zai]\npreset = \"zai\"\n", 0o644);
     home.load().unwrap();

@@ -60,6 +60,7 @@ fn shown(settings: &Settings) -> String {
         let origin = &settings.origins[key];
         writeln!(text, "{key} {value} ({origin})").unwrap();
     };
+    line("log_format", settings.log_format.name().to_owned());
     line("strict", settings.strict.to_string());
     let store = &settings.store;
     line("store.path", store.path.display().to_string());
@@ -106,6 +107,8 @@ fn what_works() {
         ("", &[]),
         ("strict = true", &[]),
         ("strict = true", &[("POLYWIRE_STRICT", "false")]),
+        ("log_format = \"json\"", &[]),
+        ("log_format = \"json\"", &[("POLYWIRE_LOG_FORMAT", "text")]),
         ("", &[("POLYWIRE_STRICT", "1")]),
         ("", &[("POLYWIRE_STRICT", "")]),
         ("", &[("XDG_STATE_HOME", "/y"), ("XDG_CONFIG_HOME", "/x")]),
@@ -145,6 +148,8 @@ fn what_does_not_work() {
     let text = table(&[
         ("strict = \"yes\"", &[]),
         ("", &[("POLYWIRE_STRICT", "perhaps")]),
+        ("log_format = \"xml\"", &[]),
+        ("", &[("POLYWIRE_LOG_FORMAT", "yaml")]),
         ("[store]\nmax_days = 3", &[]),
         ("[store]\nmax_age_days = 0", &[]),
         ("[store]\nmax_age_days = -1", &[]),

@@ -1,7 +1,7 @@
 //! What the tests of the whole program need: providers that misbehave on purpose, and drivers for real programs.
 //!
 //! [`ScriptedUpstream`] is a provider that answers from a script of [`Reply`]s, byte by byte if asked, and remembers what it
-//! received. [`Call`] is an HTTP client that shows what the wire carried, [`Upgrade`] one that asks for a [`Socket`]. [`TempHome`] keeps the programs under test away from
+//! received, [`ScriptedProxy`] a proxy on the way to one. [`Call`] is an HTTP client that shows what the wire carried, [`Upgrade`] one that asks for a [`Socket`]. [`TempHome`] keeps the programs under test away from
 //! the user's files, [`Gateway`] starts the real `polywire`, [`CodexCli`] the real Codex, [`Terminal`] a program with a screen,
 //! [`Script`] a client library in its own language, [`ClaudeCode`] and [`OpenCode`] two more coding agents.
 //!
@@ -24,6 +24,7 @@ mod home;
 mod http1;
 mod messages;
 mod process;
+mod proxy;
 mod reply;
 mod responses;
 mod script;
@@ -42,6 +43,7 @@ pub use home::{TempHome, Tree};
 pub use http1::Headers;
 pub use messages::MessagesStream;
 pub use process::{Ended, Running};
+pub use proxy::{Proxied, ProxyScript, ScriptedProxy};
 pub use reply::{Framing, Gate, Reply, Step};
 pub use responses::ResponsesStream;
 pub use script::{Language, Observations, Script, Speaks};

@@ -1,4 +1,4 @@
-//! How a connection is made: directly, or through the proxy that the environment names.
+//! How a connection is made: directly, or through the proxy that a provider's setting or the environment names.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
+use polywire_credentials::Proxy;
 use tokio::net::TcpStream;
 use tower::Service;
 
@@ -20,34 +21,70 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Makes TCP connections, through a proxy where the environment says so.
+/// Makes TCP connections, through a proxy where it was told to.
 #[derive(Clone)]
 pub struct Connector {
     direct: HttpConnector,
-    proxies: Arc<Matcher>,
+    way: Way,
 }
+
+/// The way to a provider.
+#[derive(Clone)]
+enum Way {
+    /// Through whatever the matcher says, but for loopback.
+    Environment(Arc<Matcher>),
+    Direct,
+    /// Through the one proxy of this matcher, loopback included.
+    Proxy(Arc<Matcher>),
+}
+
+/// Nobody may be reached directly whose settings name a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error("the proxy's address cannot be used for this destination")]
+struct ProxyUnusable;
 
 impl Connector {
     /// A connector that honours `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case.
     pub(crate) fn from_environment() -> Self {
-        let mut direct = HttpConnector::new();
-        direct.enforce_http(false);
-        // Without it the kernel waits for the peer's acknowledgement before it sends a small last piece: 40 ms per turn.
-        direct.set_nodelay(true);
-        direct.set_keepalive(Some(KEEPALIVE_INTERVAL));
-        direct.set_connect_timeout(Some(CONNECT_TIMEOUT));
         Self {
-            direct,
-            proxies: Arc::new(Matcher::from_env()),
+            direct: direct(),
+            way: Way::Environment(Arc::new(Matcher::from_env())),
         }
     }
 
-    fn proxy_for(&self, destination: &Uri) -> Option<Intercept> {
-        if destination.host().is_some_and(is_loopback) {
-            return None;
+    /// A connector that does as a setting says.
+    pub(crate) fn new(proxy: &Proxy) -> Self {
+        let way = match proxy {
+            Proxy::Environment => return Self::from_environment(),
+            Proxy::Direct => Way::Direct,
+            Proxy::Through(url) => {
+                Way::Proxy(Arc::new(Matcher::builder().all(url.reveal()).build()))
+            }
+        };
+        Self {
+            direct: direct(),
+            way,
         }
-        self.proxies.intercept(destination)
     }
+
+    fn proxy_for(&self, destination: &Uri) -> Result<Option<Intercept>, ProxyUnusable> {
+        match &self.way {
+            Way::Direct => Ok(None),
+            Way::Environment(_) if destination.host().is_some_and(is_loopback) => Ok(None),
+            Way::Environment(proxies) => Ok(proxies.intercept(destination)),
+            Way::Proxy(proxy) => proxy.intercept(destination).map(Some).ok_or(ProxyUnusable),
+        }
+    }
+}
+
+fn direct() -> HttpConnector {
+    let mut direct = HttpConnector::new();
+    direct.enforce_http(false);
+    // Without it the kernel waits for the peer's acknowledgement before it sends a small last piece: 40 ms per turn.
+    direct.set_nodelay(true);
+    direct.set_keepalive(Some(KEEPALIVE_INTERVAL));
+    direct.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    direct
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -69,9 +106,12 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, destination: Uri) -> Self::Future {
         let mut direct = self.direct.clone();
-        let Some(proxy) = self.proxy_for(&destination) else {
-            return Box::pin(async move { Ok(direct.call(destination).await?) });
+        let proxy = match self.proxy_for(&destination) {
+            Ok(Some(proxy)) => proxy,
+            Ok(None) => return Box::pin(async move { Ok(direct.call(destination).await?) }),
+            Err(error) => return Box::pin(async move { Err(error.into()) }),
         };
+        let destination = with_port(destination);
         Box::pin(async move {
             let through_proxy = async {
                 if proxy
@@ -89,6 +129,20 @@ impl Service<Uri> for Connector {
                 .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
         })
     }
+}
+
+/// The destination with its port in it. The tunnel of `hyper-util` takes one without for port 443, whatever its scheme (seen in 0.1.21).
+fn with_port(destination: Uri) -> Uri {
+    let port = match (destination.port(), destination.scheme_str()) {
+        (None, Some("http")) => 80,
+        (None, Some("https")) => 443,
+        _ => return destination,
+    };
+    let host = destination.host().unwrap_or_default();
+    let authority = format!("{host}:{port}");
+    let mut parts = destination.clone().into_parts();
+    parts.authority = authority.parse().ok();
+    Uri::from_parts(parts).unwrap_or(destination)
 }
 
 async fn through_socks(
@@ -118,6 +172,34 @@ async fn through_tunnel(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_those_of_the_scheme() {
+        for (destination, expected) in [
+            ("http://a.example/v1", "http://a.example:80/v1"),
+            ("https://a.example/v1", "https://a.example:443/v1"),
+            ("http://a.example:8000/", "http://a.example:8000/"),
+            ("https://[::1]/", "https://[::1]:443/"),
+        ] {
+            let destination = with_port(Uri::from_static(destination));
+            assert_eq!(destination, Uri::from_static(expected));
+        }
+    }
+
+    #[test]
+    fn a_proxy_of_ones_own_is_never_passed_by() {
+        let own = Connector::new(&Proxy::parse("http://127.0.0.1:1").unwrap());
+        let none = Connector::new(&Proxy::parse("none").unwrap());
+        for destination in ["http://localhost:1/", "https://a.example/"] {
+            let destination = Uri::from_static(destination);
+            assert!(own.proxy_for(&destination).unwrap().is_some());
+            assert!(none.proxy_for(&destination).unwrap().is_none());
+        }
+        assert!(
+            own.proxy_for(&Uri::from_static("ftp://a.example/"))
+                .is_err()
+        );
+    }
 
     #[test]
     fn loopback_is_recognised() {

@@ -3,23 +3,25 @@
 //! This crate knows HTTP and nothing about what the bytes mean. It is the only place where an HTTP client is built. Dropping
 //! a response body closes its connection, which is how a client that hangs up stops the provider.
 //!
-//! Start with [`Upstream::send`].
+//! Start with [`Upstream::send`], then `pool.rs`, `connect.rs`.
 
 mod connect;
+mod pool;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy;
+use polywire_credentials::Proxy;
 
 pub use connect::Connector;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 pub use hyper::Error as BodyError;
 pub use hyper::body::Incoming;
+
+use pool::Pool;
 
 /// How long a connection may take to be made, TLS included. Longer than any healthy network needs.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -28,23 +30,16 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// providers send no headers before the first token of a long thought, so this is generous.
 pub const HEADERS_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How long an unused connection is kept. Below the 60 s after which common load balancers close theirs.
-const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(50);
-
-/// The most unused connections kept per provider.
-const IDLE_CONNECTIONS_MAX: usize = 64;
-
-/// The most bytes of a response head, and of one read from a provider. Providers behind several proxies send heads of some
-/// kilobytes; larger buffers would cost every open stream memory.
-const READ_BUFFER_BYTES_MAX: usize = 32 * 1024;
+/// The most ways other than the environment's that connections are kept for. More than anybody configures; beyond it, after many
+/// changes of the settings, the oldest is forgotten.
+const POOLS_MAX: usize = 64;
 
 /// The connections to all providers.
 pub struct Upstream {
-    connector: Connector,
-    plain: Client<Connector, Full<Bytes>>,
-    /// Made at the first request over TLS: loading the system's root certificates takes time and memory that a gateway in
-    /// front of a local server never needs.
-    secure: OnceLock<Client<HttpsConnector<Connector>, Full<Bytes>>>,
+    /// Made as the environment says.
+    usual: Pool,
+    /// Made as a provider's own setting says.
+    others: Mutex<Vec<(Proxy, Arc<Pool>)>>,
 }
 
 /// A request that brought no answer.
@@ -81,14 +76,11 @@ pub enum SendError {
 
 impl Upstream {
     /// Connections that honour the proxy variables of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
-    /// Loopback is never reached through a proxy.
+    /// Loopback is never reached through a proxy of the environment.
     pub fn new() -> Self {
-        let connector = Connector::from_environment();
-        let plain = builder().build(connector.clone());
         Self {
-            connector,
-            plain,
-            secure: OnceLock::new(),
+            usual: Pool::new(Connector::from_environment()),
+            others: Mutex::default(),
         }
     }
 
@@ -100,36 +92,35 @@ impl Upstream {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, SendError> {
-        let authority = request
-            .uri()
-            .authority()
-            .map_or_else(String::new, ToString::to_string);
-        let answer = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
-            self.secure().map_err(SendError::Tls)?.request(request)
-        } else {
-            self.plain.request(request)
-        };
-        match tokio::time::timeout(HEADERS_TIMEOUT, answer).await {
-            Ok(answer) => answer.map_err(|error| send_error(authority, error)),
-            Err(_) => Err(SendError::Timeout {
-                authority,
-                timeout: HEADERS_TIMEOUT,
-            }),
-        }
+        self.usual.send(request).await
     }
 
-    fn secure(&self) -> Result<&Client<HttpsConnector<Connector>, Full<Bytes>>, std::io::Error> {
-        if let Some(client) = self.secure.get() {
-            return Ok(client);
+    /// The same, on connections that are made as `proxy` says. What is named there holds for loopback too.
+    ///
+    /// # Errors
+    /// As [`send`](Upstream::send).
+    pub async fn send_through(
+        &self,
+        proxy: &Proxy,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, SendError> {
+        if *proxy == Proxy::Environment {
+            return self.send(request).await;
         }
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_platform_verifier(provider)?
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(self.connector.clone());
-        // Two first requests at once make two clients; the second is dropped unused.
-        Ok(self.secure.get_or_init(|| builder().build(connector)))
+        self.pool(proxy).send(request).await
+    }
+
+    fn pool(&self, proxy: &Proxy) -> Arc<Pool> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pool)) = others.iter().find(|(known, _)| known == proxy) {
+            return Arc::clone(pool);
+        }
+        if others.len() == POOLS_MAX {
+            others.remove(0);
+        }
+        let pool = Arc::new(Pool::new(Connector::new(proxy)));
+        others.push((proxy.clone(), Arc::clone(&pool)));
+        pool
     }
 }
 
@@ -137,18 +128,6 @@ impl Default for Upstream {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn builder() -> legacy::Builder {
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-        .http1_max_buf_size(READ_BUFFER_BYTES_MAX)
-        .http2_adaptive_window(true);
-    builder
 }
 
 fn send_error(authority: String, error: legacy::Error) -> SendError {

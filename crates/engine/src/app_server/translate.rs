@@ -41,7 +41,6 @@ pub(super) struct Translator {
     usage: Usage,
     /// What the thread consumed in all, which Codex tells for answers that it does not count by themselves.
     thread_usage: Option<Usage>,
-    has_content: bool,
 }
 
 #[derive(Deserialize)]
@@ -145,18 +144,12 @@ impl Translator {
             calls: Vec::new(),
             usage: Usage::default(),
             thread_usage: None,
-            has_content: false,
         }
     }
 
     /// The turn that is translated.
     pub(super) fn turn_id(&self) -> &str {
         &self.turn_id
-    }
-
-    /// Whether anything was handed out.
-    pub(super) fn has_content(&self) -> bool {
-        self.has_content
     }
 
     /// The answer is complete for the client.
@@ -222,7 +215,6 @@ impl Translator {
         };
         let piece = piece(&notice);
         self.is_under_way = true;
-        self.has_content = true;
         self.frames.delta(&notice.item_id, piece, &notice.delta);
     }
 
@@ -244,7 +236,6 @@ impl Translator {
         }
         if let Some(item) = without_notes(notice.item) {
             self.is_under_way = true;
-            self.has_content = true;
             self.frames.done(&id, &item);
         }
     }

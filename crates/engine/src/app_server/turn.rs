@@ -16,7 +16,7 @@ use super::rpc::{Named, ThreadStarted, TurnStarted};
 use super::translate::{Step, Translator};
 use super::waiting::{Found, WaitingThread};
 use super::worker::{Inbox, Message, Worker};
-use crate::answer::{ClientLeft, Out};
+use crate::answer::{self, ClientLeft, Out};
 use crate::ask::{Ask, Tool, ToolAnswer};
 use crate::fault::{timed_out, unusable, worker_died};
 use crate::frames::Frames;
@@ -33,7 +33,8 @@ struct Running {
     answers: HashMap<String, Value>,
     /// Requests of Codex for calls of this answer.
     asked: HashMap<String, Value>,
-    first_delta: Option<Instant>,
+    /// Anything was heard of the turn.
+    has_spoken: bool,
 }
 
 /// How a turn ended, as far as its thread is concerned.
@@ -87,10 +88,10 @@ pub(super) async fn serve(pool: &Arc<Pool>, ask: Ask, cwd: Option<PathBuf>, out:
 /// Waits for a place in the queue, and for the worker that serves it.
 async fn admitted(pool: &Arc<Pool>, out: &Out) -> Result<Seat, Fault> {
     let place = pool.queue().enter().await?;
-    out.phase_took("queue_wait", place.waited);
+    out.step_took(answer::Step::QueueWait, place.waited);
     let since = Instant::now();
     let seat = pool.seat(place).await?;
-    out.phase("worker", since);
+    out.step(answer::Step::Spawn, since);
     Ok(seat)
 }
 
@@ -109,7 +110,7 @@ async fn begin(
         .await?;
     let thread_id = started.thread.id;
     let inbox = worker.listen(&thread_id);
-    out.phase("thread_start", since);
+    out.step(answer::Step::ThreadStart, since);
     let since = Instant::now();
     let turn = async {
         if !ask.input.is_empty() {
@@ -135,7 +136,7 @@ async fn begin(
             return Err(fault);
         }
     };
-    out.phase("turn_start", since);
+    out.step(answer::Step::TurnStart, since);
     let frames = Frames::new(out.clone());
     frames.created(&turn_id, &ask.model);
     Ok(Running {
@@ -145,7 +146,7 @@ async fn begin(
         translator: Translator::new(frames, turn_id, names(ask)),
         answers: HashMap::new(),
         asked: HashMap::new(),
-        first_delta: None,
+        has_spoken: false,
     })
 }
 
@@ -164,7 +165,7 @@ fn resume(ask: &Ask, found: Found, out: &Out) -> Running {
             .map(|ToolAnswer { call_id, output }| (call_id, output))
             .collect(),
         asked: HashMap::new(),
-        first_delta: None,
+        has_spoken: false,
     };
     for (call, request) in thread.asked {
         running.answer(&call, &request);
@@ -203,9 +204,8 @@ impl Running {
                 }
                 Message::Notice { method, params } => self.translator.notice(&method, &params),
             };
-            if self.first_delta.is_none() && self.translator.has_content() {
-                self.first_delta = Some(Instant::now());
-                out.phase("first_delta", since);
+            if !std::mem::replace(&mut self.has_spoken, true) {
+                out.step(answer::Step::FirstOutput, since);
             }
             match step {
                 Step::GoesOn => {}
@@ -214,7 +214,6 @@ impl Running {
                     return End::Waits(calls);
                 }
                 Step::Completed => {
-                    out.phase("turn_complete", since);
                     self.translator.complete();
                     return End::Over;
                 }

@@ -194,7 +194,7 @@ mod tests {
                 EngineEvent::Fault(fault) => {
                     told.push(format!("{}: {}", fault.class.name(), fault.message));
                 }
-                EngineEvent::Phase(..) => {}
+                EngineEvent::Step(..) => {}
             }
         }
         told

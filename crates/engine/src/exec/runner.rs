@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::events::Events;
 use super::prompt::Prompt;
-use crate::answer::{ClientLeft, Out};
+use crate::answer::{ClientLeft, Out, Step};
 use crate::ask::Ask;
 use crate::fault::{timed_out, unusable, worker_died};
 use crate::frames::Frames;
@@ -67,7 +67,7 @@ impl Runner {
 
     async fn admitted(&self, out: &Out) -> Result<Place, Fault> {
         let place = self.queue.enter().await?;
-        out.phase_took("queue_wait", place.waited);
+        out.step_took(Step::QueueWait, place.waited);
         self.prepare().await?;
         Ok(place)
     }
@@ -94,7 +94,7 @@ pub(crate) async fn serve(runner: Arc<Runner>, ask: Ask, cwd: Option<PathBuf>, o
         Ok(started) => started,
         Err(fault) => return out.fault(fault),
     };
-    out.phase("codex_process_spawn", since);
+    out.step(Step::Spawn, since);
     turn.run(pipes, &runner, &ask, &out).await;
     drop(place);
 }
@@ -141,19 +141,22 @@ impl Turn {
         let Pipes { mut stdin, stdout } = pipes;
         let prompt = std::mem::take(&mut self.prompt);
         let work = async {
+            let since = Instant::now();
             // A process that does not want it all says why in its output.
             if let Err(error) = stdin.write_all(prompt.as_bytes()).await {
                 tracing::debug!("codex exec did not take its prompt: {error}");
             }
             // It begins when its input is closed.
             drop(stdin);
+            out.step(Step::InputWrite, since);
             let since = Instant::now();
             read_lines(stdout, &mut events, || {
-                out.phase("codex_first_stdout_event", since);
+                out.step(Step::FirstOutput, since);
             })
             .await;
+            let since = Instant::now();
             let status = self.process.wait().await;
-            out.phase("codex_process_wait", since);
+            out.step(Step::ProcessWait, since);
             status
         };
         let status = tokio::select! {

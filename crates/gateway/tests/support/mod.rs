@@ -14,7 +14,7 @@ use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
     Client, ClientDialect, Configuration, ConfigurationSource, Engines, Fixed, Gateway,
-    RetryLimits, Stores,
+    LocalStates, Proxies, RetryLimits, Stores,
 };
 use polywire_testkit::{ScriptedUpstream, within};
 use serde_json::{Value, json};
@@ -52,6 +52,8 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
             default_provider: None,
         },
         engines: Engines::new(),
+        proxies: Proxies::new(),
+        local: LocalStates::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,

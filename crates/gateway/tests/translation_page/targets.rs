@@ -55,6 +55,9 @@ impl Target {
             Kind::Messages => ("Messages", Target::Messages(Box::new(read(table)))),
             Kind::Responses => ("Responses", Target::Responses(Box::new(read(table)))),
             Kind::CommandCode => ("Command Code", Target::CommandCode(Box::new(read(table)))),
+            Kind::CodexExec | Kind::CodexAppServer => {
+                ("Codex engine", Target::Engine(Box::new(read(table))))
+            }
             Kind::Demo => return None,
         })
     }
