@@ -51,6 +51,7 @@ impl House {
             .iter()
             .map(|provider| (provider.id.clone(), KeySource::Literal(Secret::new("sk"))));
         let configuration = Configuration {
+            engines: polywire_gateway::Engines::new(),
             keys: keys.collect(),
             catalog: Catalog {
                 routes: [(
@@ -380,6 +381,8 @@ impl LocalState for Scripted {
 async fn what_a_provider_lacks_on_this_machine_makes_the_gateway_not_ready_until_it_is_there() {
     let engine = Arc::new(Scripted {
         engine: Some(EngineState {
+            started: 2,
+            waiting_threads: 3,
             workers: 4,
             busy: 3,
             waiting: 2,
@@ -402,6 +405,7 @@ async fn what_a_provider_lacks_on_this_machine_makes_the_gateway_not_ready_until
     let house = House::new(vec![demo_provider(), mine], local).await;
     let engines = json!([{
         "provider": "mine", "engine": "demo", "workers": 4, "busy": 3, "waiting": 2, "queue": 64,
+        "started": 2, "waiting_threads": 3,
         "executable_found": true, "login_found": false, "pool_started": true,
     }]);
     let ready = Call::get("/ready").send(house.address).await;

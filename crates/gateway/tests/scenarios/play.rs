@@ -245,7 +245,11 @@ async fn refusal(bench: &Bench) -> Cell {
     let finish = match bench.kind {
         // These say with a part that it is a refusal, the others with the reason to stop.
         Kind::Chat | Kind::Responses => Some("stop"),
-        Kind::Messages | Kind::CommandCode | Kind::Demo => Some("content_filter"),
+        Kind::Messages
+        | Kind::CommandCode
+        | Kind::CodexExec
+        | Kind::CodexAppServer
+        | Kind::Demo => Some("content_filter"),
     };
     assert_eq!(reading.finish, finish, "{}", bench.id);
     Cell::Yes

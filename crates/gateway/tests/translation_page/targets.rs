@@ -18,6 +18,8 @@ pub(crate) enum Target {
     Messages(Box<messages::Profile>),
     Responses(Box<responses::Profile>),
     CommandCode(Box<command_code::Profile>),
+    /// A Codex on this machine: asked in the form of Responses, and never with the client's bytes.
+    Engine(Box<responses::Profile>),
 }
 
 /// What became of a request.
@@ -56,7 +58,7 @@ impl Target {
             Kind::Responses => ("Responses", Target::Responses(Box::new(read(table)))),
             Kind::CommandCode => ("Command Code", Target::CommandCode(Box::new(read(table)))),
             Kind::CodexExec | Kind::CodexAppServer => {
-                ("Codex engine", Target::Engine(Box::new(read(table))))
+                ("Responses", Target::Engine(Box::new(read(table))))
             }
             Kind::Demo => return None,
         })
@@ -105,7 +107,7 @@ impl Target {
                 let native = responses::edit(client_body, &edits)?;
                 Ok(passed(native.body.as_bytes(), native.losses))
             }
-            Target::Responses(profile) => {
+            Target::Responses(profile) | Target::Engine(profile) => {
                 responses::render(&request, &model, profile).map(|it| sent(it, &request))
             }
             Target::CommandCode(profile) => {
