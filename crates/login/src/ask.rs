@@ -96,7 +96,10 @@ pub(crate) async fn ask(
 }
 
 async fn exchange(upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
-    let response = upstream.send(request).await.map_err(no_answer)?;
+    let response = upstream
+        .send(request)
+        .await
+        .map_err(|error| no_answer(&error))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
         .collect()
@@ -118,14 +121,14 @@ async fn exchange(upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<
     }
 }
 
-fn no_answer(error: SendError) -> NoAnswer {
-    let reason = match std::error::Error::source(&error) {
-        Some(_) => format!("{error}: {}", root_cause(&error)),
+fn no_answer(error: &SendError) -> NoAnswer {
+    let reason = match std::error::Error::source(error) {
+        Some(_) => format!("{error}: {}", root_cause(error)),
         None => error.to_string(),
     };
     match error {
         SendError::Connect { .. } | SendError::Tls(_) => NoAnswer::NotSent(reason),
-        SendError::Timeout { timeout, .. } if timeout == CONNECT_TIMEOUT => {
+        SendError::Timeout { timeout, .. } if *timeout == CONNECT_TIMEOUT => {
             NoAnswer::NotSent(reason)
         }
         SendError::Timeout { .. } | SendError::Broken { .. } => NoAnswer::Lost(reason),

@@ -52,9 +52,11 @@ impl Memory {
 
     /// The issuer's code, when it refused this token for good.
     pub(crate) fn refusal(&self, refresh: &Secret) -> Option<String> {
-        match &self.of(refresh)?.error {
-            LoginError::Refused { code, .. } => Some(code.clone()),
-            _other => None,
+        let error = &self.of(refresh)?.error;
+        if let LoginError::Refused { code, .. } = error {
+            Some(code.clone())
+        } else {
+            None
         }
     }
 

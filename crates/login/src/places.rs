@@ -83,7 +83,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             lock_wait: Duration::from_secs(30),
-            answer_wait: Duration::from_secs(60),
+            answer_wait: Duration::from_mins(1),
             patience: Duration::from_secs(10),
             pause: Duration::from_secs(10),
             pause_after_loss: Duration::from_mins(1),

@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`].
 
+mod codex;
 mod dotenv;
 mod environment;
 mod error;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use polywire_catalog::Catalog;
 pub use polywire_credentials::{KeyError, KeySource, Secret};
 
+pub use codex::CodexPlaces;
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
