@@ -54,7 +54,7 @@ impl Document {
 
     /// The text of the file: indented as Codex does it, without an end of line.
     pub(crate) fn render(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(&self.0)
+        self.0.render(0)
     }
 
     /// What kind of login it is. Older files do not say: a key then means a login by key (seed-behaviours.md D6.1).
@@ -100,7 +100,7 @@ impl Document {
                 tokens.set(name, value)?;
             }
         }
-        self.0.set("tokens", &tokens)?;
+        self.0.set_object("tokens", &tokens, 1)?;
         self.0.set("last_refresh", &now.to_string())
     }
 
@@ -122,11 +122,13 @@ impl Document {
         tokens.set("access_token", &new.access)?;
         tokens.set("refresh_token", &new.refresh)?;
         // These two are new in Codex 0.169 (seen on 2026-11-25). It reads files without them; they are here because it writes them.
-        let provenance = serde_json::json!({"issuer": login.issuer, "client_id": CLIENT_ID});
-        tokens.set("oauth_provenance", &provenance)?;
+        let mut provenance = Members::default();
+        provenance.set("issuer", &login.issuer)?;
+        provenance.set("client_id", CLIENT_ID)?;
+        tokens.set_object("oauth_provenance", &provenance, 2)?;
         tokens.set("login_owner_id", owner)?;
         tokens.set("account_id", &claims.and_then(|claims| claims.account_id))?;
-        self.0.set("tokens", &tokens)?;
+        self.0.set_object("tokens", &tokens, 1)?;
         self.0.set("last_refresh", &now.to_string())
     }
 }
@@ -203,10 +205,7 @@ mod tests {
             .replace("a-1", "a-2")
             .replace("r-1", "r-2")
             .replace("2026-11-21T05:58:21.790643156Z", "2026-11-25T12:00:00.5Z");
-        assert_eq!(
-            document.render().unwrap().replace("[1,2]", "[1, 2]"),
-            expected
-        );
+        assert_eq!(document.render().unwrap(), expected);
     }
 
     #[test]

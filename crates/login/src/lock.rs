@@ -108,7 +108,7 @@ mod tests {
         let held = lock(&path, Duration::ZERO).await.unwrap();
         let refused = lock(&path, Duration::from_millis(30)).await.unwrap_err();
         assert!(matches!(refused, LoginError::Locked { .. }), "{refused}");
-        let waiting = lock(&path, Duration::from_secs(60));
+        let waiting = lock(&path, Duration::from_mins(1));
         let (taken, ()) = tokio::join!(waiting, async { drop(held) });
         taken.unwrap();
     }

@@ -56,6 +56,11 @@ impl Places {
         self.codex_home.join("auth.json")
     }
 
+    /// The place that Codex's settings name for its login (`cli_auth_credentials_store`), when that is not the file.
+    pub fn stored_elsewhere(&self) -> Option<String> {
+        crate::file::store_of(&self.config()).filter(|store| store != "file")
+    }
+
     /// Codex's settings, which say where it keeps its login.
     pub(crate) fn config(&self) -> PathBuf {
         self.codex_home.join("config.toml")

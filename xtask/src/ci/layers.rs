@@ -63,6 +63,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["polywire-store"]),
     ("rustls", &["polywire-upstream"]),
     ("tracing-subscriber", &["polywire-cli"]),
+    ("webbrowser", &["polywire-cli"]),
 ];
 
 /// Crates of ours that never meet: a turn joins dialects through the neutral model.
