@@ -159,9 +159,12 @@ impl Answer {
 
 /// Somebody else's words, on one line, short, and without what a terminal could obey.
 pub(crate) fn quoted(text: &str) -> String {
-    let seen = |letter: char| !letter.is_control() && letter != '`';
-    text.chars()
-        .filter(|it| seen(*it))
-        .take(QUOTED_CHARS_MAX)
-        .collect()
+    let shown = |letter: char| match letter {
+        letter if letter.is_control() => ' ',
+        // It would end our own quotation marks.
+        '`' => '\'',
+        letter => letter,
+    };
+    let text: String = text.chars().take(QUOTED_CHARS_MAX).map(shown).collect();
+    text.trim().to_owned()
 }

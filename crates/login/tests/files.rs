@@ -66,7 +66,7 @@ async fn what_is_wrong_is_said_with_its_place_and_the_way_out() {
         (
             Some(r#"{"auth_mode":"agent\u001b[2J","tokens":{"access_token":"secret"}}"#),
             None,
-            "the Codex login `CODEX_HOME/auth.json` is of the kind `agent[2J`, and this needs one by ChatGPT\nhint: run `polywire login`",
+            "the Codex login `CODEX_HOME/auth.json` is of the kind `agent [2J`, and this needs one by ChatGPT\nhint: run `polywire login`",
         ),
         (
             Some(r#"{"auth_mode":"chatgpt","tokens":{"access_token":"","id_token":"secret"}}"#),
