@@ -212,8 +212,8 @@ fn masked(scene: &Scene, lines: &[String]) -> String {
     let home = scene.home.codex_home().display().to_string();
     let text = lines.join("\n").replace(&home, "CODEX_HOME");
     let is_time = |word: &str| {
-        let digits = |c: char| c.is_ascii_digit();
-        word.len() >= 5 && word.chars().all(|c| digits(c) || "-:TZ.".contains(c))
+        let mut letters = word.chars();
+        word.contains(['-', ':']) && letters.all(|c| c.is_ascii_digit() || "-:TZ.".contains(c))
     };
     let masked = |line: &str| {
         let words = line.split(' ').map(|word| {

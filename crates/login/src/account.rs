@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::ask::{ask, json};
 use crate::document::{Document, Mode};
 use crate::exchange::{NewLogin, random};
-use crate::login::on_a_thread;
 use crate::places::CLIENT_ID;
 use crate::rewrite::{self, Rewrite};
+use crate::shared::on_a_thread;
 use crate::{CodexLogin, LoginError, LoginState, Places, file, lock};
 
 /// How long a revocation may take; as in Codex. The login is removed from this machine all the same.

@@ -3,6 +3,7 @@
 //! Facts: seed-behaviours.md D6.10, and what `codex login` of Codex 0.169 does (seen on 2026-11-25): the browser is sent back to
 //! `http://127.0.0.1:1455/auth/callback`, or to port 1457 when that one is taken.
 
+use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -35,7 +36,6 @@ const REQUEST_BYTES_MAX: usize = 64 * 1024;
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A login that waits for the browser to come back.
-#[derive(Debug)]
 pub struct BrowserLogin {
     listener: TcpListener,
     issuer: String,
@@ -49,6 +49,15 @@ pub struct BrowserLogin {
 struct Callback {
     stream: TcpStream,
     query: String,
+}
+
+/// Without what only the issuer may see.
+impl fmt::Debug for BrowserLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrowserLogin")
+            .field("redirect_uri", &self.redirect_uri)
+            .finish_non_exhaustive()
+    }
 }
 
 impl BrowserLogin {

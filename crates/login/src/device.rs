@@ -3,6 +3,7 @@
 //! Facts: what `codex login --device-auth` of Codex 0.169 sends and takes (seen on 2026-11-25 with a scripted issuer). It is not the
 //! device flow of RFC 8628: 403 and 404 mean "not yet", and the verifier comes from the issuer.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -23,7 +24,6 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// A login that waits for its code to be typed in somewhere.
-#[derive(Debug)]
 pub struct DeviceLogin {
     issuer: String,
     device: Device,
@@ -31,7 +31,7 @@ pub struct DeviceLogin {
     page: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 struct Device {
     device_auth_id: String,
     #[serde(alias = "usercode")]
@@ -42,6 +42,15 @@ struct Device {
 struct Code {
     authorization_code: String,
     code_verifier: String,
+}
+
+/// Without what only the issuer may see.
+impl fmt::Debug for DeviceLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceLogin")
+            .field("page", &self.page)
+            .finish_non_exhaustive()
+    }
 }
 
 impl DeviceLogin {

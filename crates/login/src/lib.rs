@@ -6,7 +6,7 @@
 //!
 //! The environment is not read here: values arrive in [`Places`]. Nor is anything shown: the caller prints addresses and codes.
 //!
-//! Reading order: [`CodexLogin`], `file` and `document` (what is stored), `renewal` and `memory` (when the issuer is asked), `rewrite` and
+//! Reading order: [`CodexLogin`], `file` and `document` (what is stored), `shared`, `renewal` and `memory` (when the issuer is asked), `rewrite` and
 //! `lock` (how it is written), [`BrowserLogin`] and [`DeviceLogin`] (new logins), `account` (stored, revoked).
 
 mod account;
@@ -25,6 +25,7 @@ mod memory;
 mod places;
 mod renewal;
 mod rewrite;
+mod shared;
 mod url;
 mod usage;
 

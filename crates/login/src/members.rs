@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 const INDENT: &str = "  ";
 
 /// An object whose members nobody has looked at. What is not set anew is written as it was read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Members(Vec<(String, Box<RawValue>)>);
 
 impl Members {
@@ -72,6 +72,15 @@ impl Members {
         }
         text.push('}');
         Ok(text)
+    }
+}
+
+/// The names only: the values are secrets.
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 

@@ -103,11 +103,12 @@ mod tests {
         }
     }
 
+    type Remember = fn(&mut Memory, &Secret, LoginError, Duration);
+
     #[test]
     fn who_is_not_asked_again_and_for_how_long() {
         let (token, other) = (Secret::new("rt-1"), Secret::new("rt-2"));
         let pause = Duration::from_mins(1);
-        type Remember = fn(&mut Memory, &Secret, LoginError, Duration);
         let kinds: [(&str, Remember, [bool; 4]); 3] = [
             ("good", |m, t, e, _| m.refused(t, e), [true; 4]),
             ("now", Memory::failed, [true, true, false, false]),

@@ -80,6 +80,8 @@ pub struct Limits {
     pub patience: Duration,
     /// How long nothing is asked after a renewal failed for now.
     pub pause: Duration,
+    /// How long to wait, after the issuer says that a refresh token was used, for the program that used it to write down what it got.
+    pub other_writer: Duration,
     /// How long nothing is asked after an answer was lost.
     pub pause_after_loss: Duration,
 }
@@ -91,6 +93,7 @@ impl Default for Limits {
             answer_wait: Duration::from_mins(1),
             patience: Duration::from_secs(10),
             pause: Duration::from_secs(10),
+            other_writer: Duration::from_secs(5),
             pause_after_loss: Duration::from_mins(1),
         }
     }

@@ -132,7 +132,7 @@ fn sync_folder(target: &Path) -> io::Result<()> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::os::unix::fs::{PermissionsExt, symlink};

@@ -28,6 +28,7 @@ pub fn without_pauses() -> Limits {
     Limits {
         pause: Duration::ZERO,
         pause_after_loss: Duration::ZERO,
+        other_writer: Duration::ZERO,
         ..Limits::default()
     }
 }
