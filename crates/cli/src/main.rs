@@ -1,12 +1,15 @@
 //! The polywire program. One file per command; errors end with a hint; exit codes are the shell's business.
 
 mod codex;
+mod codex_login;
 mod config;
 mod configuration;
 mod demo;
 mod demo_client;
 mod log_json;
 mod logging;
+mod login;
+mod logout;
 mod printable;
 mod receipt_pages;
 mod receipts;
@@ -14,6 +17,7 @@ mod run;
 mod running;
 mod serve;
 mod state;
+mod whoami;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +60,12 @@ enum Command {
     Token,
     /// What each turn was: who asked for what, who served it, what it cost, what was lost
     Receipts(receipts::ReceiptsArguments),
+    /// Log in with a ChatGPT account, for Codex and for polywire
+    Login(login::LoginArguments),
+    /// Revoke the ChatGPT login and remove it
+    Logout(logout::LogoutArguments),
+    /// Whose ChatGPT login is used, how long it is good for, what of its plan is left
+    Whoami(whoami::WhoamiArguments),
     /// The settings in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -93,6 +103,9 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => serve::serve(serve, overrides).await,
         Command::Token => configuration::show_token(&overrides),
         Command::Receipts(receipts) => receipts::receipts(receipts, overrides).await,
+        Command::Login(login) => login::login(login).await,
+        Command::Logout(logout) => logout::logout(logout).await,
+        Command::Whoami(whoami) => whoami::whoami(whoami).await,
         Command::Config(command) => config::config(&command, &overrides),
     }
 }

@@ -72,6 +72,9 @@ async fn the_help_pages() {
         ("run", vec!["run", "--help"]),
         ("demo", vec!["demo", "--help"]),
         ("receipts", vec!["receipts", "--help"]),
+        ("login", vec!["login", "--help"]),
+        ("logout", vec!["logout", "--help"]),
+        ("whoami", vec!["whoami", "--help"]),
     ];
     for (name, arguments) in pages {
         let help = run(&home, &arguments).await;

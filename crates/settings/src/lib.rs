@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`].
 
+mod codex;
 mod dotenv;
 mod engines;
 mod environment;
@@ -29,6 +30,7 @@ use polywire_catalog::Catalog;
 pub use polywire_credentials::{KeyError, KeySource, Proxy, Secret};
 use polywire_engine::EngineSettings;
 
+pub use codex::CodexPlaces;
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};

@@ -34,7 +34,9 @@ pub const HEADERS_TIMEOUT: Duration = Duration::from_mins(10);
 /// changes of the settings, the oldest is forgotten.
 const POOLS_MAX: usize = 64;
 
-/// The connections to all providers.
+/// The connections to all providers. Cheap to clone: clones share their connections, but for those over TLS when the clone was made
+/// before the first of them.
+#[derive(Clone)]
 pub struct Upstream {
     /// Made as the environment says.
     usual: Pool,

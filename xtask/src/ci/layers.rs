@@ -59,10 +59,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["polywire-cli", "xtask"]),
     ("etcetera", &["polywire-settings"]),
     ("hyper-rustls", &["polywire-upstream"]),
-    ("jiff", &["polywire-cli"]),
+    ("jiff", &["polywire-cli", "polywire-login", "polywire-testkit"]),
     ("rusqlite", &["polywire-store"]),
     ("rustls", &["polywire-upstream"]),
     ("tracing-subscriber", &["polywire-cli"]),
+    ("webbrowser", &["polywire-cli"]),
 ];
 
 /// Crates of ours that never meet: a turn joins dialects through the neutral model.
