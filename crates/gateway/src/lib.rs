@@ -7,15 +7,19 @@ mod asides;
 mod body;
 mod client;
 mod compaction;
+mod credential;
 mod delivery;
 mod endpoint;
 mod exchange;
 mod fault;
 mod form;
+mod identity;
 mod legs;
 pub mod limits;
 mod memory;
+mod model_lists;
 mod passing;
+mod plan_limits;
 mod private;
 mod provider;
 mod read;
@@ -35,6 +39,6 @@ pub use endpoint::{ConfigurationError, Endpoint};
 pub use polywire_plan::RetryLimits;
 pub use search::{SearchKind, SearchService};
 pub use state::{
-    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Stores, Variables,
+    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Logins, Stores, Variables,
 };
 pub use stored::{ConnectionMemory, ResponseStore};

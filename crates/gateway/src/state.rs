@@ -1,10 +1,12 @@
 //! What the gateway holds between turns: connections, the configuration in force, the tasks it has started.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Secret};
+use polywire_login::CodexLogin;
 use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
@@ -15,11 +17,15 @@ use crate::answer::Drain;
 use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
 use crate::limits::TURNS_MAX;
 use crate::memory::Memory;
+use crate::model_lists::ModelLists;
 use crate::search::SearchService;
 use crate::stored::ResponseStore;
 
 /// A provider, and where its key comes from.
-pub type Keys = std::collections::BTreeMap<String, KeySource>;
+pub type Keys = BTreeMap<String, KeySource>;
+
+/// The logins by which providers are reached, by provider id.
+pub type Logins = BTreeMap<String, CodexLogin>;
 
 /// Looks up an environment variable; the environment itself belongs to `settings`.
 pub type Variables = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
@@ -31,6 +37,8 @@ pub struct Configuration {
     pub catalog: Catalog,
     /// The key sources, by provider id.
     pub keys: Keys,
+    /// The logins, by provider id.
+    pub logins: Logins,
     /// Where key sources of the kind "variable" look.
     pub variables: Variables,
     /// Turns with a severe loss are refused.
@@ -74,6 +82,8 @@ pub struct Gateway {
     stores: Stores,
     /// What led to calls, for clients that do not send it back.
     pub(crate) memory: Memory,
+    /// The lists of models that providers have given out.
+    pub(crate) model_lists: ModelLists,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started; shutdown waits for it.
@@ -82,6 +92,9 @@ pub struct Gateway {
 
 /// A configuration in force, prepared for use.
 pub struct Live {
+    /// As it was configured.
+    configured: Catalog,
+    /// The same with the models that providers have told of.
     catalog: Catalog,
     endpoints: Vec<Arc<Endpoint>>,
     variables: Variables,
@@ -106,6 +119,7 @@ impl Gateway {
             upstream: Arc::new(Upstream::new()),
             stores,
             memory: Memory::default(),
+            model_lists: ModelLists::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
         }))
@@ -130,6 +144,7 @@ impl Gateway {
             match prepared {
                 Ok(live) => {
                     tracing::info!("the changed configuration is in force");
+                    let live = live.with_lists(&self.model_lists);
                     *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
                 }
                 Err(error) => tracing::error!(
@@ -138,6 +153,12 @@ impl Gateway {
             }
         }
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the lists of models in force that have come.
+    pub(crate) fn install_lists(&self) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        *live = Arc::new(live.with_lists(&self.model_lists));
     }
 
     /// The connections to providers.
@@ -159,6 +180,7 @@ impl Live {
         let Configuration {
             catalog,
             mut keys,
+            mut logins,
             variables,
             strict,
             search,
@@ -169,10 +191,12 @@ impl Live {
             .iter()
             .map(|provider| {
                 let key = keys.remove(&provider.id).unwrap_or(KeySource::None);
-                Endpoint::new(provider, key, &variables).map(Arc::new)
+                let login = logins.remove(&provider.id);
+                Endpoint::new(provider, key, login, &variables).map(Arc::new)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            configured: catalog.clone(),
             catalog,
             endpoints,
             variables,
@@ -180,6 +204,38 @@ impl Live {
             search,
             patience,
         })
+    }
+
+    /// The same configuration with the models that providers have told of, each list in the place of the configured one.
+    fn with_lists(&self, lists: &ModelLists) -> Self {
+        let mut catalog = self.configured.clone();
+        let mut endpoints = Vec::with_capacity(self.endpoints.len());
+        for (provider, endpoint) in catalog.providers.iter_mut().zip(&self.endpoints) {
+            if let Some(listed) = lists.applied_to(provider) {
+                *provider = Arc::new(listed);
+            }
+            if Arc::ptr_eq(provider, endpoint.provider()) {
+                endpoints.push(Arc::clone(endpoint));
+                continue;
+            }
+            match endpoint.of(provider) {
+                Ok(changed) => endpoints.push(Arc::new(changed)),
+                Err(error) => {
+                    tracing::warn!("the list of models cannot be used: {error}");
+                    *provider = Arc::clone(endpoint.provider());
+                    endpoints.push(Arc::clone(endpoint));
+                }
+            }
+        }
+        Self {
+            configured: self.configured.clone(),
+            catalog,
+            endpoints,
+            variables: Arc::clone(&self.variables),
+            strict: self.strict,
+            search: self.search.clone(),
+            patience: self.patience,
+        }
     }
 
     /// Providers, models, aliases, routes.
@@ -215,6 +271,17 @@ impl Live {
                 })
         };
         self.search.is_some() || native()
+    }
+
+    /// Whether the models that a name stands for are all listed by their providers.
+    pub(crate) fn knows_model(&self, name: &str) -> bool {
+        let no_lists = || {
+            let mut providers = self.configured.providers.iter();
+            providers.all(|provider| provider.model_list.is_none())
+        };
+        let targets = self.catalog.resolve(name);
+        targets.is_ok_and(|targets| targets.iter().all(|target| target.model.is_some()))
+            || no_lists()
     }
 
     /// Where key sources of the kind "variable" look.

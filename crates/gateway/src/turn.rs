@@ -14,7 +14,7 @@ use polywire_sse::FrameBuffer;
 use crate::answer::{AnswerBody, Pump, unix_seconds};
 use crate::client::{Client, ClientDialect, Decoded, Writing};
 use crate::compaction::compacted;
-use crate::exchange::{Exchange, Prepared, rejected_tool};
+use crate::exchange::{Exchange, Prepared, rejected_tool, rejects_state};
 use crate::fault::empty_answer;
 use crate::limits::COMMIT_HOLD;
 use crate::settle::Settlement;
@@ -108,6 +108,12 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         }
     };
     settlement.decoded(&decoded.request, accepted.body.len());
+    let live = if live.knows_model(&decoded.request.model) {
+        live
+    } else {
+        // A provider may have it whose list nobody has asked for yet.
+        gateway.live_with_lists().await
+    };
     let turn = Turn {
         gateway,
         live: &live,
@@ -209,6 +215,8 @@ struct SoFar {
     tools_refused: Vec<String>,
     /// The names under which tools were offered last.
     tools_offered: Vec<String>,
+    /// The target at hand has refused the reasoning state of earlier turns.
+    state_refused: bool,
 }
 
 impl Turn<'_> {
@@ -238,6 +246,12 @@ impl Turn<'_> {
             {
                 tracing::warn!(turn = %self.accepted.turn_id, tool, "the provider refuses a tool; asked again without it");
                 so_far.tools_refused.push(tool.to_owned());
+                settlement = failed.settlement;
+                continue;
+            }
+            if !so_far.state_refused && rejects_state(&failed.fault) {
+                tracing::warn!(turn = %self.accepted.turn_id, "the provider refuses reasoning of earlier turns; asked again without it");
+                so_far.state_refused = true;
                 settlement = failed.settlement;
                 continue;
             }
@@ -271,6 +285,7 @@ impl Turn<'_> {
                     target = next_target;
                     failures = 0;
                     so_far.tools_refused.clear();
+                    so_far.state_refused = false;
                 }
             }
         }
@@ -290,6 +305,7 @@ impl Turn<'_> {
             target: target.clone(),
             thread: self.thread.clone(),
             tools_refused: so_far.tools_refused.clone(),
+            state_refused: so_far.state_refused,
         };
         let prepared = match exchange
             .prepare(&self.decoded.request, &mut settlement)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use polywire_catalog::{Catalog, Kind, presets};
 use polywire_dialect_chat::{Profile, ReasoningForm};
-use polywire_gateway::{Configuration, Fixed, Gateway, Keys, RetryLimits, Stores};
+use polywire_gateway::{Configuration, Fixed, Gateway, Keys, Logins, RetryLimits, Stores};
 
 #[test]
 fn the_dialect_takes_every_profile() {
@@ -46,6 +46,7 @@ fn a_gateway_takes_all_presets_together() {
             ..Catalog::default()
         },
         keys: Keys::new(),
+        logins: Logins::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
@@ -70,6 +71,7 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
             ..Catalog::default()
         },
         keys: Keys::new(),
+        logins: Logins::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,

@@ -49,6 +49,8 @@ pub(crate) struct ProviderTable {
     pub(crate) key: Option<KeyForm>,
     pub(crate) auth: Option<Auth>,
     pub(crate) private_api: Option<bool>,
+    pub(crate) codex_home: Option<PathBuf>,
+    pub(crate) codex_identity: Option<bool>,
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) models: Option<Vec<Model>>,

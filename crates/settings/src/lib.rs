@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`].
 
+mod codex;
 mod dotenv;
 mod environment;
 mod error;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use polywire_catalog::Catalog;
 pub use polywire_credentials::{KeyError, KeySource, Secret};
 
+pub use codex::CodexPlaces;
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub catalog: Catalog,
     /// Where each provider's key comes from, by provider id.
     pub keys: BTreeMap<String, KeySource>,
+    /// Where the login of each provider is that is reached by one, by provider id.
+    pub logins: BTreeMap<String, CodexPlaces>,
     /// The gateway's token when `POLYWIRE_TOKEN` gives it; else it is kept in [`Paths::token_file`].
     pub token: Option<Secret>,
     /// What to log, as `tracing` filters are written; `None` for the default.

@@ -38,7 +38,9 @@ const IDLE_CONNECTIONS_MAX: usize = 64;
 /// kilobytes; larger buffers would cost every open stream memory.
 const READ_BUFFER_BYTES_MAX: usize = 32 * 1024;
 
-/// The connections to all providers.
+/// The connections to all providers. Cheap to clone: clones share their connections, but for those over TLS when the clone was made
+/// before the first of them.
+#[derive(Clone)]
 pub struct Upstream {
     connector: Connector,
     plain: Client<Connector, Full<Bytes>>,

@@ -59,7 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["polywire-cli", "xtask"]),
     ("etcetera", &["polywire-settings"]),
     ("hyper-rustls", &["polywire-upstream"]),
-    ("jiff", &["polywire-cli"]),
+    ("jiff", &["polywire-cli", "polywire-login"]),
     ("rusqlite", &["polywire-store"]),
     ("rustls", &["polywire-upstream"]),
     ("tracing-subscriber", &["polywire-cli"]),

@@ -125,7 +125,7 @@ fn row(preset: &Preset) -> String {
         let named = if preset.explicit { " \\*" } else { "" };
         match &preset.auth {
             Auth::Header { name } => format!("`{variable}`{named} in `{name}`"),
-            Auth::Bearer | Auth::None => format!("`{variable}`{named}"),
+            Auth::Bearer | Auth::Login | Auth::None => format!("`{variable}`{named}"),
         }
     });
     let thinking = list(
@@ -139,7 +139,10 @@ fn row(preset: &Preset) -> String {
         id = preset.id,
         name = preset.name,
         kind = preset.kind.name(),
-        key = key.as_deref().unwrap_or("–"),
+        key = key.as_deref().unwrap_or(match preset.auth {
+            Auth::Login => "Codex's login",
+            Auth::Bearer | Auth::Header { .. } | Auth::None => "–",
+        }),
     )
 }
 
@@ -156,7 +159,7 @@ fn thinking_words(preset: &Preset) -> Vec<String> {
     let key = match preset.kind {
         Kind::Chat => "reasoning_request",
         Kind::Messages => "thinking",
-        Kind::Responses => return vec!["reasoning".to_owned()],
+        Kind::Responses | Kind::ChatGpt => return vec!["reasoning".to_owned()],
         Kind::CommandCode => return vec!["reasoning_effort".to_owned()],
         Kind::Demo => return Vec::new(),
     };

@@ -54,7 +54,9 @@ pub(crate) fn reply_in_two(kind: Kind, say: &Say, gate: &Gate) -> Reply {
 fn stream(kind: Kind, steps: Vec<Step>) -> Reply {
     Reply::stream(steps).content_type(match kind {
         Kind::CommandCode => "application/x-ndjson",
-        Kind::Chat | Kind::Messages | Kind::Responses | Kind::Demo => "text/event-stream",
+        Kind::Chat | Kind::Messages | Kind::Responses | Kind::ChatGpt | Kind::Demo => {
+            "text/event-stream"
+        }
     })
 }
 
@@ -62,7 +64,7 @@ fn body(kind: Kind, say: &Say) -> String {
     match kind {
         Kind::Chat => chat(say),
         Kind::Messages => messages(say),
-        Kind::Responses => responses(say),
+        Kind::Responses | Kind::ChatGpt => responses(say),
         Kind::CommandCode => command_code(say),
         Kind::Demo => panic!("nobody to ask"),
     }

@@ -1,0 +1,91 @@
+//! What is remembered of renewals that failed, so that nobody knocks again in vain.
+
+use std::time::{Duration, Instant};
+
+use polywire_credentials::Secret;
+
+use crate::LoginError;
+
+/// What went wrong last, if the refresh token is still the same.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Option<Setback>);
+
+#[derive(Debug)]
+struct Setback {
+    /// Of the refresh token that it happened to.
+    fingerprint: String,
+    error: LoginError,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// The issuer will say the same again.
+    ForGood,
+    /// Something that may pass.
+    ForNow { until: Instant },
+    /// The issuer may have spent the refresh token, and its answer is lost.
+    InDoubt { until: Instant },
+}
+
+impl Memory {
+    /// Whether the issuer should not be asked: then why. `serves` says whether the old token can be used meanwhile.
+    ///
+    /// After a lost answer the refresh token may be spent. To show a spent one again can make the issuer revoke the whole login, so
+    /// that is not done while the access token still serves. When it does not, there is nothing left to lose: the next token of a
+    /// lost answer is gone, and asking is the only way to find out whether the question arrived at all. So it is asked again then, with
+    /// a pause in between; if the issuer refuses, that is remembered for good.
+    pub(crate) fn objection(
+        &self,
+        refresh: &Secret,
+        serves: bool,
+        now: Instant,
+    ) -> Option<&LoginError> {
+        let setback = self.of(refresh)?;
+        let objects = match setback.kind {
+            Kind::ForGood => true,
+            Kind::ForNow { until } => now < until,
+            Kind::InDoubt { until } => serves || now < until,
+        };
+        objects.then_some(&setback.error)
+    }
+
+    /// The issuer's code, when it refused this token for good.
+    pub(crate) fn refusal(&self, refresh: &Secret) -> Option<String> {
+        match &self.of(refresh)?.error {
+            LoginError::Refused { code, .. } => Some(code.clone()),
+            _other => None,
+        }
+    }
+
+    fn of(&self, refresh: &Secret) -> Option<&Setback> {
+        let fingerprint = refresh.fingerprint();
+        self.0.as_ref().filter(|it| it.fingerprint == fingerprint)
+    }
+
+    pub(crate) fn refused(&mut self, refresh: &Secret, error: LoginError) {
+        self.remember(refresh, error, Kind::ForGood);
+    }
+
+    pub(crate) fn failed(&mut self, refresh: &Secret, error: LoginError, pause: Duration) {
+        let until = Instant::now() + pause;
+        self.remember(refresh, error, Kind::ForNow { until });
+    }
+
+    pub(crate) fn lost(&mut self, refresh: &Secret, error: LoginError, pause: Duration) {
+        let until = Instant::now() + pause;
+        self.remember(refresh, error, Kind::InDoubt { until });
+    }
+
+    fn remember(&mut self, refresh: &Secret, error: LoginError, kind: Kind) {
+        self.0 = Some(Setback {
+            fingerprint: refresh.fingerprint(),
+            error,
+            kind,
+        });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
