@@ -24,7 +24,6 @@ pub(crate) fn loss(name: &str, value: &str) -> Option<Loss> {
             name,
             "left out: the provider shortens no conversation; one that is too long fails",
         ),
-        "top_logprobs" => Loss::degraded(name, "left out: the provider does not take it"),
         "max_tool_calls" => Loss::degraded(name, "left out: the provider cannot count calls"),
         "moderation" => Loss::degraded(name, "left out: the provider has no such setting"),
         _ => Loss::note(name, "left out: the provider does not take it"),

@@ -481,6 +481,10 @@ fn class_of_words(message: &str, status: Option<u16>) -> Option<FaultClass> {
     if !rate && CONTEXT_WORDS.iter().any(says) {
         return Some(FaultClass::ContextLength);
     }
+    // The plan does not have it (seed-behaviours.md D2.9); another target may.
+    if message.contains("model is not supported") {
+        return Some(FaultClass::NotFound);
+    }
     // A model that is overrun, in whatever status (seed-behaviours.md D4).
     if message.contains("selected model is at capacity") {
         return Some(FaultClass::Overloaded);
