@@ -78,6 +78,11 @@ pub(crate) struct Service {
 impl Service {
     /// Writes what waits to be kept. To be called when the turns have ended.
     pub(crate) async fn close(self) {
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for login in known {
+            // A renewal that is cut off may cost the login.
+            login.settled().await;
+        }
         if let Some(store) = self.store {
             store.close().await;
         }
@@ -163,9 +168,12 @@ fn configuration(settings: Settings) -> Configuration {
     }
 }
 
-/// The logins by which providers are reached. Logins in one folder are one: they share what is known of it.
+/// Every login that was ever in use. A changed configuration goes on with the same ones: what is known of them, and renewals that are
+/// under way, must not be lost.
+static KNOWN: Mutex<Vec<CodexLogin>> = Mutex::new(Vec::new());
+
+/// The logins by which providers are reached. Logins in one folder are one.
 fn logins(settings: &Settings) -> Logins {
-    static KNOWN: Mutex<Vec<CodexLogin>> = Mutex::new(Vec::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let logins = settings.logins.iter().map(|(provider, found)| {
         let places = places(found);

@@ -96,7 +96,10 @@ pub(crate) async fn ask(
 }
 
 async fn exchange(upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
-    let response = upstream.send(request).await.map_err(no_answer)?;
+    let response = upstream
+        .send(request)
+        .await
+        .map_err(|error| no_answer(&error))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
         .collect()
@@ -118,14 +121,14 @@ async fn exchange(upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<
     }
 }
 
-fn no_answer(error: SendError) -> NoAnswer {
-    let reason = match std::error::Error::source(&error) {
-        Some(_) => format!("{error}: {}", root_cause(&error)),
+fn no_answer(error: &SendError) -> NoAnswer {
+    let reason = match std::error::Error::source(error) {
+        Some(_) => format!("{error}: {}", root_cause(error)),
         None => error.to_string(),
     };
     match error {
         SendError::Connect { .. } | SendError::Tls(_) => NoAnswer::NotSent(reason),
-        SendError::Timeout { timeout, .. } if timeout == CONNECT_TIMEOUT => {
+        SendError::Timeout { timeout, .. } if *timeout == CONNECT_TIMEOUT => {
             NoAnswer::NotSent(reason)
         }
         SendError::Timeout { .. } | SendError::Broken { .. } => NoAnswer::Lost(reason),
@@ -156,9 +159,12 @@ impl Answer {
 
 /// Somebody else's words, on one line, short, and without what a terminal could obey.
 pub(crate) fn quoted(text: &str) -> String {
-    let seen = |letter: char| !letter.is_control() && letter != '`';
-    text.chars()
-        .filter(|it| seen(*it))
-        .take(QUOTED_CHARS_MAX)
-        .collect()
+    let shown = |letter: char| match letter {
+        letter if letter.is_control() => ' ',
+        // It would end our own quotation marks.
+        '`' => '\'',
+        letter => letter,
+    };
+    let text: String = text.chars().take(QUOTED_CHARS_MAX).map(shown).collect();
+    text.trim().to_owned()
 }

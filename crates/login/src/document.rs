@@ -5,7 +5,9 @@ use polywire_credentials::Secret;
 use serde::Deserialize;
 
 use crate::claims::{Claims, claims_without_verifying_the_signature};
+use crate::exchange::NewLogin;
 use crate::members::Members;
+use crate::places::CLIENT_ID;
 
 /// How long a token without a readable end is used before it is renewed (codex-client.md 8.2, ran: 7.5 days no, 9 yes).
 const AGE_MAX_S: i64 = 8 * 24 * 3600;
@@ -35,11 +37,14 @@ pub(crate) struct Tokens {
 }
 
 /// Tokens as the issuer sends them. All are optional; what is missing keeps its old value (seed-behaviours.md D6.5).
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 pub(crate) struct NewTokens {
-    pub(crate) id_token: Option<String>,
-    pub(crate) access_token: Option<String>,
-    pub(crate) refresh_token: Option<String>,
+    #[serde(rename = "id_token")]
+    pub(crate) id: Option<String>,
+    #[serde(rename = "access_token")]
+    pub(crate) access: Option<String>,
+    #[serde(rename = "refresh_token")]
+    pub(crate) refresh: Option<String>,
 }
 
 impl Document {
@@ -49,7 +54,7 @@ impl Document {
 
     /// The text of the file: indented as Codex does it, without an end of line.
     pub(crate) fn render(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(&self.0)
+        self.0.render(0)
     }
 
     /// What kind of login it is. Older files do not say: a key then means a login by key (seed-behaviours.md D6.1).
@@ -87,35 +92,43 @@ impl Document {
     ) -> Result<(), serde_json::Error> {
         let mut tokens = self.0.get::<Members>("tokens").unwrap_or_default();
         for (name, value) in [
-            ("id_token", &new.id_token),
-            ("access_token", &new.access_token),
-            ("refresh_token", &new.refresh_token),
+            ("id_token", &new.id),
+            ("access_token", &new.access),
+            ("refresh_token", &new.refresh),
         ] {
             if let Some(value) = value {
                 tokens.set(name, value)?;
             }
         }
-        self.0.set("tokens", &tokens)?;
+        self.0.set_object("tokens", &tokens, 1)?;
         self.0.set("last_refresh", &now.to_string())
     }
 
-    /// Makes this the file of a new login, as Codex writes it. Members that nobody here knows stay.
+    /// Makes this the file of a new login, as Codex writes it. `owner` is a random name for it. Members that nobody here knows stay.
     pub(crate) fn log_in(
         &mut self,
-        new: &NewTokens,
+        login: &NewLogin,
+        owner: &str,
         now: Timestamp,
     ) -> Result<(), serde_json::Error> {
-        let claims = new.id_token.as_deref();
+        let new = &login.tokens;
+        let claims = new.id.as_deref();
         let claims = claims.and_then(claims_without_verifying_the_signature);
         self.0.set("auth_mode", "chatgpt")?;
         self.0.set("OPENAI_API_KEY", &())?;
         // Nothing of the tokens that were there may stay: they may be another account's.
         let mut tokens = Members::default();
-        tokens.set("id_token", &new.id_token)?;
-        tokens.set("access_token", &new.access_token)?;
-        tokens.set("refresh_token", &new.refresh_token)?;
+        tokens.set("id_token", &new.id)?;
+        tokens.set("access_token", &new.access)?;
+        tokens.set("refresh_token", &new.refresh)?;
+        // These two are new in Codex 0.169 (seen on 2026-11-25). It reads files without them; they are here because it writes them.
+        let mut provenance = Members::default();
+        provenance.set("issuer", &login.issuer)?;
+        provenance.set("client_id", CLIENT_ID)?;
+        tokens.set_object("oauth_provenance", &provenance, 2)?;
+        tokens.set("login_owner_id", owner)?;
         tokens.set("account_id", &claims.and_then(|claims| claims.account_id))?;
-        self.0.set("tokens", &tokens)?;
+        self.0.set_object("tokens", &tokens, 1)?;
         self.0.set("last_refresh", &now.to_string())
     }
 }
@@ -183,19 +196,16 @@ mod tests {
     fn renewed_tokens_take_the_places_of_the_old() {
         let mut document = Document::parse(FILE).unwrap();
         let new = NewTokens {
-            access_token: Some("a-2".to_owned()),
-            refresh_token: Some("r-2".to_owned()),
-            id_token: None,
+            access: Some("a-2".to_owned()),
+            refresh: Some("r-2".to_owned()),
+            id: None,
         };
         document.renew(&new, now()).unwrap();
         let expected = FILE
             .replace("a-1", "a-2")
             .replace("r-1", "r-2")
             .replace("2026-11-21T05:58:21.790643156Z", "2026-11-25T12:00:00.5Z");
-        assert_eq!(
-            document.render().unwrap().replace("[1,2]", "[1, 2]"),
-            expected
-        );
+        assert_eq!(document.render().unwrap(), expected);
     }
 
     #[test]
@@ -206,11 +216,15 @@ mod tests {
         let mut document = Document::parse(&old).unwrap();
         assert_eq!(document.mode(), Mode::ApiKey);
         let new = NewTokens {
-            access_token: Some("a-9".to_owned()),
-            refresh_token: Some("r-9".to_owned()),
-            id_token: Some("i-9".to_owned()),
+            access: Some("a-9".to_owned()),
+            refresh: Some("r-9".to_owned()),
+            id: Some("i-9".to_owned()),
         };
-        document.log_in(&new, now()).unwrap();
+        let login = NewLogin {
+            tokens: new,
+            issuer: "https://issuer.example".to_owned(),
+        };
+        document.log_in(&login, "owner-9", now()).unwrap();
         assert_eq!(document.mode(), Mode::ChatGpt);
         let text = document.render().unwrap();
         for gone in ["sk-old", "a-1", "r-1", "i-1", "\"acc\"", "later"] {

@@ -3,15 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::document::{Document, Mode, Tokens, is_due};
 use crate::{Access, LoginError, LoginState, Places};
 use jiff::Timestamp;
-
-/// How often a file that holds no JSON is read again before it counts as broken, and after how long. Codex writes over the old
-/// contents, so that a reader may see half a file for a moment.
-const READ_AGAIN: (u32, Duration) = (5, Duration::from_millis(20));
 
 /// A login by ChatGPT as its file had it.
 #[derive(Clone, Debug)]
@@ -21,26 +16,17 @@ pub(crate) struct Stored {
     pub(crate) access: Access,
 }
 
-/// Reads the login. Blocks for a moment when the file is being written.
+/// Reads the login, once.
+///
+/// [`LoginError::Unreadable`] may pass: Codex writes over the old contents, so that a reader can meet half a file for a moment.
 pub(crate) fn read(places: &Places) -> Result<Stored, LoginError> {
-    let document = document(places)?.ok_or_else(|| missing(places))?;
-    Stored::new(document, &places.file())
+    let path = places.file();
+    let document = document(&path)?.ok_or_else(|| missing(places))?;
+    Stored::new(document, &path)
 }
 
 /// What the file holds, whatever kind of login it is; `None` when there is no file.
-pub(crate) fn document(places: &Places) -> Result<Option<Document>, LoginError> {
-    let path = places.file();
-    let (tries, pause) = READ_AGAIN;
-    for _ in 1..tries {
-        match attempt(&path) {
-            Err(LoginError::Unreadable { .. }) => std::thread::sleep(pause),
-            settled => return settled,
-        }
-    }
-    attempt(&path)
-}
-
-fn attempt(path: &Path) -> Result<Option<Document>, LoginError> {
+pub(crate) fn document(path: &Path) -> Result<Option<Document>, LoginError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -66,7 +52,7 @@ fn attempt(path: &Path) -> Result<Option<Document>, LoginError> {
 }
 
 /// Why there may be no file.
-fn missing(places: &Places) -> LoginError {
+pub(crate) fn missing(places: &Places) -> LoginError {
     let (path, config) = (places.file(), places.config());
     match store_of(&config) {
         Some(store) if store == "keyring" || store == "auto" => LoginError::InKeyring {

@@ -7,12 +7,16 @@
 //! The environment is not read here: values arrive in [`Places`]. Nor is anything shown: the caller prints addresses and codes.
 //!
 //! Reading order: [`CodexLogin`], `file` and `document` (what is stored), `renewal` and `memory` (when the issuer is asked), `rewrite` and
-//! `lock` (how it is written).
+//! `lock` (how it is written), [`BrowserLogin`] and [`DeviceLogin`] (new logins), `account` (stored, revoked).
 
+mod account;
 mod ask;
+mod browser;
 mod claims;
+mod device;
 mod document;
 mod error;
+mod exchange;
 mod file;
 mod lock;
 mod login;
@@ -22,12 +26,18 @@ mod places;
 mod renewal;
 mod rewrite;
 mod url;
+mod usage;
 
 use polywire_credentials::Secret;
 
+pub use account::{LoggedOut, Revoked};
+pub use browser::BrowserLogin;
+pub use device::DeviceLogin;
 pub use error::LoginError;
+pub use exchange::NewLogin;
 pub use login::CodexLogin;
 pub use places::{BACK_END, CALLBACK_PORTS, ISSUER, Limits, Places, REVOKE_URL, TOKEN_URL};
+pub use usage::{Credits, NamedLimit, RateLimit, Usage, Window};
 
 /// What a request to the back end needs.
 #[derive(Clone, Debug, PartialEq, Eq)]

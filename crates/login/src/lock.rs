@@ -72,9 +72,10 @@ pub(crate) async fn for_renewal(
     Ok(locks)
 }
 
-/// The lock that Codex holds while it writes `auth.json` (codex-client.md 8.2).
-pub(crate) fn for_writing(file: &Path) -> PathBuf {
-    folder(file).join("auth.json.lock")
+/// The lock that Codex holds while it writes. Unlike `auth.lock` it is beside the file that a link leads to (Codex 0.169, seen in its
+/// system calls on 2026-11-25).
+pub(crate) fn for_writing(target: &Path) -> PathBuf {
+    folder(target).join("auth.json.lock")
 }
 
 fn folder(file: &Path) -> PathBuf {
@@ -107,7 +108,7 @@ mod tests {
         let held = lock(&path, Duration::ZERO).await.unwrap();
         let refused = lock(&path, Duration::from_millis(30)).await.unwrap_err();
         assert!(matches!(refused, LoginError::Locked { .. }), "{refused}");
-        let waiting = lock(&path, Duration::from_secs(60));
+        let waiting = lock(&path, Duration::from_mins(1));
         let (taken, ()) = tokio::join!(waiting, async { drop(held) });
         taken.unwrap();
     }

@@ -1,7 +1,7 @@
 //! A login that many requests use at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use polywire_credentials::Secret;
@@ -19,6 +19,9 @@ use crate::{Access, Limits, LoginError, LoginState, Places, lock};
 /// How often a request asks for a token in place of one that was refused. The second round is for the case that the renewal it had
 /// joined was begun for another reason and left the refused token in place.
 const ROUNDS_MAX: usize = 2;
+
+/// How often a file that cannot be understood is read again, and after how long: it may be half written.
+const READ_AGAIN: (usize, Duration) = (4, Duration::from_millis(20));
 
 /// A Codex login in a file. Cheap to clone: all clones share renewals and what is remembered of them.
 #[derive(Clone, Debug)]
@@ -73,6 +76,10 @@ impl CodexLogin {
         &self.shared.places
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
     /// A bearer token that is good for at least five minutes, renewed when it must be. Many callers share one renewal.
     ///
     /// When the renewal fails, or takes longer than [`Limits::patience`], and the old token still serves, the old token is given.
@@ -81,7 +88,7 @@ impl CodexLogin {
     /// # Errors
     /// See [`LoginError`]; [`LoginError::is_for_good`] tells whether only a new login helps.
     pub async fn access(&self, upstream: &Upstream) -> Result<Access, LoginError> {
-        let stored = self.shared.read()?;
+        let stored = self.shared.read().await?;
         let now = Timestamp::now();
         if !stored.is_due(now) {
             return Ok(stored.access);
@@ -114,7 +121,7 @@ impl CodexLogin {
         refused: &Access,
         upstream: &Upstream,
     ) -> Result<Access, LoginError> {
-        let mut current = self.shared.read()?.access;
+        let mut current = self.shared.read().await?.access;
         for _ in 0..ROUNDS_MAX {
             if current.token != refused.token {
                 break;
@@ -127,9 +134,9 @@ impl CodexLogin {
     /// What the file says, without any renewal or network: for `whoami` and `/ready`.
     ///
     /// # Errors
-    /// There is no login by ChatGPT that can be read.
+    /// There is no login by ChatGPT that can be read. [`LoginError::Unreadable`] may be a file that is just being written.
     pub fn state(&self) -> Result<LoginState, LoginError> {
-        let stored = self.shared.read()?;
+        let stored = self.shared.read_now()?;
         let refresh = stored.tokens.refresh.as_ref();
         let refused = refresh.and_then(|refresh| locked(&self.shared.memory).refusal(refresh));
         Ok(stored.state(self.shared.places.file(), refused))
@@ -203,7 +210,17 @@ fn is_of_renewal(error: &LoginError) -> bool {
 
 impl Shared {
     /// The login as it is now.
-    fn read(&self) -> Result<Stored, LoginError> {
+    async fn read(&self) -> Result<Stored, LoginError> {
+        for _ in 0..READ_AGAIN.0 {
+            match self.read_now() {
+                Err(LoginError::Unreadable { .. }) => tokio::time::sleep(READ_AGAIN.1).await,
+                settled => return settled,
+            }
+        }
+        self.read_now()
+    }
+
+    fn read_now(&self) -> Result<Stored, LoginError> {
         let stored = file::read(&self.places)?;
         let unwritten = locked(&self.unwritten);
         let refresh = stored.tokens.refresh.as_ref().map(Secret::fingerprint);
@@ -229,7 +246,7 @@ impl Shared {
         let path = self.places.file();
         let _locks =
             lock::for_renewal(&path, &rewrite::target(&path), self.limits.lock_wait).await?;
-        let stored = self.read()?;
+        let stored = self.read().await?;
         let now = Timestamp::now();
         let reason = match refused {
             Some(refused) if stored.tokens.access == *refused => Reason::UnauthorizedRecovery,
@@ -338,7 +355,7 @@ impl Shared {
     /// Writes under Codex's lock for writing. When another program does not let go of it the file is written all the same: it changes
     /// from old to new at once, and the tokens must not stay unwritten.
     async fn commit(&self, rewrite: Rewrite, text: String) -> Result<(), LoginError> {
-        let lock = lock::for_writing(&self.places.file());
+        let lock = lock::for_writing(&rewrite::target(&self.places.file()));
         let held = lock::lock(&lock, self.limits.lock_wait).await;
         if let Err(error) = &held {
             tracing::warn!(%error, "writing without the lock");
@@ -348,7 +365,7 @@ impl Shared {
 }
 
 /// Does what may wait for the disk on a thread that may.
-async fn on_a_thread<T: Send + 'static>(
+pub(crate) async fn on_a_thread<T: Send + 'static>(
     places: &Places,
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, LoginError> {

@@ -3,8 +3,11 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::Serialize;
 use serde_json::value::RawValue;
+
+/// One step of indentation, as Codex writes it.
+const INDENT: &str = "  ";
 
 /// An object whose members nobody has looked at. What is not set anew is written as it was read.
 #[derive(Clone, Debug, Default)]
@@ -30,22 +33,45 @@ impl Members {
         name: &str,
         value: &(impl Serialize + ?Sized),
     ) -> Result<(), serde_json::Error> {
-        let value = serde_json::value::to_raw_value(value)?;
+        self.put(name, serde_json::value::to_raw_value(value)?);
+        Ok(())
+    }
+
+    /// Gives a member an object, which stands `depth` deep in the file.
+    pub(crate) fn set_object(
+        &mut self,
+        name: &str,
+        object: &Members,
+        depth: usize,
+    ) -> Result<(), serde_json::Error> {
+        self.put(name, RawValue::from_string(object.render(depth)?)?);
+        Ok(())
+    }
+
+    fn put(&mut self, name: &str, value: Box<RawValue>) {
         match self.0.iter_mut().find(|(key, _)| key == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name.to_owned(), value)),
         }
-        Ok(())
     }
-}
 
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
+    /// The text of the object, indented as Codex does it, for an object that stands `depth` deep. The members' own values are as they
+    /// are: indenting those anew would move them with every writing.
+    pub(crate) fn render(&self, depth: usize) -> Result<String, serde_json::Error> {
+        let mut text = String::from("{");
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            text.push_str(if index == 0 { "\n" } else { ",\n" });
+            text.push_str(&INDENT.repeat(depth + 1));
+            text.push_str(&serde_json::to_string(name)?);
+            text.push_str(": ");
+            text.push_str(value.get());
         }
-        map.end()
+        if !self.0.is_empty() {
+            text.push('\n');
+            text.push_str(&INDENT.repeat(depth));
+        }
+        text.push('}');
+        Ok(text)
     }
 }
 

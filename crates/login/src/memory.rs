@@ -52,9 +52,11 @@ impl Memory {
 
     /// The issuer's code, when it refused this token for good.
     pub(crate) fn refusal(&self, refresh: &Secret) -> Option<String> {
-        match &self.of(refresh)?.error {
-            LoginError::Refused { code, .. } => Some(code.clone()),
-            _other => None,
+        let error = &self.of(refresh)?.error;
+        if let LoginError::Refused { code, .. } = error {
+            Some(code.clone())
+        } else {
+            None
         }
     }
 
@@ -87,5 +89,41 @@ impl Memory {
 
     pub(crate) fn clear(&mut self) {
         self.0 = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error() -> LoginError {
+        LoginError::NotRenewed {
+            path: "auth.json".into(),
+            reason: "it rains".to_owned(),
+        }
+    }
+
+    #[test]
+    fn who_is_not_asked_again_and_for_how_long() {
+        let (token, other) = (Secret::new("rt-1"), Secret::new("rt-2"));
+        let pause = Duration::from_mins(1);
+        type Remember = fn(&mut Memory, &Secret, LoginError, Duration);
+        let kinds: [(&str, Remember, [bool; 4]); 3] = [
+            ("good", |m, t, e, _| m.refused(t, e), [true; 4]),
+            ("now", Memory::failed, [true, true, false, false]),
+            ("lost", Memory::lost, [true, true, true, false]),
+        ];
+        for (name, remember, expected) in kinds {
+            let mut memory = Memory::default();
+            remember(&mut memory, &token, error(), pause);
+            let (soon, later) = (Instant::now(), Instant::now() + 2 * pause);
+            let asked = [(true, soon), (false, soon), (true, later), (false, later)];
+            let objects =
+                asked.map(|(serves, now)| memory.objection(&token, serves, now).is_some());
+            assert_eq!(objects, expected, "{name}");
+            assert!(memory.objection(&other, false, soon).is_none(), "{name}");
+            memory.clear();
+            assert!(memory.objection(&token, true, soon).is_none(), "{name}");
+        }
     }
 }

@@ -56,6 +56,11 @@ impl Places {
         self.codex_home.join("auth.json")
     }
 
+    /// The place that Codex's settings name for its login (`cli_auth_credentials_store`), when that is not the file.
+    pub fn stored_elsewhere(&self) -> Option<String> {
+        crate::file::store_of(&self.config()).filter(|store| store != "file")
+    }
+
     /// Codex's settings, which say where it keeps its login.
     pub(crate) fn config(&self) -> PathBuf {
         self.codex_home.join("config.toml")
@@ -83,7 +88,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             lock_wait: Duration::from_secs(30),
-            answer_wait: Duration::from_secs(60),
+            answer_wait: Duration::from_mins(1),
             patience: Duration::from_secs(10),
             pause: Duration::from_secs(10),
             pause_after_loss: Duration::from_mins(1),

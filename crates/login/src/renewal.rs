@@ -70,12 +70,7 @@ fn read(answer: &Answer) -> Result<NewTokens, NotRenewed> {
         let tokens = serde_json::from_slice::<NewTokens>(&answer.body).ok();
         // Without a new access token nothing was renewed, whatever the status says, and yet the refresh token may be spent.
         return tokens
-            .filter(|tokens| {
-                tokens
-                    .access_token
-                    .as_ref()
-                    .is_some_and(|it| !it.is_empty())
-            })
+            .filter(|tokens| tokens.access.as_ref().is_some_and(|it| !it.is_empty()))
             .ok_or_else(|| NotRenewed::Lost("the answer holds no token".to_owned()));
     }
     let code = answer.code();
@@ -110,7 +105,7 @@ mod tests {
 
     fn outcome(status: u16, body: &str) -> String {
         match read(&answer(status, body)) {
-            Ok(tokens) => format!("tokens {:?}", tokens.access_token),
+            Ok(tokens) => format!("tokens {:?}", tokens.access),
             Err(NotRenewed::ForGood(code)) => format!("for good: {code}"),
             Err(NotRenewed::ForNow(reason)) => format!("for now: {reason}"),
             Err(NotRenewed::Lost(reason)) => format!("lost: {reason}"),

@@ -131,3 +131,150 @@ fn sync_folder(target: &Path) -> io::Result<()> {
         Err(_) => Ok(()),
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const OLD: &str = "the old login";
+
+    /// Names the file to the child of `a_crash_before_the_rename`.
+    const CRASH_AT: &str = "POLYWIRE_TEST_CRASH_AT";
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn old_login() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auth.json");
+        fs::write(&path, OLD).unwrap();
+        (folder, path)
+    }
+
+    /// Not a test by itself: the process that is killed between writing and renaming.
+    #[test]
+    fn crash_here() {
+        let Some(path) = std::env::var_os(CRASH_AT) else {
+            return;
+        };
+        let rewrite = Rewrite::begin(Path::new(&path)).unwrap();
+        let Way::Replace(file) = rewrite.way else {
+            panic!("the folder takes new files");
+        };
+        let _written = written(file, "the new login").unwrap();
+        println!("written");
+        // Until the parent kills us.
+        loop {
+            std::thread::park();
+        }
+    }
+
+    #[test]
+    fn a_crash_before_the_rename() {
+        let (folder, path) = old_login();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "rewrite::tests::crash_here", "--nocapture"])
+            .env(CRASH_AT, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with("written")));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        assert_eq!(fs::read_to_string(&path).unwrap(), OLD);
+        let left = names(folder.path());
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(left[0].starts_with(PREFIX), "{left:?}");
+        assert_eq!(
+            fs::read_to_string(folder.path().join(&left[0])).unwrap(),
+            "the new login"
+        );
+        assert_eq!(mode(&folder.path().join(&left[0])), 0o600);
+        // The next write takes away what was left, and nothing else that looks a little like it.
+        fs::write(folder.path().join(".auth-xyz"), "Codex's own").unwrap();
+        Rewrite::begin(&path)
+            .unwrap()
+            .commit("the next login")
+            .unwrap();
+        assert_eq!(names(folder.path()), [".auth-xyz", "auth.json"]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "the next login");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn what_is_begun_and_given_up_leaves_nothing() {
+        let (folder, path) = old_login();
+        drop(Rewrite::begin(&path).unwrap());
+        assert_eq!(names(folder.path()), ["auth.json"]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), OLD);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_is_written_over() {
+        let (folder, path) = old_login();
+        // Root makes files in any folder; then it is replaced, which is as good.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        Rewrite::begin(&path).unwrap().commit("new").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+
+        let in_place = Rewrite {
+            target: path.clone(),
+            way: Way::InPlace,
+        };
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        in_place.commit("newer").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "newer");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_is_found_out_at_once() {
+        let (folder, path) = old_login();
+        for nowhere in [folder.path().join("gone/auth.json"), path.join("below")] {
+            assert!(Rewrite::begin(&nowhere).is_err(), "{}", nowhere.display());
+        }
+    }
+
+    #[test]
+    fn links_are_followed_to_their_end() {
+        let (folder, path) = old_login();
+        let link = |name: &str, to: &str| {
+            let link = folder.path().join(name);
+            symlink(to, &link).unwrap();
+            link
+        };
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        let near = link("sub/near", "../auth.json");
+        let far = link("far", "sub/near");
+        assert_eq!(
+            target(&far).canonicalize().unwrap(),
+            path.canonicalize().unwrap()
+        );
+        assert_eq!(
+            target(&near).canonicalize().unwrap(),
+            path.canonicalize().unwrap()
+        );
+        assert_eq!(target(&path), path);
+        let dangling = link("dangling", "later.json");
+        assert_eq!(target(&dangling), folder.path().join("later.json"));
+        // One that leads to itself ends.
+        let circle = link("circle", "circle");
+        assert_eq!(target(&circle), circle);
+    }
+}

@@ -1,0 +1,440 @@
+//! When a login is renewed, by whom, and what happens when that fails.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::fs::{self, File};
+use std::time::Duration;
+
+use polywire_login::{Access, Limits, LoginError};
+use polywire_testkit::{Framing, Gate, Reply, Step, within};
+use support::{Scene, shown, without_pauses};
+
+mod support;
+
+/// Whether a login with this token is renewed before it is used.
+async fn is_renewed(ends_in_s: Option<i64>, refreshed_hours_ago: i64) -> bool {
+    let scene = Scene::with(ends_in_s, refreshed_hours_ago);
+    let before = scene.file();
+    let access = scene.login().access(&scene.upstream).await.unwrap();
+    let after = scene.file();
+    assert_eq!(after["tokens"]["access_token"], access.token.reveal());
+    assert_eq!(access.account_id.as_deref(), Some("acc-1"));
+    assert_eq!(access.plan.as_deref(), Some("pro"));
+    assert!(!access.is_fedramp);
+    let renewed = scene.issuer.renewals().len();
+    assert_eq!(renewed == 1, before != after, "{before} {after}");
+    renewed == 1
+}
+
+/// The bounds of codex-client.md 8.2, where the real Codex was tried.
+#[tokio::test]
+async fn when_a_login_is_renewed() {
+    for (ends_in_s, refreshed_hours_ago, expected) in [
+        (Some(360), 0, false),
+        (Some(240), 0, true),
+        (Some(-60), 0, true),
+        (Some(360), 24 * 30, false),
+        (None, 9 * 24, true),
+        (None, 180, false),
+    ] {
+        let renewed = is_renewed(ends_in_s, refreshed_hours_ago).await;
+        assert_eq!(renewed, expected, "{ends_in_s:?} {refreshed_hours_ago}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_is_asked_for_as_codex_does_and_written_as_codex_does() {
+    let scene = Scene::ends_in(60);
+    let before = scene.text();
+    let access = scene.login().access(&scene.upstream).await.unwrap();
+    let asked = &scene.issuer.renewals()[0];
+    assert_eq!(asked.method, "POST");
+    assert_eq!(asked.headers.get("content-type"), Some("application/json"));
+    assert_eq!(
+        asked.text(),
+        r#"{"client_id":"app_EMoamEEZ73f0CkXaXp7hrann","grant_type":"refresh_token","refresh_reason":"proactive_expiry","refresh_token":"rt-1"}"#
+    );
+    let agent = asked.headers.get("user-agent").unwrap();
+    assert!(agent.starts_with("polywire/"), "{agent}");
+
+    // Every line is as it was, but for the tokens and the date.
+    let after = scene.text();
+    let changed: Vec<(&str, &str)> = before
+        .lines()
+        .zip(after.lines())
+        .filter(|(old, new)| old != new)
+        .collect();
+    let names = changed
+        .iter()
+        .map(|(_, new)| new.split('"').nth(1).unwrap());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["access_token", "refresh_token", "last_refresh"]
+    );
+    assert_eq!(before.lines().count(), after.lines().count());
+    assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-2");
+    assert_eq!(scene.mode(), 0o600);
+    assert_eq!(
+        scene.names(),
+        ["auth.json", "auth.json.lock", "auth.lock"],
+        "nothing is left over"
+    );
+    // The new one is good, so that nobody is asked again.
+    let again = scene.login().access(&scene.upstream).await.unwrap();
+    assert_eq!(again, access);
+    assert_eq!(scene.issuer.renewals().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_answer_does_not_say_stays() {
+    let scene = Scene::ends_in(60);
+    scene.issuer.leave_out_next(&["id_token", "refresh_token"]);
+    let before = scene.file();
+    scene.login().access(&scene.upstream).await.unwrap();
+    let after = scene.file();
+    for name in ["id_token", "refresh_token", "account_id", "later"] {
+        assert_eq!(after["tokens"][name], before["tokens"][name], "{name}");
+    }
+    assert_ne!(
+        after["tokens"]["access_token"],
+        before["tokens"]["access_token"]
+    );
+}
+
+#[tokio::test]
+async fn many_requests_share_one_renewal() {
+    let scene = Scene::ends_in(-60);
+    let gate = Gate::new();
+    scene.issuer.hold_next(&gate);
+    let login = scene.login();
+    let requests = (0..20).map(|_| login.access(&scene.upstream));
+    let opened = async {
+        scene.issuer.renewals_until(1).await;
+        gate.open();
+    };
+    let (tokens, ()) = tokio::join!(all(requests), opened);
+    let tokens: Vec<Access> = tokens.into_iter().map(Result::unwrap).collect();
+    assert!(tokens.iter().all(|access| *access == tokens[0]));
+    assert_eq!(shown(&scene.issuer.renewals()), ["rt-1"]);
+}
+
+/// Many futures at once, in one task.
+async fn all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.map(Box::pin).collect();
+    let mut done = Vec::new();
+    std::future::poll_fn(|cx| {
+        futures.retain_mut(|future| match future.as_mut().poll(cx) {
+            std::task::Poll::Ready(value) => {
+                done.push(value);
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        if futures.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    done
+}
+
+#[tokio::test]
+async fn a_failure_is_shared_too() {
+    let scene = Scene::ends_in(-60);
+    scene
+        .issuer
+        .answer_next(Reply::error(500, "server_error", "later").before(Step::Wait(opened())));
+    let login = scene.login();
+    let outcomes = all((0..5).map(|_| login.access(&scene.upstream))).await;
+    for outcome in outcomes {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, LoginError::NotRenewed { .. }), "{error}");
+        assert!(
+            error.to_string().contains("500 (`server_error`)"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("auth.json"), "{error}");
+        assert!(!error.is_for_good());
+    }
+    // Nor is the issuer asked again at once.
+    let error = login.access(&scene.upstream).await.unwrap_err();
+    assert!(matches!(error, LoginError::NotRenewed { .. }), "{error}");
+    assert_eq!(scene.issuer.renewals().len(), 1);
+}
+
+fn opened() -> Gate {
+    let gate = Gate::new();
+    gate.open();
+    gate
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_does_not_stop_a_request_while_the_token_serves() {
+    let scene = Scene::ends_in(120);
+    let before = scene.text();
+    let login = scene.login_with(without_pauses());
+    for failure in [
+        Reply::error(500, "server_error", "later"),
+        Reply::error(429, "slow_down", "later"),
+        Reply::html(403, "<h1>challenge</h1>"),
+    ] {
+        scene.issuer.answer_next(failure);
+        let access = login.access(&scene.upstream).await.unwrap();
+        assert!(before.contains(access.token.reveal()));
+        assert_eq!(scene.text(), before, "the old file is whole");
+    }
+    // And when it has passed, the login is renewed.
+    let access = login.access(&scene.upstream).await.unwrap();
+    assert!(!before.contains(access.token.reveal()));
+    assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-2");
+    assert_eq!(shown(&scene.issuer.renewals()), ["rt-1"; 4]);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_not_there_has_spent_nothing() {
+    let scene = Scene::ends_in(-60);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut places = scene.places();
+    places.token_url = format!("http://{}/oauth/token", free.local_addr().unwrap());
+    drop(free);
+    let login = polywire_login::CodexLogin::new(places);
+    let error = login.access(&scene.upstream).await.unwrap_err();
+    assert!(matches!(error, LoginError::NotRenewed { .. }), "{error}");
+    assert!(error.to_string().contains("could not connect"), "{error}");
+}
+
+#[tokio::test]
+async fn a_spent_token_is_remembered() {
+    let scene = Scene::ends_in(120);
+    // Somebody else used `rt-1` and did not write down what came.
+    scene
+        .issuer
+        .spend_next(Reply::error(500, "server_error", "gone"));
+    let other = scene.login();
+    other.access(&scene.upstream).await.unwrap();
+
+    let login = scene.login_with(without_pauses());
+    let before = scene.text();
+    for _ in 0..3 {
+        // The old token serves a while longer.
+        let access = login.access(&scene.upstream).await.unwrap();
+        assert!(before.contains(access.token.reveal()));
+    }
+    assert_eq!(scene.issuer.renewals().len(), 2, "one question of each");
+    assert_eq!(
+        login.state().unwrap().refused.as_deref(),
+        Some("refresh_token_reused")
+    );
+    // When it does not, the way out is named.
+    let access = login.access(&scene.upstream).await.unwrap();
+    for _ in 0..2 {
+        let refused = login.after_unauthorized(&access, &scene.upstream).await;
+        let error = refused.unwrap_err();
+        assert!(matches!(error, LoginError::Refused { .. }), "{error}");
+        assert!(error.is_for_good());
+        let text = error.to_string();
+        for part in ["refresh_token_reused", "polywire login", "auth.json"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    assert_eq!(scene.issuer.renewals().len(), 2, "nobody knocked again");
+
+    // A new login has another refresh token, which nobody has refused.
+    let file = scene.issuer.login_file(Some(60), 0).replace("rt-1", "rt-2");
+    scene.home.write("codex/auth.json", file);
+    login.access(&scene.upstream).await.unwrap();
+    assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-3");
+    assert_eq!(login.state().unwrap().refused, None);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_not_asked_for_again_while_the_token_serves() {
+    for lost in [
+        // Closed in the middle of the body.
+        Reply::stream(vec![Step::Bytes(b"{\"access".to_vec()), Step::Close])
+            .framing(Framing::Claimed(500)),
+        Reply::stream(vec![Step::Bytes(b"{".to_vec()), Step::Reset]),
+        Reply::stream(Vec::new()).before(Step::Reset),
+        Reply::html(200, "<h1>log in to the hotel</h1>"),
+    ] {
+        let scene = Scene::ends_in(120);
+        scene.issuer.spend_next(lost);
+        let before = scene.text();
+        let login = scene.login_with(without_pauses());
+        for _ in 0..3 {
+            let access = login.access(&scene.upstream).await.unwrap();
+            assert!(before.contains(access.token.reveal()));
+        }
+        assert_eq!(scene.issuer.renewals().len(), 1);
+        // Only when there is nothing left to lose, and once.
+        let access = login.access(&scene.upstream).await.unwrap();
+        let error = login.after_unauthorized(&access, &scene.upstream).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, LoginError::Refused { .. }), "{error}");
+        assert_eq!(scene.issuer.renewals().len(), 2);
+        assert_eq!(scene.text(), before, "the old file is whole");
+    }
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_there_is_a_pause() {
+    let scene = Scene::ends_in(-60);
+    scene
+        .issuer
+        .answer_next(Reply::stream(Vec::new()).before(Step::Reset));
+    let login = scene.login();
+    for _ in 0..3 {
+        let error = login.access(&scene.upstream).await.unwrap_err();
+        assert!(matches!(error, LoginError::AnswerLost { .. }), "{error}");
+    }
+    assert_eq!(scene.issuer.renewals().len(), 1);
+}
+
+#[tokio::test]
+async fn an_issuer_that_says_nothing_holds_nobody_up_while_the_token_serves() {
+    let scene = Scene::ends_in(120);
+    let gate = Gate::new();
+    scene.issuer.hold_next(&gate);
+    let login = scene.login_with(Limits {
+        patience: Duration::from_millis(20),
+        ..Limits::default()
+    });
+    let before = scene.text();
+    let access = login.access(&scene.upstream).await.unwrap();
+    assert!(before.contains(access.token.reveal()));
+    // Nobody waits any more, and still the answer is taken in.
+    scene.issuer.renewals_until(1).await;
+    gate.open();
+    within("the renewal", login.settled()).await;
+    assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-2");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_cut_a_renewal_off() {
+    let scene = Scene::ends_in(-60);
+    let gate = Gate::new();
+    scene.issuer.hold_next(&gate);
+    let login = scene.login();
+    tokio::select! {
+        _ = login.access(&scene.upstream) => panic!("the gate is closed"),
+        _ = scene.issuer.renewals_until(1) => {}
+    }
+    gate.open();
+    within("the renewal", login.settled()).await;
+    let access = login.access(&scene.upstream).await.unwrap();
+    assert_eq!(
+        scene.file()["tokens"]["access_token"],
+        access.token.reveal()
+    );
+    assert_eq!(scene.issuer.renewals().len(), 1);
+}
+
+#[tokio::test]
+async fn after_401_the_file_is_read_again_before_anybody_is_asked() {
+    let scene = Scene::ends_in(3600);
+    let login = scene.login();
+    let refused = login.access(&scene.upstream).await.unwrap();
+    // Another program renewed it meanwhile.
+    let newer = scene.issuer.login_file(Some(7200), 0);
+    scene.home.write("codex/auth.json", newer);
+    let access = login.after_unauthorized(&refused, &scene.upstream).await;
+    let access = access.unwrap();
+    assert_eq!(
+        scene.file()["tokens"]["access_token"],
+        access.token.reveal()
+    );
+    assert_ne!(access, refused);
+    assert!(scene.issuer.renewals().is_empty());
+
+    // That one is refused as well: now the issuer is asked, once, by all who were refused.
+    let recoveries = (0..5).map(|_| login.after_unauthorized(&access, &scene.upstream));
+    let recovered = all(recoveries).await;
+    let now = scene.file()["tokens"]["access_token"].clone();
+    for recovered in recovered {
+        assert_eq!(now, recovered.unwrap().token.reveal());
+    }
+    let asked = scene.issuer.renewals();
+    assert_eq!(shown(&asked), ["rt-1"]);
+    assert_eq!(asked[0].json()["refresh_reason"], "unauthorized_recovery");
+}
+
+#[tokio::test]
+async fn the_limits_are_asked_for_with_a_token_that_is_replaced_once() {
+    let scene = Scene::ends_in(3600);
+    scene.issuer.forget_access();
+    let login = scene.login();
+    let usage = login.usage(&scene.upstream).await.unwrap();
+    assert_eq!(usage.plan_type.as_deref(), Some("team"));
+    let window = usage.rate_limit.unwrap().secondary_window.unwrap();
+    assert_eq!((window.used_percent, window.reset_at), (Some(4.5), None));
+    assert_eq!(scene.issuer.renewals().len(), 1);
+
+    scene.issuer.forget_access();
+    scene
+        .issuer
+        .answer_next(Reply::error(500, "server_error", ""));
+    let error = login.usage(&scene.upstream).await.unwrap_err();
+    assert!(matches!(error, LoginError::NotRenewed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_lock_that_another_program_holds_delays_the_renewal() {
+    let scene = Scene::ends_in(-60);
+    let lock = File::create(scene.home.codex_home().join("auth.lock")).unwrap();
+    lock.lock().unwrap();
+    let login = scene.login();
+    let waiting = login.access(&scene.upstream);
+    tokio::pin!(waiting);
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
+    assert!(early.is_err(), "{early:?}");
+    assert!(scene.issuer.renewals().is_empty());
+    // The other program renewed it: nobody is asked.
+    let newer = scene.issuer.login_file(Some(7200), 0);
+    scene.home.write("codex/auth.json", newer);
+    lock.unlock().unwrap();
+    let access = within("the lock", waiting).await.unwrap();
+    assert_eq!(
+        scene.file()["tokens"]["access_token"],
+        access.token.reveal()
+    );
+    assert!(scene.issuer.renewals().is_empty());
+}
+
+#[tokio::test]
+async fn a_lock_that_is_never_let_go_is_named() {
+    for (ends_in, served) in [(120, true), (-60, false)] {
+        let scene = Scene::ends_in(ends_in);
+        let path = scene.home.codex_home().join("auth.lock");
+        let lock = File::create(&path).unwrap();
+        lock.lock().unwrap();
+        let login = scene.login_with(Limits {
+            lock_wait: Duration::from_millis(50),
+            ..Limits::default()
+        });
+        match login.access(&scene.upstream).await {
+            Ok(_) => assert!(served),
+            Err(error) => {
+                assert!(!served);
+                let text = error.to_string();
+                assert!(text.contains(&path.display().to_string()), "{text}");
+            }
+        }
+        assert!(scene.issuer.renewals().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_written_nothing_is_spent() {
+    // A lock that cannot be made, because a folder has its name.
+    let scene = Scene::ends_in(-60);
+    fs::create_dir(scene.home.codex_home().join("auth.lock")).unwrap();
+    let error = scene.login().access(&scene.upstream).await.unwrap_err();
+    assert!(matches!(error, LoginError::Write { .. }), "{error}");
+    assert!(scene.issuer.renewals().is_empty());
+}
