@@ -34,7 +34,7 @@ const PASTED_ENDPOINTS: &[&str] = &["/chat/completions", "/responses", "/message
 pub fn normalise_base_url(kind: Kind, url: &str) -> Result<String, BaseUrlError> {
     match kind {
         Kind::Demo | Kind::CodexExec | Kind::CodexAppServer => Ok(String::new()),
-        Kind::Chat | Kind::Responses | Kind::CommandCode => normalise_http(url),
+        Kind::Chat | Kind::Responses | Kind::ChatGpt | Kind::CommandCode => normalise_http(url),
         Kind::Messages => normalise_http(url).map(without_version),
     }
 }

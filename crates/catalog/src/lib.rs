@@ -10,6 +10,7 @@
 
 mod base_url;
 mod lookup;
+mod model_list;
 mod models_document;
 mod preset;
 mod price;
@@ -17,7 +18,8 @@ mod provider;
 
 pub use base_url::{BaseUrlError, normalise_base_url};
 pub use lookup::{Catalog, ListedModel, Resolved, UnknownModel};
+pub use model_list::read_codex_models;
 pub use models_document::{CONTEXT_WINDOW_FALLBACK, models_document};
 pub use preset::{Preset, demo_provider, parse_preset, preset, presets};
 pub use price::Price;
-pub use provider::{Auth, Kind, Model, Provider, UnknownKind};
+pub use provider::{Auth, Kind, Model, ModelList, Provider, UnknownKind};

@@ -319,7 +319,7 @@ fn effort_description(effort: &str) -> &'static str {
         "medium" => "A balance of speed and depth",
         "high" => "More thinking for harder problems",
         "xhigh" => "Much thinking for the hardest problems",
-        "max" => "As much thinking as the model can do",
+        "max" | "ultra" => "As much thinking as the model can do",
         _ => "A level of this model's own",
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use crate::{Auth, Kind, Model, Provider};
+use crate::{Auth, Kind, Model, ModelList, Provider};
 
 /// A provider template.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -45,6 +45,8 @@ pub struct Preset {
     /// Models that are known to be there.
     #[serde(default)]
     pub models: Vec<Model>,
+    /// Where the list of its models is kept up to date.
+    pub model_list: Option<ModelList>,
     /// Its wire habits, for the dialect.
     #[serde(default)]
     pub profile: toml::Table,
@@ -67,6 +69,8 @@ impl Preset {
             key_variable: self.key_variable.clone(),
             key_page: self.key_page.clone(),
             preset: Some(self.id.clone()),
+            model_list: self.model_list,
+            codex_identity: false,
         }
     }
 }
@@ -92,6 +96,7 @@ const FILES: &[&str] = preset_files![
     "qwen-messages.toml",
     "openai.toml",
     "openai-chat.toml",
+    "chatgpt.toml",
     "anthropic.toml",
     "gemini.toml",
     "xai.toml",
@@ -178,6 +183,8 @@ pub fn demo_provider() -> Provider {
         key_variable: None,
         key_page: None,
         preset: None,
+        model_list: None,
+        codex_identity: false,
     }
 }
 
@@ -215,9 +222,13 @@ mod tests {
                 let normal = normalise_base_url(preset.kind, url);
                 assert_eq!(normal.as_deref(), Ok(url.as_str()), "{id}");
             }
+            let needs_key = match preset.auth {
+                Auth::Bearer | Auth::Header { .. } => true,
+                Auth::Login | Auth::None => false,
+            };
             assert_eq!(
-                preset.auth == Auth::None,
-                preset.key_variable.is_none(),
+                needs_key,
+                preset.key_variable.is_some(),
                 "{id}: a key and its usual variable belong together"
             );
             if let Some(model) = &preset.default_model {
@@ -260,7 +271,9 @@ mod tests {
 
     /// Clients show the efforts from the first to the last, and know these words only.
     fn check_efforts(name: &str, efforts: &[String]) {
-        const WORDS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+        const WORDS: [&str; 8] = [
+            "none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra",
+        ];
         let ranks: Vec<Option<usize>> = efforts
             .iter()
             .map(|effort| WORDS.iter().position(|word| word == effort))
@@ -332,7 +345,7 @@ mod tests {
         let error = parse_preset(file).unwrap_err();
         assert_eq!(
             error.message(),
-            "kind `telepathy` is not available in this version; there are: `chat`, `messages`, `responses`, `command-code`, `demo`"
+            "kind `telepathy` is not available in this version; there are: `chat`, `messages`, `responses`, `chatgpt`, `command-code`, `demo`"
         );
     }
 }

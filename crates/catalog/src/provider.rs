@@ -21,6 +21,8 @@ pub enum Kind {
     CodexExec,
     /// A Codex on this machine, in long-lived processes (`codex app-server`).
     CodexAppServer,
+    /// The service behind Codex, by the login that Codex keeps on this machine. It speaks the Responses API with habits of its own.
+    ChatGpt,
     /// Command Code's private API, by explicit choice only.
     CommandCode,
     /// The scripted model that is built in. It needs no network and no key.
@@ -40,6 +42,7 @@ impl Kind {
         Kind::Responses,
         Kind::CodexExec,
         Kind::CodexAppServer,
+        Kind::ChatGpt,
         Kind::CommandCode,
         Kind::Demo,
     ];
@@ -52,6 +55,7 @@ impl Kind {
             Kind::Responses => "responses",
             Kind::CodexExec => "codex-exec",
             Kind::CodexAppServer => "codex-app-server",
+            Kind::ChatGpt => "chatgpt",
             Kind::CommandCode => "command-code",
             Kind::Demo => "demo",
         }
@@ -61,7 +65,12 @@ impl Kind {
     pub const fn is_engine(self) -> bool {
         match self {
             Kind::CodexExec | Kind::CodexAppServer => true,
-            Kind::Chat | Kind::Messages | Kind::Responses | Kind::CommandCode | Kind::Demo => false,
+            Kind::Chat
+            | Kind::Messages
+            | Kind::Responses
+            | Kind::ChatGpt
+            | Kind::CommandCode
+            | Kind::Demo => false,
         }
     }
 
@@ -70,6 +79,7 @@ impl Kind {
         match self {
             Kind::CodexExec => Some("codex-exec"),
             Kind::CodexAppServer => Some("codex-app-server"),
+            Kind::ChatGpt => Some("chatgpt"),
             Kind::Chat | Kind::Messages | Kind::Responses | Kind::CommandCode | Kind::Demo => None,
         }
     }
@@ -113,11 +123,13 @@ pub enum Auth {
         /// The header's name.
         name: String,
     },
+    /// The login that Codex keeps on this machine: `Authorization: Bearer <access token>`, and headers that name the account.
+    Login,
     /// No key at all, as with most local servers.
     None,
 }
 
-/// `"bearer"`, `"none"` or `{ header = "api-key" }`.
+/// `"bearer"`, `"login"`, `"none"` or `{ header = "api-key" }`.
 impl<'de> Deserialize<'de> for Auth {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -131,12 +143,13 @@ impl<'de> Deserialize<'de> for Auth {
             type Value = Auth;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("`\"bearer\"`, `\"none\"` or `{ header = \"name\" }`")
+                f.write_str("`\"bearer\"`, `\"login\"`, `\"none\"` or `{ header = \"name\" }`")
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Auth, E> {
                 match word {
                     "bearer" => Ok(Auth::Bearer),
+                    "login" => Ok(Auth::Login),
                     "none" => Ok(Auth::None),
                     _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
                 }
@@ -178,6 +191,19 @@ pub struct Provider {
     pub key_page: Option<String>,
     /// The preset that it was made from.
     pub preset: Option<String>,
+    /// Where the list of its models is kept up to date; `None` when the models above are all that is known.
+    pub model_list: Option<ModelList>,
+    /// Whether requests call themselves Codex's own, in `originator` and `User-Agent`. Only for services whose filters refuse
+    /// everybody else, and only by its user's choice.
+    pub codex_identity: bool,
+}
+
+/// Lists of models that providers give out, by their form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelList {
+    /// `GET /models?client_version=…` as Codex asks for it: `models[]` with `slug`, `visibility` and what the model can.
+    Codex,
 }
 
 impl Provider {

@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use polywire_credentials::{Secret, ensure_token};
 use polywire_gateway::{
-    Configuration, ConfigurationSource, Gateway, LocalStates, ResponseStore, RetryLimits,
+    Configuration, ConfigurationSource, Gateway, LocalStates, Logins, ResponseStore, RetryLimits,
     SearchKind, SearchService, Stores,
 };
+use polywire_login::{CodexLogin, Places};
 use polywire_server::{Access, App};
 use polywire_settings::{
-    AuthMode, Environment, Overrides, Paths, ProcessEnvironment, SearchProvider, Settings, Watch,
+    AuthMode, CodexPlaces, Environment, Overrides, Paths, ProcessEnvironment, SearchProvider,
+    Settings, Watch,
 };
 use polywire_store::{ReceiptSink, Store};
 
@@ -77,6 +79,11 @@ impl Service {
     /// Ends the engines, and writes what waits to be kept. To be called when the turns have ended.
     pub(crate) async fn close(self) {
         self.app.gateway.close().await;
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for login in known {
+            // A renewal that is cut off may cost the login.
+            login.settled().await;
+        }
         if let Some(store) = self.store {
             store.close().await;
         }
@@ -157,10 +164,41 @@ fn configuration(settings: Settings) -> Configuration {
         engines: settings.engines.clone(),
         proxies: settings.proxies.clone(),
         local: LocalStates::new(),
+        logins: logins(&settings),
         variables: Arc::new(move |name| settings.variable(name)),
         strict,
         search,
         patience: RetryLimits::default(),
+    }
+}
+
+/// Every login that was ever in use. A changed configuration goes on with the same ones: what is known of them, and renewals that are
+/// under way, must not be lost.
+static KNOWN: Mutex<Vec<CodexLogin>> = Mutex::new(Vec::new());
+
+/// The logins by which providers are reached. Logins in one folder are one.
+fn logins(settings: &Settings) -> Logins {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let logins = settings.logins.iter().map(|(provider, found)| {
+        let places = places(found);
+        let login = known.iter().find(|login| *login.places() == places);
+        let login = login.cloned().unwrap_or_else(|| {
+            known.push(CodexLogin::new(places));
+            known[known.len() - 1].clone()
+        });
+        (provider.clone(), login)
+    });
+    logins.collect()
+}
+
+fn places(found: &CodexPlaces) -> Places {
+    let usual = Places::new(&found.home);
+    Places {
+        token_url: found.token_url.clone().unwrap_or(usual.token_url),
+        revoke_url: found.revoke_url.clone().unwrap_or(usual.revoke_url),
+        issuer: found.issuer.clone().unwrap_or(usual.issuer),
+        back_end: found.back_end.clone().unwrap_or(usual.back_end),
+        ..usual
     }
 }
 

@@ -758,7 +758,7 @@ async fn an_answer_that_was_too_long_keeps_its_text() {
     let upstream = replies(vec![
         ResponsesStream::new("resp_1")
             .text("msg_1", "1, 2, 3")
-            .incomplete("max_output_tokens"),
+            .incomplete("max_output_tokens", TOKENS),
     ]);
     let Some(engine) = Engine::start(APP_SERVER, upstream, "").await else {
         return;

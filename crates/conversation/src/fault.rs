@@ -16,6 +16,8 @@ pub struct Fault {
     pub retry: Retry,
     /// The HTTP status that the provider gave, or that fits best.
     pub status: u16,
+    /// When a limit is lifted, in seconds since 1970, where the provider said so.
+    pub resets_at: Option<u64>,
     /// The provider's own code, as written.
     pub code: Option<String>,
     /// The request field that is at fault, as a path: `input[3].content[0].type`.
@@ -153,6 +155,7 @@ impl Fault {
             origin,
             retry,
             status,
+            resets_at: None,
             code: None,
             param: None,
             message: message.into(),

@@ -54,12 +54,13 @@ fn detailed_code(fault: &Fault) -> Option<&str> {
 /// The HTTP status of an error answer.
 ///
 /// A rejected key of ours is a 502: the caller's own login is fine, and a 401 would make clients ask for it again. An empty purse is
-/// a 402, because clients repeat a request after a 429. The SDKs repeat it after 408, 409, 429 and from 500 on, unless the answer's
+/// a 402, because clients repeat a request after a 429; the limit of a plan is a 429. The SDKs repeat it after 408, 409, 429 and from 500 on, unless the answer's
 /// header `x-should-retry` says [otherwise](should_retry).
 pub fn http_status(fault: &Fault) -> u16 {
     match fault.class {
         FaultClass::RateLimit => 429,
         FaultClass::Overloaded => 529,
+        FaultClass::Quota if is_of_a_plan(fault) => 429,
         FaultClass::Quota => 402,
         FaultClass::ContextLength | FaultClass::InvalidRequest | FaultClass::ContentFilter => 400,
         FaultClass::TooLarge => 413,
@@ -78,9 +79,19 @@ pub fn http_status(fault: &Fault) -> u16 {
     }
 }
 
+/// Whether a limit is that of a plan rather than of a purse: this protocol speaks of those as of other limits, and of money only where
+/// a payment helps at once.
+fn is_of_a_plan(fault: &Fault) -> bool {
+    let code = fault.code.as_deref();
+    fault.resets_at.is_some()
+        || matches!(fault.retry, Retry::After(Some(_)))
+        || matches!(code, Some("usage_limit_reached" | "usage_not_included"))
+}
+
 /// What the answer's header `x-should-retry` has to say: whether the same request can succeed if the client sends it again.
 pub fn should_retry(fault: &Fault) -> bool {
-    matches!(fault.retry, Retry::After(_))
+    // The window of a plan is longer than anybody waits.
+    fault.class != FaultClass::Quota && matches!(fault.retry, Retry::After(_))
 }
 
 /// `error.type`.
@@ -88,6 +99,7 @@ pub fn error_type(fault: &Fault) -> &'static str {
     match fault.class {
         FaultClass::RateLimit => "rate_limit_error",
         FaultClass::Overloaded => "overloaded_error",
+        FaultClass::Quota if is_of_a_plan(fault) => "rate_limit_error",
         FaultClass::Quota => "billing_error",
         FaultClass::ContextLength | FaultClass::InvalidRequest | FaultClass::ContentFilter => {
             "invalid_request_error"

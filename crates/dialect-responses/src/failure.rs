@@ -11,9 +11,16 @@ use crate::limits::RETRY_WAIT_MAX;
 pub(crate) use polywire_wire::openai_error::write_optional;
 
 /// The body of an error answer: `{"error":{"message","type","param","code"}}`, with all four keys, null where nothing is known.
+///
+/// The limit of a plan has `resets_at` besides, from which Codex tells its user when to come back.
 pub fn render_error(fault: &Fault) -> Vec<u8> {
     let mut body = b"{\"error\":".to_vec();
     write_error_members(fault, &mut body);
+    if let (Some(_), Some(resets_at)) = (plan_code(fault), fault.resets_at) {
+        // Inside the object that has just been closed.
+        body.pop();
+        body.extend_from_slice(format!(",\"resets_at\":{resets_at}}}").as_bytes());
+    }
     body.push(b'}');
     body
 }
@@ -34,7 +41,23 @@ pub fn http_status(fault: &Fault) -> u16 {
 
 /// `error.type` and `error.code` of an error body.
 fn words(fault: &Fault) -> Words<'_> {
-    Words::of(fault, "server_is_overloaded")
+    match plan_code(fault) {
+        Some(code) => Words {
+            kind: code,
+            code: Some(code),
+        },
+        None => Words::of(fault, "server_is_overloaded"),
+    }
+}
+
+/// The code of a fault that lies in the plan of an account. Codex looks for these in `error.type` of a 429 and has words of its own for
+/// each (codex-cli 0.169.0, November 2026).
+fn plan_code(fault: &Fault) -> Option<&'static str> {
+    match (fault.class, fault.code.as_deref()) {
+        (FaultClass::Quota, Some("usage_limit_reached")) => Some("usage_limit_reached"),
+        (FaultClass::Quota, Some("usage_not_included")) => Some("usage_not_included"),
+        (_, _) => None,
+    }
 }
 
 /// The code inside `response.failed` for a class of failure.
@@ -77,6 +100,12 @@ pub(crate) fn failed(fault: &Fault, client: Client) -> (&'static str, String) {
             Some("cyber_policy") => ("cyber_policy", fault.message.clone()),
             Some("bio_policy") => ("bio_policy", fault.message.clone()),
             Some(_) | None => (usual, fault.message.clone()),
+        },
+        (FaultClass::Quota, _) if client == Client::Codex => match plan_code(fault) {
+            // Inside a stream Codex does not know this one, and would repeat the turn.
+            Some("usage_limit_reached") => ("invalid_prompt", fault.message.clone()),
+            Some(code) => (code, fault.message.clone()),
+            None => (usual, fault.message.clone()),
         },
         (FaultClass::RateLimit, Retry::After(Some(wait))) => {
             let message = with_wait(&fault.message, wait.as_secs_f64());

@@ -49,6 +49,7 @@
 mod client;
 mod echo;
 mod failure;
+mod fields;
 mod limits;
 mod native;
 mod parse;
@@ -63,7 +64,7 @@ pub use failure::{failed_code, http_status, render_error};
 pub use limits::{OUTPUT_BYTES_MAX, RETRY_WAIT_MAX};
 pub use native::{Native, NativeEdits, NativeReader, NativeSeal, NativeWriter, edit, is_plain};
 pub use parse::{Parsed, parse, parse_for_store};
-pub use profile::{ChoiceForm, Profile, StructuredOutput, SystemRole};
+pub use profile::{ChoiceForm, ItemIds, Profile, StructuredOutput, SystemRole};
 pub use read::ResponsesReader;
 pub use render::render;
 pub use write::{Compacted, ResponsesWriter, Seal, WriterOptions, render_compacted};

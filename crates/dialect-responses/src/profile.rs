@@ -1,5 +1,7 @@
 //! The wire habits of a provider, as data.
 
+use std::collections::BTreeMap;
+
 use polywire_schema::Target;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -25,6 +27,8 @@ pub struct Profile {
     pub tool_search: bool,
     /// Wire types of tools that the provider carries out, such as `web_search`; they pass as they are. Others are left out.
     pub hosted_tools: Vec<String>,
+    /// Older names of such tools, and under which of the names above each goes out.
+    pub hosted_aliases: BTreeMap<String, String>,
 
     /// Whether the `reasoning` object is known.
     pub reasoning: bool,
@@ -41,8 +45,12 @@ pub struct Profile {
     pub verbosity: bool,
     /// Whether `service_tier` is passed on.
     pub service_tier: bool,
+    /// The tiers that the provider knows besides its usual one; an empty list means that any is passed on.
+    pub service_tiers: Vec<String>,
     /// The field for the key of the prompt cache, such as `prompt_cache_key`; none is sent without it.
     pub cache_key_field: Option<String>,
+    /// Headers that repeat the key of the prompt cache.
+    pub cache_key_headers: Vec<String>,
     /// Whether `temperature` and `top_p` are passed on when the client set them.
     pub sampling: bool,
     /// Whether probabilities of tokens can be asked for.
@@ -50,6 +58,8 @@ pub struct Profile {
 
     /// Whether `parallel_tool_calls` is passed on.
     pub parallel_tool_calls: bool,
+    /// Whether it is refused in a request without tools. What is rendered here never has it then.
+    pub parallel_with_tools_only: bool,
     /// Whether `strict` is passed on with functions.
     pub strict_tools: bool,
     /// The forms of `tool_choice` that the provider knows.
@@ -68,8 +78,18 @@ pub struct Profile {
 
     /// The role of messages that instruct the model.
     pub system_role: SystemRole,
+    /// Whether messages of role `system` are taken when a request passes as it is.
+    pub system_messages: bool,
     /// Whether instructions at the beginning go into `instructions` rather than into messages.
     pub instructions_field: bool,
+    /// The instructions of a request that has none, for a provider that insists on some.
+    pub instructions_default: Option<String>,
+    /// Whether `input` must be a list of items, never a text.
+    pub input_list: bool,
+    /// What becomes of the ids of items when a request passes as it is. What is rendered here has none.
+    pub item_ids: ItemIds,
+    /// Members of content parts that are removed when a request passes as it is.
+    pub part_drop: Vec<String>,
     /// The most characters of a tool name.
     pub name_length_max: usize,
     /// Tool names that the provider keeps for itself; one that ends in `*` stands for all that begin so.
@@ -77,6 +97,12 @@ pub struct Profile {
     /// The subset of JSON Schema that the provider takes; `permissive` takes all.
     pub schema: Target,
 
+    /// Whether every answer must be asked for as a stream.
+    pub stream_only: bool,
+    /// The one value that `include` may have; an empty list leaves it to the request.
+    pub include_only: Vec<String>,
+    /// The only top-level fields that the provider takes; an empty list means all.
+    pub fields: Vec<String>,
     /// Top-level fields that are removed when a request passes as it is.
     pub drop: Vec<String>,
     /// Fields that are added to every body as they are. A field that the request decides about cannot be replaced.
@@ -91,6 +117,7 @@ impl Default for Profile {
             namespaces: false,
             tool_search: false,
             hosted_tools: Vec::new(),
+            hosted_aliases: BTreeMap::new(),
             reasoning: true,
             efforts: Vec::new(),
             reasoning_summary: true,
@@ -98,10 +125,13 @@ impl Default for Profile {
             reasoning_content_back: false,
             verbosity: false,
             service_tier: false,
+            service_tiers: Vec::new(),
             cache_key_field: None,
+            cache_key_headers: Vec::new(),
             sampling: true,
             logprobs: false,
             parallel_tool_calls: true,
+            parallel_with_tools_only: false,
             strict_tools: false,
             tool_choice: vec![
                 ChoiceForm::Auto,
@@ -115,10 +145,18 @@ impl Default for Profile {
             user: false,
             metadata: false,
             system_role: SystemRole::System,
+            system_messages: true,
             instructions_field: true,
+            instructions_default: None,
+            input_list: false,
+            item_ids: ItemIds::Kept,
+            part_drop: Vec::new(),
             name_length_max: 64,
             reserved_names: Vec::new(),
             schema: Target::Permissive,
+            stream_only: false,
+            include_only: Vec::new(),
+            fields: Vec::new(),
             drop: Vec::new(),
             extra_body: Map::new(),
         }
@@ -138,6 +176,53 @@ impl Profile {
     pub(crate) fn passes_hosted(&self, tag: &str) -> bool {
         self.hosted_tools.iter().any(|known| known == tag)
     }
+
+    /// Whether the provider carries out tools of this wire type, under this name or another.
+    pub fn carries_out(&self, tag: &str) -> bool {
+        self.passes_hosted(self.hosted_aliases.get(tag).map_or(tag, String::as_str))
+    }
+
+    /// Whether the provider takes a top-level field of this name.
+    pub(crate) fn takes_field(&self, name: &str) -> bool {
+        self.fields.is_empty() || self.fields.iter().any(|known| known == name)
+    }
+
+    /// The tier as the provider calls it; nothing for one that it does not know.
+    pub(crate) fn tier<'t>(&self, wanted: &'t str) -> Option<&'t str> {
+        // Codex's settings and some clients say `fast` for what the wire calls `priority`.
+        let name = if wanted == "fast" { "priority" } else { wanted };
+        let knows = |name: &str| self.service_tiers.iter().any(|known| known == name);
+        if self.service_tiers.is_empty() || knows(wanted) {
+            return Some(wanted);
+        }
+        knows(name).then_some(name)
+    }
+
+    /// `include` as JSON, when only one value of it is taken.
+    pub(crate) fn include_json(&self) -> Option<String> {
+        let names: Vec<String> = self
+            .include_only
+            .iter()
+            .map(|name| in_quotes(name))
+            .collect();
+        (!names.is_empty()).then(|| format!("[{}]", names.join(",")))
+    }
+}
+
+fn in_quotes(name: &str) -> String {
+    let mut out = Vec::with_capacity(name.len() + 2);
+    polywire_wire::write_string(name, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What becomes of the ids of items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemIds {
+    /// They pass as they are.
+    Kept,
+    /// Those that begin with the letters of their kind of item and are not too long pass; others are removed.
+    Checked,
 }
 
 /// A form of `tool_choice`.

@@ -398,10 +398,21 @@ fn own(name: &str) -> Vec<u8> {
 #[test]
 fn the_client_gets_the_providers_frames() {
     let bytes = own("calls_interleaved.sse");
-    let frames: Vec<Value> = frames_of(&bytes)
+    let mut frames: Vec<Value> = frames_of(&bytes)
         .iter()
         .map(|frame| serde_json::from_str(frame).unwrap())
         .collect();
+    // But for the output of the last, which this provider leaves to those who have seen the items.
+    let done = frames
+        .iter()
+        .filter(|frame| frame["type"] == "response.output_item.done");
+    let mut done: Vec<&Value> = done.collect();
+    done.sort_by_key(|frame| frame["output_index"].as_u64());
+    let items: Vec<Value> = done.iter().map(|frame| frame["item"].clone()).collect();
+    assert_eq!(items.len(), 3);
+    let end = &mut frames.last_mut().unwrap()["response"]["output"];
+    assert_eq!(*end, serde_json::json!([]));
+    *end = items.into();
     let got: Vec<Value> = written(Client::Codex, &bytes, 0)
         .into_iter()
         .map(|(_, data)| data)

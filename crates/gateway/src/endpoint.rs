@@ -1,4 +1,4 @@
-//! A provider made ready for use: its address, its key, its wire habits.
+//! A provider made ready for use: its address, its key or login, its wire habits.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,24 +7,27 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use polywire_catalog::{Auth, Provider};
 use polywire_conversation::envelope::Minter;
-use polywire_conversation::{Fault, FaultClass, Origin, Retry};
+use polywire_conversation::{Fault, FaultClass, Retry};
 use polywire_credentials::{KeySource, Proxy, Secret};
 use polywire_engine::Engine;
-use polywire_upstream::{HeaderMap, HeaderName, HeaderValue, Incoming, Response, Upstream, Uri};
-use tokio::sync::Mutex;
+use polywire_login::CodexLogin;
+use polywire_upstream::{
+    HeaderMap, HeaderName, HeaderValue, Incoming, Method, Request, Response, StatusCode, Upstream,
+    Uri,
+};
+use polywire_wire::html_fault;
 
 use crate::answer::Source;
-use crate::body::outgoing;
+use crate::credential::{self, Credential, Credentials};
 use crate::fault::{not_sent, without_key};
+use crate::identity::introduce;
 use crate::limits::{DRAIN_TIMEOUT, ERROR_BODY_TIMEOUT, WHOLE_BYTES_MAX};
 use crate::phases::{Phase, Phases};
+use crate::plan_limits;
 use crate::provider::{Outgoing, ProviderDialect};
 use crate::read::BodyReader;
 use crate::readiness::{EngineState, LocalState, Problem};
 use crate::state::Variables;
-
-/// Who we are to providers.
-const USER_AGENT: &str = concat!("polywire/", env!("CARGO_PKG_VERSION"));
 
 /// A setting of a provider that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,21 +45,37 @@ pub struct Endpoint {
     dialect: ProviderDialect,
     /// Where requests go; nothing for the demo.
     url: Uri,
-    /// What every request carries, but for the key.
+    /// What every request carries, but for what lets it in.
     headers: HeaderMap,
-    key: Key,
-    engine: Option<Arc<Engine>>,
-    /// How it is reached.
+    way: Way,
+}
+
+/// How a provider is reached, whatever is known of its models.
+#[derive(Clone)]
+struct Way {
+    /// What lets requests in.
+    credentials: Arc<Credentials>,
+    /// How they go out.
     proxy: Proxy,
-    /// What it has on this machine, if it needs anything there.
+    /// The program on this machine that answers instead.
+    engine: Option<Arc<Engine>>,
+    /// What the provider has on this machine, if it needs anything there.
     local: Option<Arc<dyn LocalState>>,
 }
 
-/// A key that is looked up when it is first needed and kept until it is refused.
-struct Key {
-    source: KeySource,
-    variables: Variables,
-    known: Mutex<Option<Secret>>,
+/// What the configuration says of the way to a provider.
+#[derive(Default)]
+pub struct Connection {
+    /// Where its key comes from.
+    pub key: Option<KeySource>,
+    /// The login by which it is reached, for a provider that wants one.
+    pub login: Option<CodexLogin>,
+    /// How requests go out.
+    pub proxy: Proxy,
+    /// The program on this machine that it is.
+    pub engine: Option<Arc<Engine>>,
+    /// Who tells what it has on this machine. An engine tells of itself.
+    pub local: Option<Arc<dyn LocalState>>,
 }
 
 impl Endpoint {
@@ -66,11 +85,35 @@ impl Endpoint {
     /// [`ConfigurationError`] when its address, headers or profile cannot be used.
     pub fn new(
         provider: &Arc<Provider>,
-        key: KeySource,
-        proxy: Proxy,
+        connection: Connection,
         variables: &Variables,
-        engine: Option<Arc<Engine>>,
     ) -> Result<Self, ConfigurationError> {
+        let Connection {
+            key,
+            login,
+            proxy,
+            engine,
+            local,
+        } = connection;
+        let key = key.unwrap_or(KeySource::None);
+        let way = Way {
+            credentials: Arc::new(Credentials::new(provider, key, login, variables)),
+            proxy,
+            local: local.or_else(|| Some(Arc::clone(engine.as_ref()?) as Arc<dyn LocalState>)),
+            engine,
+        };
+        Self::by_way(provider, way)
+    }
+
+    /// The same endpoint for a provider of which more is known now.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] when what is known now cannot be used.
+    pub(crate) fn of(&self, provider: &Arc<Provider>) -> Result<Self, ConfigurationError> {
+        Self::by_way(provider, self.way.clone())
+    }
+
+    fn by_way(provider: &Arc<Provider>, way: Way) -> Result<Self, ConfigurationError> {
         let unusable = |problem| ConfigurationError {
             provider: provider.id.clone(),
             problem,
@@ -81,31 +124,17 @@ impl Endpoint {
             url: url(provider, &dialect).map_err(unusable)?,
             headers: headers(provider, &dialect).map_err(unusable)?,
             dialect,
-            key: Key {
-                source: key,
-                variables: Arc::clone(variables),
-                known: Mutex::new(None),
-            },
-            proxy,
-            local: None,
-            engine,
+            way,
         })
     }
 
     /// The program on this machine that it is, if it is one.
     pub fn engine(&self) -> Option<&Arc<Engine>> {
-        self.engine.as_ref()
-    }
-
-    /// The same with whoever tells what the provider has on this machine.
-    #[must_use]
-    pub fn with_local_state(mut self, local: Option<Arc<dyn LocalState>>) -> Self {
-        self.local = local;
-        self
+        self.way.engine.as_ref()
     }
 
     /// The provider.
-    pub fn provider(&self) -> &Provider {
+    pub fn provider(&self) -> &Arc<Provider> {
         &self.provider
     }
 
@@ -116,19 +145,19 @@ impl Endpoint {
 
     /// How it is reached. Engines hand it on to their processes.
     pub fn proxy(&self) -> &Proxy {
-        &self.proxy
+        &self.way.proxy
     }
 
     /// What keeps it from serving turns and can be mended on this machine. Nothing for providers that are reached over HTTP: whether
     /// they answer is known when they are asked.
     pub fn problems(&self) -> Vec<Problem> {
-        let local = self.local.as_ref();
+        let local = self.way.local.as_ref();
         local.map_or_else(Vec::new, |local| local.problems())
     }
 
     /// What its engine is doing, if it has one.
     pub fn engine_state(&self) -> Option<EngineState> {
-        self.local.as_ref()?.engine()
+        self.way.local.as_ref()?.engine()
     }
 
     /// What is spoken to it.
@@ -139,15 +168,21 @@ impl Endpoint {
     /// Who mints the reasoning state of a model's answers.
     ///
     /// # Errors
-    /// A [`Fault`] when the provider's key cannot be had: state belongs to the account.
-    pub(crate) async fn minter(&self, upstream_model: &str) -> Result<Minter, Fault> {
-        let account = match &self.engine {
-            Some(engine) => engine.account().map(Secret::new),
-            None => self.key().await?,
+    /// A [`Fault`] when the provider's key or login cannot be had: state belongs to the account.
+    pub(crate) async fn minter(
+        &self,
+        upstream_model: &str,
+        upstream: &Upstream,
+    ) -> Result<Minter, Fault> {
+        let account = match &self.way.engine {
+            Some(engine) => engine
+                .account()
+                .map_or_else(String::new, |account| Secret::new(account).fingerprint()),
+            None => self.credential(upstream).await?.account(),
         };
         Ok(Minter {
             provider: self.provider.id.clone(),
-            account: account.map_or_else(String::new, |account| account.fingerprint()),
+            account,
             model: upstream_model.to_owned(),
         })
     }
@@ -155,7 +190,7 @@ impl Endpoint {
     /// Sends a request and waits for the beginning of the answer.
     ///
     /// # Errors
-    /// The [`Fault`] that the provider, the network or the key is to blame for.
+    /// The [`Fault`] that the provider, the network, the key or the login is to blame for.
     pub(crate) async fn send(
         &self,
         outgoing: Outgoing,
@@ -169,7 +204,7 @@ impl Endpoint {
                 reader,
             } => (body, headers, reader),
             Outgoing::Engine { body, cwd, reader } => {
-                let Some(engine) = &self.engine else {
+                let Some(engine) = &self.way.engine else {
                     let message = format!("provider `{}` has no engine", self.provider_id());
                     return Err(crate::fault::ours(message));
                 };
@@ -184,43 +219,93 @@ impl Endpoint {
                 });
             }
         };
-        let key = self.key().await?;
-        let request = self.request(body, &headers, key.as_ref())?;
+        let body = crate::body::outgoing(body);
+        let request = self.request(body, &headers)?;
         let sending = phases.timer(Phase::Send);
-        let response = upstream.send_through(&self.proxy, request).await;
+        let sent = self.let_in(request, upstream).await;
         drop(sending);
-        let response = response.map_err(|error| not_sent(&self.provider, &self.proxy, &error))?;
+        let (response, credential) = sent?;
         let response = self
             .accepted(response)
             .await
-            .map_err(|fault| without_key(fault, key.as_ref()))?;
+            .map_err(|fault| without_key(fault, credential.secret()))?;
         Ok(Source::Upstream {
             body: response.into_body(),
             reader: BodyReader::new(reader, self.dialect.framing()),
-            key,
+            key: credential.secret().cloned(),
         })
     }
 
-    /// Whether the provider's key can be had, or none is needed.
-    pub async fn has_key(&self) -> bool {
-        self.key().await.is_ok()
+    /// Sends a request with what lets it in. One that is refused for its login goes out once more with what can be had then: another
+    /// program may have renewed the login, or it is renewed now.
+    ///
+    /// # Errors
+    /// No answer came, or nothing that lets it in can be had.
+    pub(crate) async fn let_in(
+        &self,
+        request: Request<Full<Bytes>>,
+        upstream: &Upstream,
+    ) -> Result<(Response<Incoming>, Credential), Fault> {
+        let credential = self.credential(upstream).await?;
+        let again = match &credential {
+            Credential::Login(_) => Some(request.clone()),
+            // Large bodies are let go as soon as they are sent.
+            Credential::None | Credential::Key(_) => None,
+        };
+        let response = self.ask(request, &credential, upstream).await?;
+        plan_limits::note(self.provider_id(), response.headers());
+        let Some(again) = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED) else {
+            return Ok((response, credential));
+        };
+        let provider = self.provider_id();
+        tracing::info!(
+            provider,
+            "the login was refused; asked again with what is there now"
+        );
+        let renewed = self
+            .way
+            .credentials
+            .after_refusal(&credential, &self.provider, upstream)
+            .await;
+        let credential = match renewed {
+            Ok(renewed) => renewed.unwrap_or(credential),
+            Err(no_other) => {
+                let refused = self.accepted(response).await.err();
+                return Err(refused_for_good(no_other, refused));
+            }
+        };
+        let response = self.ask(again, &credential, upstream).await?;
+        Ok((response, credential))
     }
 
-    async fn key(&self) -> Result<Option<Secret>, Fault> {
-        match &self.provider.auth {
-            Auth::None => Ok(None),
-            Auth::Bearer | Auth::Header { .. } => self.key.get(&self.provider).await,
-        }
+    async fn ask(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        credential: &Credential,
+        upstream: &Upstream,
+    ) -> Result<Response<Incoming>, Fault> {
+        credential::show(credential, &self.provider, request.headers_mut())?;
+        let proxy = &self.way.proxy;
+        let sent = upstream.send_through(proxy, request).await;
+        sent.map_err(|error| not_sent(&self.provider, proxy, &error))
+    }
+
+    /// Whether the provider's key or login can be had, or none is needed.
+    pub async fn has_key(&self) -> bool {
+        self.way.credentials.are_there(&self.provider).await
+    }
+
+    async fn credential(&self, upstream: &Upstream) -> Result<Credential, Fault> {
+        self.way.credentials.get(&self.provider, upstream).await
     }
 
     fn request(
         &self,
-        body: Vec<u8>,
+        body: Bytes,
         headers: &[(String, String)],
-        key: Option<&Secret>,
-    ) -> Result<http::Request<Full<Bytes>>, Fault> {
-        let mut request = http::Request::new(Full::new(outgoing(body)));
-        *request.method_mut() = http::Method::POST;
+    ) -> Result<Request<Full<Bytes>>, Fault> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
         *request.headers_mut() = self.headers.clone();
         for (name, value) in headers {
@@ -229,27 +314,26 @@ impl Endpoint {
             let name = header_name(name).map_err(crate::fault::ours)?;
             request.headers_mut().insert(name, value);
         }
-        if let Some(key) = key {
-            let (name, value) = self.authorization(key)?;
-            request.headers_mut().insert(name, value);
-        }
         Ok(request)
     }
 
-    fn authorization(&self, key: &Secret) -> Result<(HeaderName, HeaderValue), Fault> {
-        let (name, prefix) = match &self.provider.auth {
-            Auth::None | Auth::Bearer => (http::header::AUTHORIZATION, "Bearer "),
-            Auth::Header { name } => (header_name(name).map_err(crate::fault::ours)?, ""),
-        };
-        let mut value =
-            HeaderValue::try_from(format!("{prefix}{}", key.reveal())).map_err(|_| {
-                no_key(
-                    &self.provider,
-                    "its key holds characters that no HTTP header can carry",
-                )
-            })?;
-        value.set_sensitive(true);
-        Ok((name, value))
+    /// A request for something else than an answer: a path below the provider's address.
+    ///
+    /// # Errors
+    /// A fault of ours when the path cannot be appended.
+    pub(crate) fn get(&self, path: &str) -> Result<Request<Full<Bytes>>, Fault> {
+        let url = format!("{}{path}", self.provider.base_url);
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = Uri::try_from(&url)
+            .map_err(|error| crate::fault::ours(format!("`{url}` is no URL: {error}")))?;
+        *request.headers_mut() = self.headers.clone();
+        let headers = request.headers_mut();
+        headers.remove(http::header::CONTENT_TYPE);
+        headers.insert(
+            http::header::ACCEPT,
+            HeaderValue::from_static("application/json"),
+        );
+        Ok(request)
     }
 
     /// The answer if its status says success, else the fault that it tells of.
@@ -279,8 +363,12 @@ impl Endpoint {
         };
         let fault = self.dialect.read_error(status.as_u16(), retry_after, &body);
         if fault.class == FaultClass::Auth {
-            self.key.forget().await;
+            self.way.credentials.forget().await;
         }
+        let fault = match self.provider.auth {
+            Auth::Login => refused_by_filter(&self.provider, status, &body).unwrap_or(fault),
+            Auth::Bearer | Auth::Header { .. } | Auth::None => fault,
+        };
         Err(self.introduced(fault))
     }
 
@@ -288,26 +376,6 @@ impl Endpoint {
     fn introduced(&self, mut fault: Fault) -> Fault {
         fault.message = format!("provider `{}`: {}", self.provider_id(), fault.message);
         fault
-    }
-}
-
-impl Key {
-    async fn get(&self, provider: &Provider) -> Result<Option<Secret>, Fault> {
-        let mut known = self.known.lock().await;
-        if known.is_none() {
-            let variables = &*self.variables;
-            *known = self
-                .source
-                .resolve(variables)
-                .await
-                .map_err(|error| no_key(provider, &error.to_string()))?;
-        }
-        Ok(known.clone())
-    }
-
-    /// The provider refused it: it may have been replaced at its source.
-    async fn forget(&self) {
-        *self.known.lock().await = None;
     }
 }
 
@@ -334,11 +402,11 @@ fn headers(provider: &Provider, dialect: &ProviderDialect) -> Result<HeaderMap, 
         (http::header::CONTENT_TYPE, "application/json"),
         (http::header::ACCEPT, "text/event-stream"),
         (http::header::ACCEPT_ENCODING, "identity"),
-        (http::header::USER_AGENT, USER_AGENT),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    introduce(provider, &mut headers);
     for (name, value) in dialect.headers() {
         headers.insert(*name, HeaderValue::from_static(value));
     }
@@ -382,6 +450,47 @@ async fn error_body(body: Incoming) -> Bytes {
     }
 }
 
+/// The service refuses a login, and no other can be had: both are worth knowing.
+fn refused_for_good(no_other: Fault, refused: Option<Fault>) -> Fault {
+    match refused {
+        Some(refused) => Fault {
+            message: format!("{}; {}", refused.message, no_other.message),
+            ..refused
+        },
+        None => no_other,
+    }
+}
+
+/// The filter in front of a service has refused the request: with a page, or with the status for "not found" and nothing else, while the
+/// service itself always says something (seed-behaviours.md D3).
+fn refused_by_filter(provider: &Provider, status: StatusCode, body: &[u8]) -> Option<Fault> {
+    let body = body.trim_ascii();
+    let what = match status {
+        StatusCode::FORBIDDEN if body.starts_with(b"<") => {
+            html_fault(status.as_u16(), &String::from_utf8_lossy(body)).message
+        }
+        StatusCode::NOT_FOUND if body.is_empty() => {
+            "HTTP 404 and not a word, which is how the filter in front of the service refuses"
+                .to_owned()
+        }
+        _ => return None,
+    };
+    let hint = if provider.codex_identity {
+        "the filter may dislike this network; try another, or wait".to_owned()
+    } else {
+        format!(
+            "the filter may want requests that call themselves Codex's: `codex_identity = true` under [providers.{}]",
+            provider.id
+        )
+    };
+    let fault = Fault::new(FaultClass::Server, format!("{what}. hint: {hint}"));
+    Some(
+        fault
+            .with_retry(Retry::Elsewhere)
+            .with_status(status.as_u16()),
+    )
+}
+
 fn redirected(provider: &Provider, response: &Response<Incoming>) -> Fault {
     let location = response.headers().get(http::header::LOCATION);
     let to = location
@@ -396,24 +505,6 @@ fn redirected(provider: &Provider, response: &Response<Incoming>) -> Fault {
                 provider.id,
                 provider.base_url,
                 response.status().as_u16()
-            ),
-        )
-    }
-}
-
-fn no_key(provider: &Provider, problem: &str) -> Fault {
-    let variable = provider.key_variable.as_deref();
-    let hint = match variable {
-        Some(variable) => format!("set {variable}, or `key` under [providers.{}]", provider.id),
-        None => format!("set `key` under [providers.{}]", provider.id),
-    };
-    Fault {
-        origin: Origin::Credentials,
-        ..Fault::new(
-            FaultClass::Auth,
-            format!(
-                "there is no key for provider `{}`: {problem}. hint: {hint}",
-                provider.id
             ),
         )
     }

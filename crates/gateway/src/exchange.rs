@@ -43,6 +43,8 @@ pub(crate) struct Exchange {
     pub(crate) tools_refused: Vec<String>,
     /// Where it is noted how long each step takes.
     pub(crate) phases: Phases,
+    /// The target has refused the reasoning state of earlier turns.
+    pub(crate) state_refused: bool,
 }
 
 /// A request made ready for a target.
@@ -82,7 +84,11 @@ impl Exchange {
         settlement: &mut Settlement,
     ) -> Result<Prepared, Fault> {
         let endpoint = self.live.endpoint(&self.target)?;
-        let home = endpoint.minter(&self.target.upstream_model).await?;
+        let upstream = self.gateway.upstream();
+        let home = endpoint
+            .minter(&self.target.upstream_model, &upstream)
+            .await?;
+        self.gateway.look_after_list(&endpoint, Some(&home.account));
         let ready = self.ready(request, None, &endpoint, &home);
         let encoded = self.encode(&endpoint, &ready, &home, 0)?;
         let request = ready.request;
@@ -178,6 +184,10 @@ impl Exchange {
                 "reasoning that the client has left out was given back"
             );
         }
+        if self.state_refused {
+            let states = request.to_mut().items.iter_mut();
+            states.for_each(forget_state);
+        }
         Ready {
             keeps_bytes,
             request,
@@ -194,7 +204,7 @@ impl Exchange {
         leg: u32,
     ) -> Result<Encoded, Fault> {
         let known = self.target.model.as_deref();
-        endpoint.dialect().encode(&Ask {
+        let mut encoded = endpoint.dialect().encode(&Ask {
             request: &ready.request,
             model: ModelFacts {
                 name: &self.target.upstream_model,
@@ -203,6 +213,7 @@ impl Exchange {
                 output_tokens_max: known.and_then(|model| model.output_tokens_max),
             },
             body: ready.keeps_bytes.then_some(&*self.accepted.body),
+            opens: !self.state_refused,
             home,
             cwd: self.accepted.cwd.as_deref(),
             seed: &if leg == 0 {
@@ -210,7 +221,14 @@ impl Exchange {
             } else {
                 format!("{}.{leg}", self.accepted.turn_id)
             },
-        })
+        })?;
+        if self.state_refused {
+            encoded.losses.push(Loss::degraded(
+                "reasoning",
+                "the state of earlier turns was left out: the provider has refused it",
+            ));
+        }
+        Ok(encoded)
     }
 
     /// Whether the client may not send back what led to its calls. Those of Responses hold it, or go on from what is stored.
@@ -268,9 +286,11 @@ impl Exchange {
         leg.items.extend(found.iter().map(Found::item));
         let request = self.accepted.decode()?.request;
         let endpoint = self.live.endpoint(&self.target)?;
-        let home = endpoint.minter(&self.target.upstream_model).await?;
-        let (outgoing, losses) = self.encode_leg(leg, &request, &endpoint, &home)?;
         let upstream = self.gateway.upstream();
+        let home = endpoint
+            .minter(&self.target.upstream_model, &upstream)
+            .await?;
+        let (outgoing, losses) = self.encode_leg(leg, &request, &endpoint, &home)?;
         let source = endpoint.send(outgoing, &upstream, &self.phases).await?;
         Ok(Opened {
             source,
@@ -374,6 +394,32 @@ fn has_envelope(item: &Item<'_>) -> bool {
         | Item::HostedCall { .. }
         | Item::Unknown { .. } => false,
     }
+}
+
+/// What the provider minted and will not have back. The readable text stays.
+fn forget_state(item: &mut Item<'_>) {
+    match item {
+        Item::Reasoning(reasoning) => reasoning.state.clear(),
+        Item::Message(_)
+        | Item::Call(_)
+        | Item::Result(_)
+        | Item::ToolsAdded(_)
+        | Item::HostedCall { .. }
+        | Item::Compaction { .. }
+        | Item::Unknown { .. } => {}
+    }
+}
+
+/// Whether a provider refuses the reasoning state that it was sent: it belongs to another account of the same name, or is too old.
+pub(crate) fn rejects_state(fault: &Fault) -> bool {
+    if fault.class != FaultClass::InvalidRequest {
+        return false;
+    }
+    let message = fault.message.to_ascii_lowercase();
+    fault.code.as_deref() == Some("invalid_encrypted_content")
+        || message.contains("invalid_encrypted_content")
+        || message.contains("encrypted content")
+        || message.contains("invalid signature")
 }
 
 /// Whether a request may go out with these losses.

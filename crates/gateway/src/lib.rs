@@ -7,18 +7,22 @@ mod asides;
 mod body;
 mod client;
 mod compaction;
+mod credential;
 mod delivery;
 mod endpoint;
 mod engine;
 mod exchange;
 mod fault;
 mod form;
+mod identity;
 mod legs;
 pub mod limits;
 mod memory;
 pub mod metrics;
+mod model_lists;
 mod passing;
 mod phases;
+mod plan_limits;
 mod private;
 mod provider;
 mod read;
@@ -35,7 +39,7 @@ pub mod turn;
 pub use asides::{count_tokens, list_models, search_web};
 pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
-pub use endpoint::{ConfigurationError, Endpoint};
+pub use endpoint::{ConfigurationError, Connection, Endpoint};
 pub use engine::Engines;
 pub use phases::{Phase, PhaseTimer, Phases};
 pub use polywire_plan::RetryLimits;
@@ -43,6 +47,7 @@ pub use readiness::{EngineState, LocalState, LocalStates, Problem, ProblemKind};
 pub use search::{SearchKind, SearchService};
 pub use settle::JSON_FIELDS;
 pub use state::{
-    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Proxies, Stores, Variables,
+    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Logins, Proxies, Stores,
+    Variables,
 };
 pub use stored::{ConnectionMemory, ResponseStore};

@@ -79,6 +79,18 @@ pub const THOUGHTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// holds the file; a client must not wait for a disk that hangs.
 pub const KEEP_WAIT: Duration = Duration::from_secs(6);
 
+/// How long a provider's list of models may take. Codex itself waits as long for its own.
+pub const LIST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a list of models is taken to be right. Models come and go within weeks; one that is not listed can be asked for all the same.
+pub const LIST_AGE_MAX: Duration = Duration::from_hours(1);
+
+/// How long a list is left alone after a try, so that a provider in trouble is not asked with every turn.
+pub const LIST_PAUSE: Duration = Duration::from_mins(1);
+
+/// The most bytes of a list of models. Codex's own holds a system prompt for each model, some 200 kB in all.
+pub const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// How often a silent WebSocket is asked whether its client is there. Below the minute after which proxies and NAT tables forget a
 /// connection.
 pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use polywire_catalog::{Kind, Model, Provider};
 use polywire_conversation::envelope::Minter;
-use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Tool};
+use polywire_conversation::{Fault, Loss, ModelFacts, ReadStream, Rendered, Request, Text, Tool};
 use polywire_demo_model as demo_model;
 use polywire_dialect_chat as chat;
 use polywire_dialect_command_code as command_code;
@@ -51,6 +51,8 @@ pub(crate) struct Ask<'a> {
     /// The body that the client sent, when it is to go out as it is: the provider speaks the same protocol, and
     /// [takes it](ProviderDialect::takes_bytes).
     pub(crate) body: Option<&'a [u8]>,
+    /// The provider's own state goes back to it; not when it has refused that.
+    pub(crate) opens: bool,
     /// Who mints the state of the answer.
     pub(crate) home: &'a Minter,
     /// Makes the ids that the answer may lack.
@@ -110,7 +112,9 @@ impl ProviderDialect {
     pub(crate) fn new(provider: &Provider) -> Result<Self, String> {
         Ok(match provider.kind {
             Kind::Chat => ProviderDialect::Chat(Profiles::read(provider)?),
-            Kind::Responses => ProviderDialect::Responses(Profiles::read(provider)?),
+            Kind::Responses | Kind::ChatGpt => {
+                ProviderDialect::Responses(Profiles::read(provider)?)
+            }
             Kind::Demo => ProviderDialect::Demo,
             Kind::Messages => ProviderDialect::Messages(Profiles::read(provider)?),
             Kind::CommandCode => ProviderDialect::CommandCode(Profiles::read(provider)?),
@@ -202,8 +206,7 @@ impl ProviderDialect {
                 tag.starts_with("web_search") && profiles.of(model).hosted_web_search.is_some()
             }
             ProviderDialect::Responses(profiles) | ProviderDialect::Engine(profiles) => {
-                let passing = &profiles.of(model).hosted_tools;
-                passing.iter().any(|passing| passing == tag)
+                profiles.of(model).carries_out(tag)
             }
         }
     }
@@ -245,7 +248,8 @@ impl ProviderDialect {
                     return native_responses(ask, body, profile);
                 }
                 let rendered = responses::render(ask.request, &ask.model, profile)?;
-                Ok(encoded(rendered, Vec::new(), |ledger| {
+                let headers = cache_key_headers(ask.request, profile);
+                Ok(encoded(rendered, headers, |ledger| {
                     Box::new(responses::ResponsesReader::new(ledger, ask.seed))
                 }))
             }
@@ -286,7 +290,7 @@ fn native_messages(
         messages::native::NativeEdits {
             model: ask.model.name,
             profile,
-            open: &|sealed| open_state(sealed, ask.home).ok(),
+            open: &|sealed| open_state(sealed, ask.home).ok().filter(|_| ask.opens),
         },
     )?;
     let reader = messages::native::NativeReader::new(Arc::default(), ask.seed, sealing(ask));
@@ -310,16 +314,34 @@ fn native_responses(
         &responses::NativeEdits {
             model: ask.model.name,
             profile,
-            open: &|sealed| open_state(sealed, ask.home).ok(),
+            open: &|sealed| open_state(sealed, ask.home).ok().filter(|_| ask.opens),
         },
     )?;
     let reader = responses::NativeReader::new(Arc::default(), ask.seed, sealing(ask));
-    Ok(native(
+    let mut encoded = native(
         edited.body.into_bytes(),
         edited.losses,
         Box::new(reader),
         ask,
-    ))
+    );
+    if let Outgoing::Body { headers, .. } = &mut encoded.outgoing {
+        headers.extend(cache_key_headers(ask.request, profile));
+    }
+    Ok(encoded)
+}
+
+/// The headers that repeat the key of the prompt cache. A key that no header can carry stands in the body only.
+fn cache_key_headers(request: &Request<'_>, profile: &responses::Profile) -> Vec<(String, String)> {
+    let Some(key) = request.cache_key.as_ref().map(Text::to_plain) else {
+        return Vec::new();
+    };
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Vec::new();
+    }
+    let names = profile.cache_key_headers.iter();
+    names
+        .map(|name| (name.clone(), key.clone().into_owned()))
+        .collect()
 }
 
 fn native(body: Vec<u8>, losses: Vec<Loss>, reader: Box<dyn ReadStream>, ask: &Ask<'_>) -> Encoded {

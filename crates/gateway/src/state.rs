@@ -1,11 +1,13 @@
 //! What the gateway holds between turns: connections, the configuration in force, the tasks it has started.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Proxy, Secret};
 use polywire_engine::Engine;
+use polywire_login::CodexLogin;
 use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
@@ -13,17 +15,21 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::Drain;
-use crate::endpoint::{ConfigurationError, Endpoint, read_to_end};
+use crate::endpoint::{ConfigurationError, Connection, Endpoint, read_to_end};
 use crate::engine::{self, Engines};
 use crate::limits::{ENGINES_CLOSE_TIMEOUT, TURNS_MAX};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::readiness::{LocalState, LocalStates};
+use crate::model_lists::ModelLists;
+use crate::readiness::LocalStates;
 use crate::search::SearchService;
 use crate::stored::ResponseStore;
 
 /// A provider, and where its key comes from.
-pub type Keys = std::collections::BTreeMap<String, KeySource>;
+pub type Keys = BTreeMap<String, KeySource>;
+
+/// The logins by which providers are reached, by provider id.
+pub type Logins = BTreeMap<String, CodexLogin>;
 
 /// How providers are reached whose settings say so, by provider id.
 pub type Proxies = std::collections::BTreeMap<String, Proxy>;
@@ -44,6 +50,8 @@ pub struct Configuration {
     pub proxies: Proxies,
     /// Who tells what a provider has on this machine. Providers that need nothing there are not named.
     pub local: LocalStates,
+    /// The logins, by provider id.
+    pub logins: Logins,
     /// Where key sources of the kind "variable" look.
     pub variables: Variables,
     /// Turns with a severe loss are refused.
@@ -89,6 +97,8 @@ pub struct Gateway {
     pub(crate) memory: Memory,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The lists of models that providers have given out.
+    pub(crate) model_lists: ModelLists,
     /// One permit per turn at work.
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started for a turn; shutdown waits for it.
@@ -99,6 +109,9 @@ pub struct Gateway {
 
 /// A configuration in force, prepared for use.
 pub struct Live {
+    /// As it was configured.
+    configured: Catalog,
+    /// The same with the models that providers have told of.
     catalog: Catalog,
     endpoints: Vec<Arc<Endpoint>>,
     variables: Variables,
@@ -125,6 +138,7 @@ impl Gateway {
             stores,
             memory: Memory::default(),
             metrics: Arc::default(),
+            model_lists: ModelLists::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
             engine_tasks,
@@ -171,6 +185,7 @@ impl Gateway {
             match prepared {
                 Ok(live) => {
                     tracing::info!("the changed configuration is in force");
+                    let live = live.with_lists(&self.model_lists);
                     *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
                 }
                 Err(error) => tracing::error!(
@@ -179,6 +194,12 @@ impl Gateway {
             }
         }
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the lists of models in force that have come.
+    pub(crate) fn install_lists(&self) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        *live = Arc::new(live.with_lists(&self.model_lists));
     }
 
     /// The connections to providers.
@@ -212,6 +233,7 @@ impl Live {
             mut engines,
             mut proxies,
             mut local,
+            mut logins,
             variables,
             strict,
             search,
@@ -221,21 +243,23 @@ impl Live {
             .providers
             .iter()
             .map(|provider| {
-                let key = keys.remove(&provider.id).unwrap_or(KeySource::None);
-                let engine = engines.remove(&provider.id).map(|settings| {
-                    let running = before.and_then(|before| before.engine(&provider.id));
+                let id = &provider.id;
+                let engine = engines.remove(id).map(|settings| {
+                    let running = before.and_then(|before| before.engine(id));
                     engine::engine(settings, running, engine_tasks)
                 });
-                let local = local.remove(&provider.id).or_else(|| {
-                    let engine = Arc::clone(engine.as_ref()?);
-                    Some(engine as Arc<dyn LocalState>)
-                });
-                let proxy = proxies.remove(&provider.id).unwrap_or_default();
-                let endpoint = Endpoint::new(provider, key, proxy, &variables, engine)?;
-                Ok(Arc::new(endpoint.with_local_state(local)))
+                let connection = Connection {
+                    key: keys.remove(id),
+                    login: logins.remove(id),
+                    proxy: proxies.remove(id).unwrap_or_default(),
+                    engine,
+                    local: local.remove(id),
+                };
+                Endpoint::new(provider, connection, &variables).map(Arc::new)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            configured: catalog.clone(),
             catalog,
             endpoints,
             variables,
@@ -250,6 +274,38 @@ impl Live {
         endpoints
             .find(|endpoint| endpoint.provider_id() == provider_id)?
             .engine()
+    }
+
+    /// The same configuration with the models that providers have told of, each list in the place of the configured one.
+    fn with_lists(&self, lists: &ModelLists) -> Self {
+        let mut catalog = self.configured.clone();
+        let mut endpoints = Vec::with_capacity(self.endpoints.len());
+        for (provider, endpoint) in catalog.providers.iter_mut().zip(&self.endpoints) {
+            if let Some(listed) = lists.applied_to(provider) {
+                *provider = Arc::new(listed);
+            }
+            if Arc::ptr_eq(provider, endpoint.provider()) {
+                endpoints.push(Arc::clone(endpoint));
+                continue;
+            }
+            match endpoint.of(provider) {
+                Ok(changed) => endpoints.push(Arc::new(changed)),
+                Err(error) => {
+                    tracing::warn!("the list of models cannot be used: {error}");
+                    *provider = Arc::clone(endpoint.provider());
+                    endpoints.push(Arc::clone(endpoint));
+                }
+            }
+        }
+        Self {
+            configured: self.configured.clone(),
+            catalog,
+            endpoints,
+            variables: Arc::clone(&self.variables),
+            strict: self.strict,
+            search: self.search.clone(),
+            patience: self.patience,
+        }
     }
 
     /// Providers, models, aliases, routes.
@@ -285,6 +341,17 @@ impl Live {
                 })
         };
         self.search.is_some() || native()
+    }
+
+    /// Whether the models that a name stands for are all listed by their providers.
+    pub(crate) fn knows_model(&self, name: &str) -> bool {
+        let no_lists = || {
+            let mut providers = self.configured.providers.iter();
+            providers.all(|provider| provider.model_list.is_none())
+        };
+        let targets = self.catalog.resolve(name);
+        targets.is_ok_and(|targets| targets.iter().all(|target| target.model.is_some()))
+            || no_lists()
     }
 
     /// Where key sources of the kind "variable" look.

@@ -14,7 +14,7 @@ use polywire_sse::FrameBuffer;
 use crate::answer::{AnswerBody, Pump, unix_seconds};
 use crate::client::{Client, ClientDialect, Decoded, Writing};
 use crate::compaction::compacted;
-use crate::exchange::{Exchange, Prepared, rejected_tool};
+use crate::exchange::{Exchange, Prepared, rejected_tool, rejects_state};
 use crate::fault::empty_answer;
 use crate::limits::COMMIT_HOLD;
 use crate::phases::{Phase, Phases};
@@ -112,6 +112,12 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
         }
     };
     settlement.decoded(&decoded.request, accepted.body.len());
+    let live = if live.knows_model(&decoded.request.model) {
+        live
+    } else {
+        // A provider may have it whose list nobody has asked for yet.
+        gateway.live_with_lists().await
+    };
     let turn = Turn {
         gateway,
         live: &live,
@@ -219,6 +225,8 @@ struct SoFar {
     tools_refused: Vec<String>,
     /// The names under which tools were offered last.
     tools_offered: Vec<String>,
+    /// The target at hand has refused the reasoning state of earlier turns.
+    state_refused: bool,
 }
 
 impl Turn<'_> {
@@ -254,6 +262,12 @@ impl Turn<'_> {
                     "the provider refuses a tool; asked again without it"
                 );
                 so_far.tools_refused.push(tool.to_owned());
+                settlement = failed.settlement;
+                continue;
+            }
+            if !so_far.state_refused && rejects_state(&failed.fault) {
+                tracing::warn!(turn = %self.accepted.turn_id, "the provider refuses reasoning of earlier turns; asked again without it");
+                so_far.state_refused = true;
                 settlement = failed.settlement;
                 continue;
             }
@@ -294,6 +308,7 @@ impl Turn<'_> {
                     target = next_target;
                     failures = 0;
                     so_far.tools_refused.clear();
+                    so_far.state_refused = false;
                 }
             }
         }
@@ -314,6 +329,7 @@ impl Turn<'_> {
             thread: self.thread.clone(),
             tools_refused: so_far.tools_refused.clone(),
             phases: settlement.phases().clone(),
+            state_refused: so_far.state_refused,
         };
         let encoding = settlement.phases().timer(Phase::Encode);
         let prepared = match exchange

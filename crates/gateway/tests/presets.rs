@@ -11,7 +11,7 @@ use std::sync::Arc;
 use polywire_catalog::{Catalog, Kind, presets};
 use polywire_dialect_chat::{Profile, ReasoningForm};
 use polywire_gateway::{
-    Configuration, Engines, Fixed, Gateway, Keys, LocalStates, Proxies, RetryLimits, Stores,
+    Configuration, Engines, Fixed, Gateway, Keys, LocalStates, Logins, Proxies, RetryLimits, Stores,
 };
 
 #[test]
@@ -51,6 +51,7 @@ fn a_gateway_takes_all_presets_together() {
         keys: Keys::new(),
         proxies: Proxies::new(),
         local: LocalStates::new(),
+        logins: Logins::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,
@@ -78,6 +79,7 @@ fn a_bad_key_in_the_profile_of_one_model_is_named() {
         keys: Keys::new(),
         proxies: Proxies::new(),
         local: LocalStates::new(),
+        logins: Logins::new(),
         variables: Arc::new(|_| None),
         strict: false,
         search: None,

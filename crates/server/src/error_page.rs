@@ -1,6 +1,6 @@
 //! The one place where a failure becomes an HTTP answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -94,7 +94,8 @@ fn error_page(dialect: ClientDialect, fault: &Fault, turn_id: &str) -> Response<
     let status = StatusCode::from_u16(dialect.http_status(fault))
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = page(status, dialect.render_error(fault, turn_id));
-    let helps = matches!(fault.retry, Retry::After(_));
+    // The window of a plan is longer than anybody waits with a request at hand.
+    let helps = fault.class != FaultClass::Quota && matches!(fault.retry, Retry::After(_));
     response.headers_mut().insert(
         SHOULD_RETRY,
         HeaderValue::from_static(if helps { "true" } else { "false" }),
@@ -113,7 +114,26 @@ fn error_page(dialect: ClientDialect, fault: &Fault, turn_id: &str) -> Response<
             response.headers_mut().insert(header::RETRY_AFTER, value);
         }
     }
+    if let Some(seconds) = seconds_until_reset(fault) {
+        let value = HeaderValue::from(seconds);
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
     response
+}
+
+/// How long the limit of a plan still holds. Told as it is, however long: this is not for whoever would wait with the request at hand.
+fn seconds_until_reset(fault: &Fault) -> Option<u64> {
+    if fault.class != FaultClass::Quota {
+        return None;
+    }
+    match (fault.resets_at, fault.retry) {
+        (Some(moment), _) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            Some(moment.saturating_sub(now.as_secs()).max(1))
+        }
+        (None, Retry::After(Some(wait))) => Some(wait.as_secs().max(1)),
+        (None, Retry::After(None) | Retry::Elsewhere | Retry::Never) => None,
+    }
 }
 
 fn page(status: StatusCode, body: Vec<u8>) -> Response<Body> {

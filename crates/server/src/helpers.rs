@@ -1,5 +1,7 @@
 //! Small questions beside the turns: how many tokens, which models, what the web says.
 
+use std::sync::Arc;
+
 use crate::error_page::{Failure, Refusal};
 use crate::routes::{fresh_turn_id, json_page};
 use crate::turns::{name_turn, whole_body};
@@ -35,8 +37,8 @@ pub(crate) async fn count(
 }
 
 /// The models as Anthropic's clients list them.
-pub(crate) fn models_page(gateway: &Gateway, query: &str) -> Response<Body> {
-    let page = list_models(&gateway.live(), query);
+pub(crate) async fn models_page(gateway: &Arc<Gateway>, query: &str) -> Response<Body> {
+    let page = list_models(&*gateway.live_with_lists().await, query);
     json_page(String::from_utf8_lossy(&page).into_owned())
 }
 

@@ -203,10 +203,10 @@ async fn cancel(State(app): Shared, Path(id): Path<String>) -> Response<Body> {
 
 async fn models(State(app): Shared, headers: HeaderMap, uri: Uri) -> Response<Body> {
     if headers.contains_key(ANTHROPIC_VERSION) {
-        return helpers::models_page(&app.gateway, uri.query().unwrap_or_default());
+        return helpers::models_page(&app.gateway, uri.query().unwrap_or_default()).await;
     }
     let extra_model = uri.query().and_then(wanted_model);
-    let live = app.gateway.live();
+    let live = app.gateway.live_with_lists().await;
     let document =
         polywire_catalog::models_document(live.catalog(), extra_model.as_deref(), &|target| {
             live.can_search(target)

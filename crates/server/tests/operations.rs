@@ -52,6 +52,7 @@ impl House {
             .map(|provider| (provider.id.clone(), KeySource::Literal(Secret::new("sk"))));
         let configuration = Configuration {
             engines: polywire_gateway::Engines::new(),
+            logins: polywire_gateway::Logins::new(),
             keys: keys.collect(),
             catalog: Catalog {
                 routes: [(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use polywire_catalog::Kind;
 use polywire_engine::{EngineKind, EngineSettings};
 
+use crate::CodexPlaces;
 use crate::file::ProviderTable;
 use crate::load::Loading;
 use crate::providers::{Wrong, expand};
@@ -155,9 +156,12 @@ impl Loading<'_> {
         let kind = match kind {
             Kind::CodexExec => EngineKind::Exec,
             Kind::CodexAppServer => EngineKind::AppServer,
-            Kind::Chat | Kind::Messages | Kind::Responses | Kind::CommandCode | Kind::Demo => {
-                return Ok(None);
-            }
+            Kind::Chat
+            | Kind::Messages
+            | Kind::Responses
+            | Kind::ChatGpt
+            | Kind::CommandCode
+            | Kind::Demo => return Ok(None),
         };
         let workers = table.workers.unwrap_or(WORKERS);
         if !(1..=WORKERS_MAX).contains(&workers) {
@@ -209,23 +213,15 @@ impl Loading<'_> {
         }))
     }
 
-    /// Where the login of Codex is: what the provider's table says, else `CODEX_HOME`, else `~/.codex`.
+    /// Where the login of Codex is: what the provider's table says, else where Codex itself looks.
     fn codex_home(&self, wanted: Option<PathBuf>) -> Result<PathBuf, Wrong> {
-        let home = self.environment.home();
         if let Some(path) = wanted {
+            let home = self.environment.home();
             return Ok(expand(&path, &self.paths.config_dir, home.as_deref()));
         }
-        let named = self
-            .environment
-            .variable("CODEX_HOME")
-            .filter(|path| !path.is_empty());
-        match (named, home) {
-            (Some(named), _) => Ok(PathBuf::from(named)),
-            (None, Some(home)) => Ok(home.join(".codex")),
-            (None, None) => Err(Wrong::new(
-                "codex_home",
-                "is not set, and there is no home folder",
-            )),
+        match CodexPlaces::find(self.environment) {
+            Ok(places) => Ok(places.home),
+            Err(error) => Err(Wrong::new("codex_home", format!("is not set: {error}"))),
         }
     }
 

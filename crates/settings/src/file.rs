@@ -52,6 +52,8 @@ pub(crate) struct ProviderTable {
     pub(crate) private_api: Option<bool>,
     #[serde(default, deserialize_with = "proxy")]
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) codex_home: Option<PathBuf>,
+    pub(crate) codex_identity: Option<bool>,
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) models: Option<Vec<Model>>,
@@ -59,7 +61,6 @@ pub(crate) struct ProviderTable {
     #[serde(default)]
     pub(crate) profile: toml::Table,
     pub(crate) codex: Option<PathBuf>,
-    pub(crate) codex_home: Option<PathBuf>,
     pub(crate) engine_home: Option<PathBuf>,
     pub(crate) codex_config: Option<toml::Table>,
     pub(crate) ephemeral: Option<bool>,

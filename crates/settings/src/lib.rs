@@ -56,6 +56,8 @@ pub struct Settings {
     pub engines: BTreeMap<String, EngineSettings>,
     /// How providers are reached whose table says so, by provider id; the others as the environment says.
     pub proxies: BTreeMap<String, Proxy>,
+    /// Where the login of each provider is that is reached by one, by provider id.
+    pub logins: BTreeMap<String, CodexPlaces>,
     /// The gateway's token when `POLYWIRE_TOKEN` gives it; else it is kept in [`Paths::token_file`].
     pub token: Option<Secret>,
     /// What to log, as `tracing` filters are written; `None` for the default.

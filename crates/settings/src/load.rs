@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use polywire_catalog::{Catalog, Preset, Provider, UnknownModel, demo_provider, presets};
+use polywire_catalog::{Auth, Catalog, Preset, Provider, UnknownModel, demo_provider, presets};
 use polywire_credentials::is_private;
 use polywire_engine::EngineSettings;
 
@@ -17,8 +17,8 @@ use crate::providers::{
 };
 use crate::suggest::{nearest, quoted};
 use crate::{
-    AuthMode, DEFAULT_PORT, Environment, KeySource, LogFormat, Overrides, Paths, Proxy,
-    SearchSettings, Secret, ServerSettings, Settings, SettingsError, ValueOrigin, dotenv,
+    AuthMode, CodexPlaces, DEFAULT_PORT, Environment, KeySource, LogFormat, Overrides, Paths,
+    Proxy, SearchSettings, Secret, ServerSettings, Settings, SettingsError, ValueOrigin, dotenv,
 };
 
 /// Reads the settings.
@@ -42,6 +42,7 @@ pub fn load(
         keys: BTreeMap::new(),
         engines: BTreeMap::new(),
         proxies: BTreeMap::new(),
+        logins: BTreeMap::new(),
     };
     let mut config = loading.read_config()?;
     loading.read_env_file();
@@ -61,6 +62,7 @@ pub fn load(
         keys,
         engines,
         proxies,
+        logins,
         ..
     } = loading;
     Ok(Settings {
@@ -69,6 +71,7 @@ pub fn load(
         keys,
         engines,
         proxies,
+        logins,
         token,
         log,
         log_format,
@@ -94,6 +97,7 @@ pub(crate) struct Loading<'a> {
     keys: BTreeMap<String, KeySource>,
     engines: BTreeMap<String, EngineSettings>,
     proxies: BTreeMap<String, Proxy>,
+    logins: BTreeMap<String, CodexPlaces>,
 }
 
 impl Loading<'_> {
@@ -307,7 +311,7 @@ impl Loading<'_> {
         );
         let mut found = self.configured_providers(config.providers)?;
         let configured = found.len();
-        self.add_presets_with_keys(&mut found);
+        self.add_presets_with_keys(&mut found)?;
         if let Some(wanted) = &default_provider {
             self.add_wanted_preset(wanted, &mut found)?;
         }
@@ -316,7 +320,7 @@ impl Loading<'_> {
             None => only_choice(&found, configured),
         };
         if found.iter().all(|provider| provider.id != "demo") {
-            self.add_provider(demo_provider(), ValueOrigin::Default, &mut found);
+            self.add_provider(demo_provider(), ValueOrigin::Default, &mut found)?;
         }
         let catalog = Catalog {
             providers: found.into_iter().map(Arc::new).collect(),
@@ -339,6 +343,10 @@ impl Loading<'_> {
         let home = self.environment.home();
         let mut found = Vec::with_capacity(tables.len() + 1);
         for (id, table) in tables {
+            let codex_home = table
+                .codex_home
+                .as_deref()
+                .map(|path| providers::expand(path, &self.paths.config_dir, home.as_deref()));
             let built = providers::build(&id, table, &self.paths.config_dir, home.as_deref());
             let Built {
                 provider,
@@ -357,6 +365,7 @@ impl Loading<'_> {
                 self.engines.insert(id.clone(), engine);
             }
             self.keys.insert(id.clone(), key);
+            self.add_login(&provider, codex_home)?;
             let origin = ValueOrigin::File(self.paths.config_file.clone());
             if let Some(proxy) = proxy {
                 self.proxies.insert(id.clone(), proxy);
@@ -370,7 +379,7 @@ impl Loading<'_> {
     }
 
     /// A preset whose usual key variable is set needs no line in the settings file, unless it wants to be named.
-    fn add_presets_with_keys(&mut self, found: &mut Vec<Provider>) {
+    fn add_presets_with_keys(&mut self, found: &mut Vec<Provider>) -> Result<(), SettingsError> {
         for preset in presets() {
             let configured = found.iter().any(|provider| {
                 provider.id == preset.id || provider.preset.as_deref() == Some(&preset.id)
@@ -381,9 +390,10 @@ impl Loading<'_> {
             };
             if self.variable(name).is_some() {
                 let origin = ValueOrigin::Environment(name.clone());
-                self.add_provider(preset.to_provider(&preset.id), origin, found);
+                self.add_provider(preset.to_provider(&preset.id), origin, found)?;
             }
         }
+        Ok(())
     }
 
     /// Whoever asks for a preset by its name gets it, key or not: a missing key is told when it is needed.
@@ -409,8 +419,7 @@ impl Loading<'_> {
         if let Some(engine) = engine {
             self.engines.insert(wanted.to_owned(), engine);
         }
-        self.add_provider(preset.to_provider(wanted), origin, found);
-        Ok(())
+        self.add_provider(preset.to_provider(wanted), origin, found)
     }
 
     /// Two things only the settings file can say of a preset: an address, and the choice of a private API.
@@ -439,12 +448,37 @@ impl Loading<'_> {
         Err(self.value_error("default_provider", message, Some(hint)))
     }
 
-    fn add_provider(&mut self, provider: Provider, origin: ValueOrigin, found: &mut Vec<Provider>) {
+    fn add_provider(
+        &mut self,
+        provider: Provider,
+        origin: ValueOrigin,
+        found: &mut Vec<Provider>,
+    ) -> Result<(), SettingsError> {
         self.keys
             .insert(provider.id.clone(), usual_key_source(&provider));
+        self.add_login(&provider, None)?;
         self.origins
             .insert(format!("providers.{}", provider.id), origin);
         found.push(provider);
+        Ok(())
+    }
+
+    /// Notes where the login is of a provider that is reached by one: where the table says, else where Codex has its own.
+    fn add_login(
+        &mut self,
+        provider: &Provider,
+        codex_home: Option<PathBuf>,
+    ) -> Result<(), SettingsError> {
+        match provider.auth {
+            Auth::Login => {}
+            Auth::Bearer | Auth::Header { .. } | Auth::None => return Ok(()),
+        }
+        let mut places = CodexPlaces::find(self.environment)?;
+        if let Some(home) = codex_home {
+            places.home = home;
+        }
+        self.logins.insert(provider.id.clone(), places);
+        Ok(())
     }
 
     fn check_default(&self, wanted: String, found: &[Provider]) -> Result<String, SettingsError> {

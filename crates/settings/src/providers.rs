@@ -51,14 +51,10 @@ pub(crate) fn build(
     home: Option<&Path>,
 ) -> Result<Built, Wrong> {
     check_id(id)?;
+    let named = table.preset.as_deref();
     // A kind with habits of its own brings them along, whether its preset is named or not.
-    let own = table.kind.and_then(Kind::own_preset);
-    let template = table
-        .preset
-        .as_deref()
-        .or(own)
-        .map(find_preset)
-        .transpose()?;
+    let named = named.or_else(|| table.kind.and_then(Kind::own_preset));
+    let template = named.map(find_preset).transpose()?;
     let mut provider = match template {
         Some(template) => {
             check_address(template, &table)?;
@@ -89,6 +85,17 @@ pub(crate) fn build(
         // A local server that was started with a key.
         provider.auth = Auth::Bearer;
     }
+    check_login(
+        &provider.auth,
+        &table.key,
+        // An engine takes the login of this folder, whatever lets its own clients in.
+        table
+            .codex_home
+            .as_ref()
+            .filter(|_| !provider.kind.is_engine()),
+        table.codex_identity,
+    )?;
+    provider.codex_identity = table.codex_identity.unwrap_or(false);
     for (name, value) in table.headers {
         check_header(&name, &value)?;
         provider
@@ -98,6 +105,8 @@ pub(crate) fn build(
     }
     if let Some(models) = table.models {
         provider.models = chosen_models(models, template);
+        // A list by hand is one that nobody else is to change.
+        provider.model_list = None;
     }
     if table.default_model.is_some() {
         provider.default_model = table.default_model;
@@ -141,6 +150,8 @@ fn bare(id: &str, table: &ProviderTable) -> Result<Provider, Wrong> {
         key_variable: None,
         key_page: None,
         preset: None,
+        model_list: None,
+        codex_identity: false,
     })
 }
 
@@ -184,6 +195,7 @@ pub(crate) const fn is_private_api(kind: Kind) -> bool {
         | Kind::Responses
         | Kind::CodexExec
         | Kind::CodexAppServer
+        | Kind::ChatGpt
         | Kind::Demo => false,
     }
 }
@@ -202,6 +214,39 @@ fn check_choice(kind: Kind, private_api: Option<bool>) -> Result<(), Wrong> {
             Err(Wrong::new("private_api", message).hint("leave it out"))
         }
     }
+}
+
+/// A login and a key are two ways in, and what is said of the one means nothing for the other.
+fn check_login(
+    auth: &Auth,
+    key: &Option<KeyForm>,
+    codex_home: Option<&PathBuf>,
+    codex_identity: Option<bool>,
+) -> Result<(), Wrong> {
+    let by_login = match auth {
+        Auth::Login => true,
+        Auth::Bearer | Auth::Header { .. } | Auth::None => false,
+    };
+    let unused = match (by_login, key) {
+        (true, Some(_)) => {
+            let wrong = Wrong::new(
+                "key",
+                "is not used: the provider is reached by the login of Codex",
+            );
+            return Err(
+                wrong.hint("leave it out, or set `auth = \"bearer\"` if the server wants a key")
+            );
+        }
+        (true, None) => return Ok(()),
+        (false, _) if codex_home.is_some() => "codex_home",
+        (false, _) if codex_identity == Some(true) => "codex_identity",
+        (false, _) => return Ok(()),
+    };
+    Err(Wrong::new(
+        unused,
+        "is for providers that are reached by the login of Codex",
+    )
+    .hint("leave it out"))
 }
 
 /// The slash of `provider/model` must not be in the name, nor anything that makes the name hard to type.
@@ -290,7 +335,7 @@ pub(crate) fn key_source(form: KeyForm, config_dir: &Path, home: Option<&Path>) 
 /// Where the key of a provider is when nobody says: in its usual variable.
 pub(crate) fn usual_key_source(provider: &Provider) -> KeySource {
     match (&provider.auth, &provider.key_variable) {
-        (Auth::None, _) => KeySource::None,
+        (Auth::Login | Auth::None, _) => KeySource::None,
         (Auth::Bearer | Auth::Header { .. }, Some(name)) => KeySource::Env(name.clone()),
         (Auth::Bearer | Auth::Header { .. }, None) => {
             KeySource::Env(conventional_variable(&provider.id))

@@ -119,16 +119,34 @@ impl ResponsesStream {
 
     /// The end of a complete answer.
     pub fn completed(self, tokens: Tokens) -> Reply {
-        let usage = json!({
-            "input_tokens": tokens.prompt,
-            "input_tokens_details": {"cached_tokens": tokens.cached},
-            "output_tokens": tokens.completion,
-            "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
-            "total_tokens": tokens.prompt + tokens.completion,
-        });
-        let response = self.response("completed", &usage);
-        let ended = self.event(json!({"type": "response.completed", "response": response}));
-        Reply::stream(ended.steps)
+        let response = self.response("completed", &usage(tokens));
+        self.ended(json!({"type": "response.completed", "response": response}))
+    }
+
+    /// The same as some services send it: the items are in the events only.
+    pub fn completed_without_output(self, tokens: Tokens) -> Reply {
+        let mut response = self.response("completed", &usage(tokens));
+        response["output"] = json!([]);
+        self.ended(json!({"type": "response.completed", "response": response}))
+    }
+
+    /// The end of an answer that was cut for this reason.
+    pub fn incomplete(self, reason: &str, tokens: Tokens) -> Reply {
+        let mut response = self.response("incomplete", &usage(tokens));
+        response["incomplete_details"] = json!({"reason": reason});
+        self.ended(json!({"type": "response.incomplete", "response": response}))
+    }
+
+    /// The end of an answer that failed.
+    pub fn failed(self, code: &str, message: &str) -> Reply {
+        let mut response = self.response("failed", &Value::Null);
+        response["error"] = json!({"code": code, "message": message});
+        self.ended(json!({"type": "response.failed", "response": response}))
+    }
+
+    /// Any JSON as the last event.
+    pub fn ended(self, event: Value) -> Reply {
+        Reply::stream(self.event(event).steps)
     }
 
     /// Waits until the test opens the gate.
@@ -157,26 +175,6 @@ impl ResponsesStream {
     pub fn cut(mut self) -> Reply {
         self.steps.push(Step::Close);
         Reply::stream(self.steps)
-    }
-
-    /// The end of an answer that failed.
-    pub fn failed(self, code: &str, message: &str) -> Reply {
-        let mut response = self.response("failed", &Value::Null);
-        response["error"] = json!({"code": code, "message": message});
-        Reply::stream(
-            self.event(json!({"type": "response.failed", "response": response}))
-                .steps,
-        )
-    }
-
-    /// The end of an answer that was cut short, for this reason.
-    pub fn incomplete(self, reason: &str) -> Reply {
-        let mut response = self.response("incomplete", &Value::Null);
-        response["incomplete_details"] = json!({"reason": reason});
-        Reply::stream(
-            self.event(json!({"type": "response.incomplete", "response": response}))
-                .steps,
-        )
     }
 
     fn response(&self, status: &str, usage: &Value) -> Value {
@@ -217,4 +215,14 @@ impl ResponsesStream {
         self.steps.push(Step::Bytes(bytes));
         self
     }
+}
+
+fn usage(tokens: Tokens) -> Value {
+    json!({
+        "input_tokens": tokens.prompt,
+        "input_tokens_details": {"cached_tokens": tokens.cached},
+        "output_tokens": tokens.completion,
+        "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
+        "total_tokens": tokens.prompt + tokens.completion,
+    })
 }

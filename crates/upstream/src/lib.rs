@@ -34,14 +34,13 @@ pub const HEADERS_TIMEOUT: Duration = Duration::from_mins(10);
 /// changes of the settings, the oldest is forgotten.
 const POOLS_MAX: usize = 64;
 
-/// The connections to all providers. Cheap to clone: clones share their connections, but for those over TLS when the clone was made
-/// before the first of them.
+/// The connections to all providers. Cheap to clone: clones share them.
 #[derive(Clone)]
 pub struct Upstream {
     /// Made as the environment says.
-    usual: Pool,
+    usual: Arc<Pool>,
     /// Made as a provider's own setting says.
-    others: Mutex<Vec<(Proxy, Arc<Pool>)>>,
+    others: Arc<Mutex<Vec<(Proxy, Arc<Pool>)>>>,
 }
 
 /// A request that brought no answer.
@@ -81,8 +80,8 @@ impl Upstream {
     /// Loopback is never reached through a proxy of the environment.
     pub fn new() -> Self {
         Self {
-            usual: Pool::new(Connector::from_environment()),
-            others: Mutex::default(),
+            usual: Arc::new(Pool::new(Connector::from_environment())),
+            others: Arc::default(),
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use polywire_conversation::{Fault, FaultClass, Retry};
 use serde_json::Value;
 
+use crate::moment;
+
 /// The most characters of a provider's own words that reach the user.
 const MESSAGE_CHARS_MAX: usize = 1_000;
 
@@ -97,6 +99,7 @@ struct Told {
     /// A status in the body: some providers answer HTTP 200 and put the status there.
     status: Option<u16>,
     pause: Option<Duration>,
+    limit: Limit,
     /// From `base_resp`, whose numbers are unlike everybody else's.
     base_resp: bool,
 }
@@ -170,6 +173,7 @@ impl Told {
                 .and_then(Value::as_str)
                 .map(str::to_owned),
             status: status_in(object),
+            limit: Limit::read(object),
             base_resp: false,
             message,
         }
@@ -204,7 +208,16 @@ impl Told {
                 "\nhint: start the server with `--enable-auto-tool-choice` and `--tool-call-parser`",
             );
         }
+        if class == FaultClass::Quota {
+            message.push_str(&self.limit.in_words());
+        }
         let mut fault = Fault::new(class, message);
+        if class == FaultClass::Quota {
+            fault.resets_at = self.limit.resets_at;
+            if let (None, Some(wait)) = (self.limit.resets_at, self.limit.resets_in) {
+                fault.retry = Retry::After(Some(wait));
+            }
+        }
         if let Some(status) = told_status {
             fault.status = status;
         }
@@ -214,6 +227,63 @@ impl Told {
         fault.code = self.codes.first().map(|code| clean(code, 100));
         fault.param = self.param.map(|param| clean(&param, 200));
         fault
+    }
+}
+
+/// What is told of the limit of a plan (`usage_limit_reached` of the service behind Codex, seed-behaviours.md D4).
+#[derive(Debug, Default)]
+struct Limit {
+    plan: Option<String>,
+    /// In seconds since 1970.
+    resets_at: Option<u64>,
+    resets_in: Option<Duration>,
+}
+
+/// No window of a plan is longer than a month.
+const RESET_SECONDS_MAX: u64 = 31 * 86_400;
+
+/// The end of the year 9999. Whatever is later is no moment but a mistake.
+const MOMENT_MAX: u64 = 253_402_300_799;
+
+impl Limit {
+    fn read(object: &Value) -> Self {
+        let number = |key: &str| object.get(key)?.as_f64();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the numbers are checked to be in range, and fractions of seconds mean nothing here"
+        )]
+        let whole = |number: f64, max: u64| {
+            let seconds = number as u64;
+            (number >= 0.0 && seconds <= max).then_some(seconds)
+        };
+        let resets_in = number("resets_in_seconds").and_then(|it| whole(it, RESET_SECONDS_MAX));
+        Self {
+            plan: words(object.get("plan_type")),
+            resets_at: number("resets_at").and_then(|it| whole(it, MOMENT_MAX)),
+            resets_in: resets_in.map(Duration::from_secs),
+        }
+    }
+
+    /// What is added to the message.
+    fn in_words(&self) -> String {
+        let plan = self
+            .plan
+            .as_ref()
+            .map(|plan| format!("plan `{}`", clean(plan, 40)));
+        let at = self.resets_at.map(moment::moment);
+        let span = self.resets_in.map(|span| moment::span(span.as_secs()));
+        let reset = match (at, span) {
+            (Some(at), Some(span)) => Some(format!("it is lifted at {at}, in {span}")),
+            (Some(at), None) => Some(format!("it is lifted at {at}")),
+            (None, Some(span)) => Some(format!("it is lifted in {span}")),
+            (None, None) => None,
+        };
+        let told: Vec<String> = plan.into_iter().chain(reset).collect();
+        if told.is_empty() {
+            return String::new();
+        }
+        format!(" ({})", told.join("; "))
     }
 }
 
@@ -319,6 +389,7 @@ fn class_of_code(code: &str) -> Option<FaultClass> {
         | "exceeded_current_quota_error"
         | "billing_error"
         | "usage_limit_reached"
+        | "usage_not_included"
         | "GoUsageLimitError"
         | "FreeUsageLimitError"
         | "1113"
@@ -337,6 +408,9 @@ fn class_of_code(code: &str) -> Option<FaultClass> {
         | "permission_error"
         | "API_KEY_INVALID"
         | "UNAUTHENTICATED"
+        | "token_expired"
+        | "token_invalidated"
+        | "account_deactivated"
         | "PERMISSION_DENIED" => FaultClass::Auth,
         "not_found_error"
         | "model_not_found"
@@ -346,7 +420,9 @@ fn class_of_code(code: &str) -> Option<FaultClass> {
         | "1211"
         | "1214"
         | "1311" => FaultClass::NotFound,
-        "content_filter" | "data_inspection_failed" | "1301" => FaultClass::ContentFilter,
+        "cyber_policy" | "bio_policy" | "content_filter" | "data_inspection_failed" | "1301" => {
+            FaultClass::ContentFilter
+        }
         "tool_use_failed" | "MALFORMED_FUNCTION_CALL" => FaultClass::BadToolCall,
         _ => return None,
     })
@@ -404,6 +480,14 @@ fn class_of_words(message: &str, status: Option<u16>) -> Option<FaultClass> {
     let rate = status == Some(429) || ["per minute", "per min", "(tpm)"].iter().any(says);
     if !rate && CONTEXT_WORDS.iter().any(says) {
         return Some(FaultClass::ContextLength);
+    }
+    // The plan does not have it (seed-behaviours.md D2.9); another target may.
+    if message.contains("model is not supported") {
+        return Some(FaultClass::NotFound);
+    }
+    // A model that is overrun, in whatever status (seed-behaviours.md D4).
+    if message.contains("selected model is at capacity") {
+        return Some(FaultClass::Overloaded);
     }
     // xAI and Google answer 400 to a bad key.
     if ["api key not valid", "incorrect api key", "invalid api key"]

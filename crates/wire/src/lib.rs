@@ -10,6 +10,7 @@ mod depth;
 mod error;
 mod field;
 mod members;
+mod moment;
 mod object;
 pub mod openai_error;
 

@@ -8,7 +8,7 @@ use polywire_dialect_responses as responses;
 use crate::Profile;
 
 /// The words for what is weaker, in the order in which they are shown, and what each means.
-pub(crate) const LOSSES: [(&str, &str); 13] = [
+pub(crate) const LOSSES: [(&str, &str); 14] = [
     (
         "reasoning not kept",
         "the model's thinking cannot go back with the next turn",
@@ -54,6 +54,10 @@ pub(crate) const LOSSES: [(&str, &str); 13] = [
     (
         "no temperature",
         "`temperature` and `top_p` are left out, because the models refuse them",
+    ),
+    (
+        "no output limit",
+        "`max_output_tokens` is left out, so that an answer may be longer than asked for",
     ),
 ];
 
@@ -151,7 +155,13 @@ fn of_responses(profile: &responses::Profile) -> Vec<(&'static str, bool)> {
         ("no parallel control", !profile.parallel_tool_calls),
         ("tools as functions", !profile.freeform_tools),
         ("no temperature", !profile.sampling),
+        ("no output limit", !takes_limit(profile)),
     ]
+}
+
+fn takes_limit(profile: &responses::Profile) -> bool {
+    let limit = "max_output_tokens";
+    profile.fields.is_empty() || profile.fields.iter().any(|field| field == limit)
 }
 
 /// All but the images is the protocol's own: it has no field for any of it.

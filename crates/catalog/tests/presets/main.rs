@@ -29,7 +29,9 @@ fn read_profile(kind: Kind, table: toml::Table) -> Result<Profile, toml::de::Err
     match kind {
         Kind::Chat => table.try_into().map(Profile::Chat),
         Kind::Messages => table.try_into().map(Profile::Messages),
-        Kind::Responses => table.try_into().map(Profile::Responses),
+        Kind::Responses | Kind::ChatGpt | Kind::CodexExec | Kind::CodexAppServer => {
+            table.try_into().map(Profile::Responses)
+        }
         Kind::CommandCode => table.try_into().map(Profile::CommandCode),
         Kind::Demo => panic!("the demo has no preset"),
     }

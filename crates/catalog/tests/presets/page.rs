@@ -119,13 +119,14 @@ fn row(preset: &Preset) -> String {
     let address = match (&preset.base_url, &preset.base_url_form) {
         (Some(url), _) => format!("`{url}`"),
         (None, Some(form)) => format!("yours, such as `{form}`"),
+        (None, None) if preset.kind.is_engine() => "this machine".to_owned(),
         (None, None) => "yours".to_owned(),
     };
     let key = preset.key_variable.as_ref().map(|variable| {
         let named = if preset.explicit { " \\*" } else { "" };
         match &preset.auth {
             Auth::Header { name } => format!("`{variable}`{named} in `{name}`"),
-            Auth::Bearer | Auth::None => format!("`{variable}`{named}"),
+            Auth::Bearer | Auth::Login | Auth::None => format!("`{variable}`{named}"),
         }
     });
     let thinking = list(
@@ -139,7 +140,10 @@ fn row(preset: &Preset) -> String {
         id = preset.id,
         name = preset.name,
         kind = preset.kind.name(),
-        key = key.as_deref().unwrap_or("–"),
+        key = key.as_deref().unwrap_or(match preset.auth {
+            Auth::Login => "Codex's login",
+            Auth::Bearer | Auth::Header { .. } | Auth::None => "–",
+        }),
     )
 }
 
@@ -156,7 +160,9 @@ fn thinking_words(preset: &Preset) -> Vec<String> {
     let key = match preset.kind {
         Kind::Chat => "reasoning_request",
         Kind::Messages => "thinking",
-        Kind::Responses => return vec!["reasoning".to_owned()],
+        Kind::Responses | Kind::ChatGpt | Kind::CodexExec | Kind::CodexAppServer => {
+            return vec!["reasoning".to_owned()];
+        }
         Kind::CommandCode => return vec!["reasoning_effort".to_owned()],
         Kind::Demo => return Vec::new(),
     };

@@ -6,6 +6,7 @@ use polywire_conversation::{Fault, FaultClass, Loss, Opaque, OpaqueKind};
 use polywire_wire::wire_object;
 use serde_json::value::RawValue;
 
+use super::insist;
 use super::splice::{self, Container, Edit, Piece, json_string};
 use crate::Profile;
 
@@ -63,7 +64,10 @@ pub fn edit(body: &str, edits: &NativeEdits<'_>) -> Result<Native, Fault> {
     })?;
     let mut losses = Vec::new();
     let more = additions(&request, edits, &mut losses);
-    let body = request.rewrite(|_, member| edit_member(member, edits, &mut losses), &more);
+    let body = request.rewrite(
+        |_, member| edit_member(member, &request, edits, &mut losses),
+        &more,
+    );
     Ok(Native { body, losses })
 }
 
@@ -73,7 +77,7 @@ fn additions<'e>(
     edits: &'e NativeEdits<'_>,
     losses: &mut Vec<Loss>,
 ) -> Vec<(&'e str, String)> {
-    let mut more = Vec::new();
+    let mut more: Vec<(&str, String)> = insist::additions(request, edits.profile, losses);
     for (key, value) in [
         ("model", json_string(edits.model)),
         ("store", "false".to_owned()),
@@ -84,7 +88,9 @@ fn additions<'e>(
     }
     for (key, value) in &edits.profile.extra_body {
         let is_dropped = edits.profile.drop.contains(key);
-        let taken = (request.has(key) && !is_dropped) || ["model", "store"].contains(&&**key);
+        let is_added = more.iter().any(|(added, _)| *added == key);
+        let taken =
+            (request.has(key) && !is_dropped) || is_added || ["model", "store"].contains(&&**key);
         if taken {
             losses.push(Loss::note(
                 format!("extra_body.{key}"),
@@ -97,7 +103,12 @@ fn additions<'e>(
     more
 }
 
-fn edit_member(member: &Piece<'_>, edits: &NativeEdits<'_>, losses: &mut Vec<Loss>) -> Edit {
+fn edit_member(
+    member: &Piece<'_>,
+    request: &Container<'_>,
+    edits: &NativeEdits<'_>,
+    losses: &mut Vec<Loss>,
+) -> Edit {
     match &*member.key {
         "model" => Edit::Replace(json_string(edits.model)),
         "store" if member.value == "false" => Edit::Keep,
@@ -123,6 +134,13 @@ fn edit_member(member: &Piece<'_>, edits: &NativeEdits<'_>, losses: &mut Vec<Los
             ));
             Edit::Remove
         }
+        _ => insist::edit_member(member, request, edits.profile, losses)
+            .unwrap_or_else(|| edit_rest(member, edits, losses)),
+    }
+}
+
+fn edit_rest(member: &Piece<'_>, edits: &NativeEdits<'_>, losses: &mut Vec<Loss>) -> Edit {
+    match &*member.key {
         "input" => match splice::array(member.value) {
             Some(items) => edit_input(&items, edits, losses),
             None => Edit::Keep,
@@ -137,7 +155,10 @@ fn edit_input(items: &Container<'_>, edits: &NativeEdits<'_>, losses: &mut Vec<L
         .pieces
         .iter()
         .enumerate()
-        .map(|(index, item)| edit_item(index, item.value, edits, losses))
+        .map(|(index, item)| {
+            let change = edit_item(index, item.value, edits, losses);
+            tidy(change, item.value, edits, losses)
+        })
         .collect();
     if changes.iter().all(|change| matches!(change, Edit::Keep)) {
         return Edit::Keep;
@@ -175,6 +196,19 @@ fn edit_item(index: usize, item: &str, edits: &NativeEdits<'_>, losses: &mut Vec
             Edit::Remove
         }
         Some(_) | None => Edit::Keep,
+    }
+}
+
+/// The same change, and without what the provider would refuse in what is left.
+fn tidy(change: Edit, item: &str, edits: &NativeEdits<'_>, losses: &mut Vec<Loss>) -> Edit {
+    let left = match &change {
+        Edit::Keep => item,
+        Edit::Replace(text) => text,
+        Edit::Remove => return Edit::Remove,
+    };
+    match insist::tidied(left, edits.profile, losses) {
+        Some(tidied) => Edit::Replace(tidied),
+        None => change,
     }
 }
 

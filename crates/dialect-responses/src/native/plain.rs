@@ -54,7 +54,9 @@ struct Check<'p> {
 impl Check<'_> {
     /// A field is no obstacle when the provider knows it, or when it is dropped on the way.
     fn field(&self, name: &str, is_set: bool, is_known: bool) -> bool {
-        !is_set || is_known || self.profile.drop.iter().any(|dropped| dropped == name)
+        let profile = self.profile;
+        let is_dropped = || profile.drop.iter().any(|dropped| dropped == name);
+        !is_set || is_known || !profile.takes_field(name) || is_dropped()
     }
 
     fn settings(&self, request: &Request<'_>) -> bool {
@@ -174,7 +176,8 @@ impl Check<'_> {
                     Role::Instructor(Instruction::Developer) => {
                         profile.system_role == SystemRole::Developer
                     }
-                    Role::Instructor(Instruction::System) | Role::User | Role::Assistant => true,
+                    Role::Instructor(Instruction::System) => profile.system_messages,
+                    Role::User | Role::Assistant => true,
                 };
                 knows_role && message.parts.iter().all(|part| self.part(part))
             }

@@ -128,6 +128,18 @@ impl Container<'_> {
     }
 }
 
+/// The object with another `type`; nothing when the text is none.
+pub(crate) fn with_tag(json: &str, tag: &str) -> Option<String> {
+    let members = object(json)?;
+    Some(members.rewrite(
+        |_, member| match &*member.key {
+            "type" => Edit::Replace(json_string(tag)),
+            _ => Edit::Keep,
+        },
+        &[],
+    ))
+}
+
 /// Text as a JSON string, quotes included.
 pub(super) fn json_string(plain: &str) -> String {
     let mut out = Vec::with_capacity(plain.len() + 2);

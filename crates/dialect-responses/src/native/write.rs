@@ -5,6 +5,7 @@ use polywire_sse::FrameBuffer;
 use polywire_wire::{One, wire_object};
 use serde_json::value::RawValue;
 
+use super::items::Items;
 use super::splice::{self, Edit, json_string, offset_of};
 use crate::failure::failed;
 use crate::write::frames::Frames;
@@ -18,6 +19,7 @@ wire_object! {
         sequence_number: "sequence_number",
         response: "response",
         item: "item",
+        output_index: "output_index",
     }
 }
 
@@ -39,12 +41,12 @@ pub struct NativeWriter {
     now: u64,
     /// The response as it was told last.
     response: Option<String>,
-    /// The items that are done, separated by commas.
-    items: String,
+    /// The items that are done.
+    items: Items,
     /// The number that the next event gets.
     next: u64,
-    /// How many events of ours stand among the provider's.
-    added: u64,
+    /// How many events of ours stand among the provider's, less those of the provider's that were left out.
+    added: i64,
     /// The answer in one piece, when it came so or has failed.
     whole: Option<Vec<u8>>,
     ended: bool,
@@ -105,7 +107,7 @@ impl NativeWriter {
             own: Frame::new(options),
             now: options.created_at,
             response: None,
-            items: String::new(),
+            items: Items::default(),
             next: 0,
             added: 0,
             whole: None,
@@ -143,6 +145,18 @@ impl NativeWriter {
             tag,
             "response.completed" | "response.incomplete" | "response.done"
         );
+        if self.client == Client::Sdk && !is_public(tag) {
+            self.added -= i64::from(wire.sequence_number.is_some());
+            return;
+        }
+        // Some back ends leave the output of the response at the end empty.
+        if is_end
+            && let Some(filled) =
+                edit_response(&|it| self.items.fill(it), native.event, native.data)
+        {
+            let data = &*filled;
+            return self.native(Native { data, ..native }, may_wait, out);
+        }
         if is_end
             && may_wait
             && let Some(response) = wire.response
@@ -155,10 +169,7 @@ impl NativeWriter {
             self.response = Some(response.get().to_owned());
         }
         if let ("response.output_item.done", Some(item)) = (tag, wire.item) {
-            if !self.items.is_empty() {
-                self.items.push(',');
-            }
-            self.items.push_str(item.get());
+            self.items.done(wire.output_index, item.get());
         }
         if tag == "response.created" && std::mem::take(&mut self.begun_by_us) {
             self.added -= 1;
@@ -198,8 +209,8 @@ impl NativeWriter {
         });
         let data = out.open(native.event);
         match (own, place) {
-            (Some(own), Some((start, end))) if self.added > 0 => {
-                let moved = own.saturating_add(self.added);
+            (Some(own), Some((start, end))) if self.added != 0 => {
+                let moved = own.saturating_add_signed(self.added);
                 data.extend_from_slice(&native.data.as_bytes()[..start]);
                 data.extend_from_slice(moved.to_string().as_bytes());
                 data.extend_from_slice(&native.data.as_bytes()[end..]);
@@ -278,6 +289,12 @@ fn edit_response(edit: &dyn Fn(&str) -> Option<String>, event: &str, data: &str)
     let start = offset_of(response, data)?;
     let edited = edit(response)?;
     Some([&data[..start], &edited, &data[start + response.len()..]].concat())
+}
+
+/// Whether an event is one that the protocol's description has, or may come to have. Others are a provider's own: strict clients stop at
+/// them.
+fn is_public(tag: &str) -> bool {
+    tag.starts_with("response.") || tag == "error"
 }
 
 fn lacks_usage(response: &str) -> bool {
@@ -383,16 +400,7 @@ impl WriteStream for NativeWriter {
         let Some(response) = &self.response else {
             return self.own.in_progress();
         };
-        // Some back ends leave the output of the response at the end empty.
-        let filled = splice::object(response).map(|members| {
-            members.rewrite(
-                |_, member| match &*member.key {
-                    "output" if member.value == "[]" => Edit::Replace(format!("[{}]", self.items)),
-                    _ => Edit::Keep,
-                },
-                &[],
-            )
-        });
+        let filled = self.items.fill(response);
         filled.unwrap_or_else(|| response.clone()).into_bytes()
     }
 }

@@ -65,6 +65,10 @@ pub(super) fn write(conversation: Conversation<'_>, setting: Setting<'_>, body: 
     }
     leading.extend(answer_form.map(Text::borrow));
     leading.retain(|text| !text.is_empty());
+    if let (true, Some(text)) = (leading.is_empty(), &setting.profile.instructions_default) {
+        leading.push(Text::plain(text.as_str()));
+        setting.losses.add(default_instructions());
+    }
     let mut first = None;
     if !leading.is_empty() {
         if setting.profile.instructions_field {
@@ -88,6 +92,14 @@ pub(super) fn write(conversation: Conversation<'_>, setting: Setting<'_>, body: 
         writer.turn(turn, place);
     }
     writer.out.push(b']');
+}
+
+/// What the model was told that nobody had asked for.
+pub(crate) fn default_instructions() -> Loss {
+    Loss::note(
+        "instructions",
+        "a general sentence was added: the provider insists on instructions, and the request has none",
+    )
 }
 
 /// Writes texts as one string with a blank line between them: they were apart for a reason.

@@ -2,6 +2,7 @@
 
 mod choice;
 mod format;
+mod hosted;
 mod items;
 mod parts;
 mod reasoning;
@@ -16,6 +17,9 @@ use polywire_conversation::{
 use polywire_wire::Object;
 
 use crate::Profile;
+
+pub(crate) use items::default_instructions;
+pub(crate) use settings::tier_left_out;
 
 /// Renders a request for one model of the provider. The answer is always asked for as a stream, and never to be stored.
 ///
@@ -34,6 +38,8 @@ pub fn render(
         length_max: profile.name_length_max,
         reserved: profile.reserved_names.clone(),
     };
+    let mut renamed = Losses::default();
+    let request = &*hosted::renamed(request, profile, &mut renamed);
     let known = without_passing(request, profile);
     let offered::Offer {
         mut ledger, losses, ..
@@ -42,6 +48,7 @@ pub fn render(
         tools::declare_deferred(request, &mut ledger);
     }
     let mut losses = Losses(losses);
+    losses.0.extend(renamed.0);
     let history = history::arrange(request.items.clone());
     losses.0.extend(history.losses);
     let tools = tools::collect(request, &ledger, profile, &mut losses);

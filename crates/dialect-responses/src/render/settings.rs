@@ -5,6 +5,7 @@ use polywire_wire::Object;
 
 use super::Losses;
 use super::format::{Format, write_schema};
+use crate::fields;
 use crate::profile::Profile;
 
 /// What the settings are made from.
@@ -33,6 +34,10 @@ pub(super) fn write(asked: &Asked<'_>, body: &mut Object<'_>, losses: &mut Losse
 
 impl Asked<'_> {
     fn write_include(&self, body: &mut Object<'_>) {
+        if let Some(only) = self.profile.include_json() {
+            body.raw("include", &only);
+            return;
+        }
         let mut include = Vec::new();
         if self.profile.reasoning && self.profile.encrypted_reasoning {
             include.push(r#""reasoning.encrypted_content""#);
@@ -68,6 +73,11 @@ impl Asked<'_> {
         let Some(wanted) = self.request.output_tokens_max else {
             return;
         };
+        if !self.profile.takes_field("max_output_tokens") {
+            let value = wanted.to_string();
+            losses.0.extend(fields::loss("max_output_tokens", &value));
+            return;
+        }
         let limit = wanted.min(self.model.output_tokens_max.unwrap_or(u64::MAX));
         if limit < wanted {
             losses.add(Loss::note(
@@ -183,7 +193,10 @@ impl Asked<'_> {
             (None, _) => {}
         }
         match &request.service_tier {
-            Some(tier) if self.profile.service_tier => body.string("service_tier", tier),
+            Some(tier) if self.profile.service_tier => match self.profile.tier(tier) {
+                Some(known) => body.string("service_tier", known),
+                None => losses.0.extend(tier_left_out(tier)),
+            },
             Some(_) => losses.add(left_out("service_tier")),
             None => {}
         }
@@ -234,6 +247,8 @@ impl Asked<'_> {
                 ));
             } else if key == SAFETY_IDENTIFIER && !self.profile.user {
                 losses.add(user_left_out(SAFETY_IDENTIFIER));
+            } else if !self.profile.takes_field(key) && !self.is_own(key) {
+                losses.0.extend(fields::loss(key, value.as_str()));
             } else if self.profile.drop.iter().any(|dropped| dropped == key) {
                 losses.add(Loss::note(
                     key.clone().into_owned(),
@@ -297,6 +312,18 @@ fn user_left_out(field: &'static str) -> Loss {
         field,
         "left out: who the user is goes only where the profile says so",
     )
+}
+
+/// The loss of a tier that the provider does not know; nothing when it is the usual one.
+pub(crate) fn tier_left_out(tier: &str) -> Option<Loss> {
+    let is_usual = matches!(tier, "auto" | "default");
+    (!is_usual).then(|| {
+        let tier = polywire_wire::quoted(tier);
+        Loss::note(
+            "service_tier",
+            format!("`{tier}` was left out: the provider does not know it"),
+        )
+    })
 }
 
 fn left_out(field: &'static str) -> Loss {

@@ -56,7 +56,7 @@ pub(crate) enum Got {
 /// Every way to ask a provider of this kind.
 pub(crate) fn ways(kind: Kind) -> impl Iterator<Item = Asked> {
     let is_native = move |dialect| match dialect {
-        ClientDialect::Responses => kind == Kind::Responses,
+        ClientDialect::Responses => matches!(kind, Kind::Responses | Kind::ChatGpt),
         ClientDialect::Messages => kind == Kind::Messages,
         // There is no native way for this protocol.
         ClientDialect::Chat => false,
@@ -203,7 +203,7 @@ fn upstream(fixtures: &[Fixture]) -> ScriptedUpstream {
                 Kind::Messages => last_words_of_messages(),
                 Kind::CommandCode => last_words_of_command_code(),
                 Kind::Chat => answer("Done."),
-                Kind::Responses => last_words_of_responses(),
+                Kind::Responses | Kind::ChatGpt => last_words_of_responses(),
                 Kind::CodexExec | Kind::CodexAppServer | Kind::Demo => {
                     panic!("this kind does not pause")
                 }

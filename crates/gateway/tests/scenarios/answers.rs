@@ -57,6 +57,7 @@ fn stream(kind: Kind, steps: Vec<Step>) -> Reply {
         Kind::Chat
         | Kind::Messages
         | Kind::Responses
+        | Kind::ChatGpt
         | Kind::CodexExec
         | Kind::CodexAppServer
         | Kind::Demo => "text/event-stream",
@@ -67,7 +68,7 @@ fn body(kind: Kind, say: &Say) -> String {
     match kind {
         Kind::Chat => chat(say),
         Kind::Messages => messages(say),
-        Kind::Responses => responses(say),
+        Kind::Responses | Kind::ChatGpt => responses(say),
         Kind::CommandCode => command_code(say),
         Kind::CodexExec | Kind::CodexAppServer | Kind::Demo => panic!("nobody to ask"),
     }

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use polywire_catalog::{Kind, Preset};
 use polywire_gateway::turn::Answer;
-use polywire_gateway::{ClientDialect, Fixed, Gateway, Stores};
+use polywire_gateway::{ClientDialect, Fixed, Gateway, Logins, Stores};
 use polywire_store::{Receipt, ReceiptSink};
-use polywire_testkit::{Received, Reply, ScriptedUpstream};
+use polywire_testkit::{Received, Reply, ScriptedUpstream, TempHome};
 use serde_json::{Value, json};
 
 use crate::support::clients::{self, Reading};
-use crate::support::{asked, configuration, impatient, stream_bytes};
+use crate::support::{asked, configuration, impatient, logged_in, stream_bytes};
 
 #[derive(Default)]
 struct Receipts(Mutex<Vec<Receipt>>);
@@ -29,6 +29,7 @@ pub(crate) struct Bench {
     next: Arc<Mutex<Option<Reply>>>,
     receipts: Arc<Receipts>,
     model: String,
+    _home: TempHome,
 }
 
 /// What came of one turn.
@@ -59,7 +60,11 @@ impl Bench {
             responses: None,
             receipts: Some(Arc::clone(&receipts) as Arc<dyn ReceiptSink>),
         };
-        let configuration = impatient(configuration(vec![provider]));
+        let home = TempHome::new(env!("CARGO_TARGET_TMPDIR"));
+        provider.model_list = None;
+        let mut configuration = impatient(configuration(vec![provider]));
+        let login = logged_in(&home, "account-1", "first");
+        configuration.logins = Logins::from([(preset.id.clone(), login)]);
         let gateway = Gateway::new(configuration, Box::new(Fixed), stores)
             .unwrap_or_else(|error| panic!("{error}"));
         Self {
@@ -69,6 +74,7 @@ impl Bench {
             upstream,
             next,
             receipts,
+            _home: home,
             model: format!("{}/{}", preset.id, model.as_deref().unwrap_or("any")),
         }
     }
@@ -104,7 +110,7 @@ impl Bench {
         let reading = clients::streamed(
             ClientDialect::Responses,
             &bytes,
-            self.kind == Kind::Responses,
+            matches!(self.kind, Kind::Responses | Kind::ChatGpt),
         );
         let receipt = self.receipts.0.lock().unwrap().pop().unwrap();
         let losses = receipt.losses.into_iter();

@@ -38,7 +38,7 @@ pub(crate) fn check(place: &str, kind: Kind, body: &Value) {
                 "{place}"
             );
         }
-        Kind::Responses => {
+        Kind::Responses | Kind::ChatGpt => {
             assert_eq!(
                 body["store"], false,
                 "{place}: somebody is asked to keep it"

@@ -222,15 +222,12 @@ async fn length(bench: &Bench) -> Cell {
         json!({"input": "A story!", "max_output_tokens": 1777}),
     )
     .await;
-    assert!(
-        has_number(&turn.sent, 1777),
-        "{}: {:#}",
-        bench.id,
-        turn.sent
-    );
     assert_eq!(turn.reading.finish, Some("length"), "{}", bench.id);
     assert_eq!(turn.reading.text, "Once upon", "{}", bench.id);
-    Cell::Yes
+    if has_number(&turn.sent, 1777) {
+        return Cell::Yes;
+    }
+    Cell::Cannot(turn.why(&["max_output_tokens"]))
 }
 
 async fn refusal(bench: &Bench) -> Cell {
@@ -244,7 +241,7 @@ async fn refusal(bench: &Bench) -> Cell {
     assert_eq!(told, "I would rather not.", "{}", bench.id);
     let finish = match bench.kind {
         // These say with a part that it is a refusal, the others with the reason to stop.
-        Kind::Chat | Kind::Responses => Some("stop"),
+        Kind::Chat | Kind::Responses | Kind::ChatGpt => Some("stop"),
         Kind::Messages
         | Kind::CommandCode
         | Kind::CodexExec

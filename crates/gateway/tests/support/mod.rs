@@ -14,9 +14,10 @@ use polywire_credentials::{KeySource, Secret};
 use polywire_gateway::turn::{Accepted, Answer, run};
 use polywire_gateway::{
     Client, ClientDialect, Configuration, ConfigurationSource, Engines, Fixed, Gateway,
-    LocalStates, Proxies, RetryLimits, Stores,
+    LocalStates, Logins, Proxies, RetryLimits, Stores,
 };
-use polywire_testkit::{ScriptedUpstream, within};
+use polywire_login::{CodexLogin, Places};
+use polywire_testkit::{ScriptedUpstream, TempHome, auth_json, within};
 use serde_json::{Value, json};
 
 /// A provider at a scripted upstream, with one model.
@@ -45,6 +46,7 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
     });
     Configuration {
         keys: keys.collect(),
+        logins: Logins::new(),
         catalog: Catalog {
             aliases: [("alias".to_owned(), targets[targets.len() - 1].clone())].into(),
             routes: [("main".to_owned(), targets)].into(),
@@ -59,6 +61,15 @@ pub(crate) fn configuration(providers: Vec<Provider>) -> Configuration {
         search: None,
         patience: RetryLimits::default(),
     }
+}
+
+/// A login in the Codex folder of a home. Nobody renews it: where it would be asked for, nobody listens.
+pub(crate) fn logged_in(home: &TempHome, account: &str, token: &str) -> CodexLogin {
+    home.write("codex/auth.json", auth_json(account, token));
+    CodexLogin::new(Places {
+        token_url: "http://127.0.0.1:9/oauth/token".to_owned(),
+        ..Places::new(home.codex_home())
+    })
 }
 
 /// The same for turns that try again at once, or not at all where the provider wants them to wait.

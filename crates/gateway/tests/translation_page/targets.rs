@@ -55,7 +55,9 @@ impl Target {
         Some(match preset.kind {
             Kind::Chat => ("Chat", Target::Chat(Box::new(read(table)))),
             Kind::Messages => ("Messages", Target::Messages(Box::new(read(table)))),
-            Kind::Responses => ("Responses", Target::Responses(Box::new(read(table)))),
+            Kind::Responses | Kind::ChatGpt => {
+                ("Responses", Target::Responses(Box::new(read(table))))
+            }
             Kind::CommandCode => ("Command Code", Target::CommandCode(Box::new(read(table)))),
             Kind::CodexExec | Kind::CodexAppServer => {
                 ("Responses", Target::Engine(Box::new(read(table))))
