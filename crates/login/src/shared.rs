@@ -35,8 +35,13 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
 }
 
-/// A renewal that several requests wait for. Closed when it is over.
-pub(crate) type Flight = watch::Receiver<Option<Result<Access, LoginError>>>;
+/// A renewal that several requests wait for.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) began: tokio::time::Instant,
+    /// Closed when it is over.
+    pub(crate) outcome: watch::Receiver<Option<Result<Access, LoginError>>>,
+}
 
 #[derive(Debug)]
 struct Unwritten {
@@ -91,9 +96,7 @@ impl Shared {
         refused: Option<&Secret>,
         upstream: &Upstream,
     ) -> Result<Access, LoginError> {
-        let path = self.places.file();
-        let locks =
-            lock::for_renewal(&path, &rewrite::target(&path), self.limits.lock_wait).await?;
+        let locks = self.lock().await?;
         let stored = self.read().await?;
         let now = Timestamp::now();
         let reason = match refused {
@@ -115,6 +118,21 @@ impl Shared {
             }
             (renewed, _) => renewed,
         }
+    }
+
+    async fn lock(&self) -> Result<Vec<lock::Lock>, LoginError> {
+        let path = self.places.file();
+        let target = rewrite::target(&path);
+        let locks = lock::for_renewal(&path, &target, self.limits.lock_wait).await;
+        if let Err(error) = &locks {
+            tracing::warn!(%error, "the Codex login was not renewed");
+            // A program that does not let go of the lock shall not hold up every request anew.
+            if let Some(refresh) = self.read().await?.tokens.refresh {
+                let mut memory = locked(&self.memory);
+                memory.failed(&refresh, error.clone(), self.limits.pause);
+            }
+        }
+        locks
     }
 
     /// What came of a refresh token that the issuer refused: perhaps another program used it. Codex asks before it takes the lock, and
@@ -140,7 +158,6 @@ impl Shared {
         let path = self.places.file();
         let error = LoginError::Refused { path, code };
         locked(&self.memory).refused(used, error.clone());
-        tracing::warn!(%error, "the Codex login is refused for good");
         Err(error)
     }
 

@@ -9,6 +9,8 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use polywire_login::{Access, Limits, LoginError};
 use polywire_testkit::{Framing, Gate, Reply, Step, within};
 use support::{Scene, shown, without_pauses};
@@ -117,32 +119,10 @@ async fn many_requests_share_one_renewal() {
         scene.issuer.renewals_until(1).await;
         gate.open();
     };
-    let (tokens, ()) = tokio::join!(all(requests), opened);
+    let (tokens, ()) = tokio::join!(join_all(requests), opened);
     let tokens: Vec<Access> = tokens.into_iter().map(Result::unwrap).collect();
     assert!(tokens.iter().all(|access| *access == tokens[0]));
     assert_eq!(shown(&scene.issuer.renewals()), ["rt-1"]);
-}
-
-/// Many futures at once, in one task.
-async fn all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut futures: Vec<_> = futures.map(Box::pin).collect();
-    let mut done = Vec::new();
-    std::future::poll_fn(|cx| {
-        futures.retain_mut(|future| match future.as_mut().poll(cx) {
-            std::task::Poll::Ready(value) => {
-                done.push(value);
-                false
-            }
-            std::task::Poll::Pending => true,
-        });
-        if futures.is_empty() {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    done
 }
 
 #[tokio::test]
@@ -152,7 +132,7 @@ async fn a_failure_is_shared_too() {
         .issuer
         .answer_next(Reply::error(500, "server_error", "later").before(Step::Wait(opened())));
     let login = scene.login();
-    let outcomes = all((0..5).map(|_| login.access(&scene.upstream))).await;
+    let outcomes = join_all((0..5).map(|_| login.access(&scene.upstream))).await;
     for outcome in outcomes {
         let error = outcome.unwrap_err();
         assert!(matches!(error, LoginError::NotRenewed { .. }), "{error}");
@@ -345,8 +325,11 @@ async fn an_issuer_that_says_nothing_holds_nobody_up_while_the_token_serves() {
     let before = scene.text();
     let access = login.access(&scene.upstream).await.unwrap();
     assert!(before.contains(access.token.reveal()));
-    // Nobody waits any more, and still the answer is taken in.
     scene.issuer.renewals_until(1).await;
+    // The next one waits no longer, because the renewal has had its time.
+    let again = login.access(&scene.upstream).now_or_never();
+    assert_eq!(again.expect("an answer at once").unwrap(), access);
+    // Nobody waits any more, and still the answer is taken in.
     gate.open();
     within("the renewal", login.settled()).await;
     assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-2");
@@ -391,7 +374,7 @@ async fn after_401_the_file_is_read_again_before_anybody_is_asked() {
 
     // That one is refused as well: now the issuer is asked, once, by all who were refused.
     let recoveries = (0..5).map(|_| login.after_unauthorized(&access, &scene.upstream));
-    let recovered = all(recoveries).await;
+    let recovered = join_all(recoveries).await;
     let now = scene.file()["tokens"]["access_token"].clone();
     for recovered in recovered {
         assert_eq!(now, recovered.unwrap().token.reveal());
@@ -460,8 +443,13 @@ async fn a_lock_that_is_never_let_go_is_named() {
                 assert!(!served);
                 let text = error.to_string();
                 assert!(text.contains(&path.display().to_string()), "{text}");
+                assert!(!error.is_for_good());
             }
         }
+        // The next request does not wait for it again.
+        let again = login.access(&scene.upstream);
+        let again = again.now_or_never().expect("an answer at once");
+        assert_eq!(again.is_ok(), served);
         assert!(scene.issuer.renewals().is_empty());
     }
 }

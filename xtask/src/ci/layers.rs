@@ -59,7 +59,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["polywire-cli", "xtask"]),
     ("etcetera", &["polywire-settings"]),
     ("hyper-rustls", &["polywire-upstream"]),
-    ("jiff", &["polywire-cli", "polywire-login", "polywire-testkit"]),
+    (
+        "jiff",
+        &["polywire-cli", "polywire-login", "polywire-testkit"],
+    ),
     ("rusqlite", &["polywire-store"]),
     ("rustls", &["polywire-upstream"]),
     ("tracing-subscriber", &["polywire-cli"]),
