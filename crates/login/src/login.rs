@@ -93,14 +93,19 @@ impl CodexLogin {
         let stored = self.shared.read_now()?;
         let refresh = stored.tokens.refresh.as_ref();
         let refused = refresh.and_then(|refresh| locked(&self.shared.memory).refusal(refresh));
-        Ok(stored.state(self.shared.places.file(), refused))
+        let unwritten = self.shared.is_unwritten(&stored);
+        Ok(stored.state(self.shared.places.file(), refused, unwritten))
     }
 
-    /// Waits until no renewal is under way. To be called before the process ends: a renewal that is cut off may cost the login.
+    /// Waits until no renewal is under way, and tries again to write what could not be written. To be called before the process ends: a
+    /// renewal that is cut off, and tokens that are in memory only, cost the login.
     pub async fn settled(&self) {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.tasks.reopen();
+        if let Err(error) = self.shared.write_again().await {
+            tracing::error!(%error, "the renewed Codex login could not be written");
+        }
     }
 
     /// What takes the place of a token that is due: its own self, when that still serves and the renewal takes long.

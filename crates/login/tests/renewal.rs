@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use polywire_login::{Access, Limits, LoginError};
+use polywire_login::{Access, CodexLogin, Limits, LoginError};
 use polywire_testkit::{Framing, Gate, Reply, Step, within};
 use support::{Scene, shown, without_pauses};
 
@@ -454,10 +454,8 @@ async fn a_lock_that_is_never_let_go_is_named() {
     }
 }
 
-/// Writable when the issuer was asked, and not when it answered: the new tokens are used all the same.
-#[tokio::test]
-async fn tokens_that_cannot_be_written_are_kept_in_memory() {
-    let scene = Scene::ends_in(-60);
+/// A login that was renewed while a folder stood in the place of its file, which the issuer's answer found so. The old file is back.
+async fn unwritten(scene: &Scene) -> (CodexLogin, Access) {
     let old = scene.text();
     let gate = Gate::new();
     scene.issuer.hold_next(&gate);
@@ -473,15 +471,48 @@ async fn tokens_that_cannot_be_written_are_kept_in_memory() {
     let access = access.unwrap();
     fs::remove_dir(scene.path()).unwrap();
     scene.home.write("codex/auth.json", &old);
+    (login, access)
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_written_are_kept_in_memory() {
+    let scene = Scene::ends_in(-60);
+    let (login, access) = unwritten(&scene).await;
     assert_eq!(login.access(&scene.upstream).await.unwrap(), access);
-    // The next renewal writes them, with what came after them.
+    assert!(login.state().unwrap().unwritten);
+    // They are renewed from memory, too.
     let renewed = login.after_unauthorized(&access, &scene.upstream).await;
     assert_eq!(shown(&scene.issuer.renewals()), ["rt-1", "rt-2"]);
     assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-3");
+    assert!(!login.state().unwrap().unwritten);
     assert_eq!(
         scene.file()["tokens"]["access_token"],
         renewed.unwrap().token.reveal()
     );
+}
+
+#[tokio::test]
+async fn tokens_that_could_not_be_written_are_written_in_the_end() {
+    let scene = Scene::ends_in(-60);
+    let (login, access) = unwritten(&scene).await;
+    login.settled().await;
+    assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-2");
+    assert_eq!(
+        scene.file()["tokens"]["access_token"],
+        access.token.reveal()
+    );
+    assert!(!login.state().unwrap().unwritten);
+
+    // Unless the file is another login's by then.
+    let scene = Scene::ends_in(-60);
+    let (login, _) = unwritten(&scene).await;
+    let other = scene
+        .issuer
+        .login_file(Some(3600), 0)
+        .replace("rt-1", "rt-other");
+    scene.home.write("codex/auth.json", &other);
+    login.settled().await;
+    assert_eq!(scene.text(), other);
 }
 
 #[tokio::test]
