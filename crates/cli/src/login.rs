@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use polywire_login::{BrowserLogin, CodexLogin, DeviceLogin, LoginState, NewLogin};
+use polywire_login::{BrowserLogin, CodexLogin, DeviceLogin, LoginState, NewLogin, Revoked};
 use polywire_upstream::Upstream;
 
 use crate::codex_login;
@@ -40,8 +40,13 @@ pub(crate) async fn login(arguments: LoginArguments) -> anyhow::Result<ExitCode>
     } else {
         with_browser(&login, &upstream, !arguments.no_browser).await?
     };
-    let state = login.store(new, &upstream).await?;
-    say(done(&state));
+    let done = login.store(new, &upstream).await?;
+    say(welcome(&done.state));
+    if let Revoked::No(reason) = &done.superseded {
+        note(format_args!(
+            "warning: the login that was here before could not be revoked: {reason}"
+        ));
+    }
     if let Some(store) = login.places().stored_elsewhere() {
         note(format_args!(
             "warning: Codex itself will not see this login: its settings say `cli_auth_credentials_store = \"{}\"`\nhint: write `\"file\"` there if Codex is to use it",
@@ -88,7 +93,7 @@ async fn with_code(login: &CodexLogin, upstream: &Upstream) -> anyhow::Result<Ne
     Ok(waiting.finish(upstream).await?)
 }
 
-fn done(state: &LoginState) -> String {
+fn welcome(state: &LoginState) -> String {
     let who = state
         .email
         .as_deref()

@@ -32,6 +32,8 @@ struct Shown<'a> {
     expires_at: Option<String>,
     last_refresh: Option<String>,
     path: &'a std::path::Path,
+    /// Whether the login was renewed and could not be written.
+    unwritten: bool,
     /// Why the login cannot be renewed any more.
     refused: Option<&'a str>,
     usage: Option<&'a Usage>,
@@ -50,6 +52,12 @@ pub(crate) async fn whoami(arguments: WhoamiArguments) -> anyhow::Result<ExitCod
     };
     // Asking for the limits may have renewed it.
     let state = login.state()?;
+    if state.unwritten {
+        note(format_args!(
+            "warning: the login was renewed and could not be written to {}, where it is spent now\nhint: make room there, and run `polywire login`",
+            state.path.display()
+        ));
+    }
     if arguments.json {
         say(printable_json(&json(&state, usage.as_ref())?));
         return Ok(ExitCode::SUCCESS);
@@ -87,6 +95,7 @@ fn json(
         expires_at: time(state.expires_at),
         last_refresh: time(state.last_refresh),
         path: &state.path,
+        unwritten: state.unwritten,
         refused: state.refused.as_deref(),
         usage: known,
         usage_error: usage

@@ -21,6 +21,15 @@ use crate::{CodexLogin, LoginError, LoginState, Places, file, lock};
 /// How long a revocation may take; as in Codex. The login is removed from this machine all the same.
 const REVOKE_WAIT: Duration = Duration::from_secs(10);
 
+/// What was done to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// The new login.
+    pub state: LoginState,
+    /// What became of the login that it replaced.
+    pub superseded: Revoked,
+}
+
 /// What was done to log out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedOut {
@@ -60,7 +69,7 @@ impl CodexLogin {
         &self,
         login: NewLogin,
         upstream: &Upstream,
-    ) -> Result<LoginState, LoginError> {
+    ) -> Result<LoggedIn, LoginError> {
         let places = self.places();
         let path = places.file();
         make_folder(places)?;
@@ -81,10 +90,10 @@ impl CodexLogin {
         let file = path.clone();
         on_a_thread(places, move || Rewrite::begin(&file)?.commit(&text)).await?;
         drop(locks);
-        if let Revoked::No(reason) = revoke(&superseded, places, upstream).await {
-            tracing::warn!(reason, "the login that was replaced could not be revoked");
-        }
-        self.state()
+        Ok(LoggedIn {
+            state: self.state()?,
+            superseded: revoke(&superseded, places, upstream).await,
+        })
     }
 
     /// Revokes the login, if the issuer can be reached, and removes its file.

@@ -63,8 +63,8 @@ pub enum LoginError {
         /// The file.
         path: PathBuf,
     },
-    /// The token ended and there is none to renew it with.
-    #[error("the token in the Codex login `{}` has ended, and there is no refresh token to renew it with\nhint: run `polywire login`", path.display())]
+    /// The token ended, or the back end refused it, and there is none to renew it with.
+    #[error("the token in the Codex login `{}` is good no more, and there is no refresh token to renew it with\nhint: run `polywire login`", path.display())]
     NoRefreshToken {
         /// The file.
         path: PathBuf,

@@ -104,7 +104,12 @@ impl Stored {
             .is_none_or(|end| end > now.as_second())
     }
 
-    pub(crate) fn state(&self, path: PathBuf, refused: Option<String>) -> LoginState {
+    pub(crate) fn state(
+        &self,
+        path: PathBuf,
+        refused: Option<String>,
+        unwritten: bool,
+    ) -> LoginState {
         LoginState {
             path,
             account_id: self.access.account_id.clone(),
@@ -119,6 +124,7 @@ impl Stored {
             last_refresh: self.document.last_refresh().map(Timestamp::as_second),
             can_be_renewed: self.tokens.refresh.is_some(),
             refused,
+            unwritten,
         }
     }
 }

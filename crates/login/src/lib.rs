@@ -26,12 +26,13 @@ mod places;
 mod renewal;
 mod rewrite;
 mod shared;
+mod unwritten;
 mod url;
 mod usage;
 
 use polywire_credentials::Secret;
 
-pub use account::{LoggedOut, Revoked};
+pub use account::{LoggedIn, LoggedOut, Revoked};
 pub use browser::BrowserLogin;
 pub use device::DeviceLogin;
 pub use error::LoginError;
@@ -76,4 +77,6 @@ pub struct LoginState {
     pub can_be_renewed: bool,
     /// The issuer's code, when it refused in this process to renew the login ever again.
     pub refused: Option<String>,
+    /// Whether the tokens were renewed and could not be written: those in the file are spent, and these end with the process.
+    pub unwritten: bool,
 }

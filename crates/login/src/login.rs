@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use polywire_credentials::Secret;
 use polywire_upstream::Upstream;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
+use crate::file::Stored;
 use crate::shared::{Flight, Shared, locked};
 use crate::{Access, Limits, LoginError, LoginState, Places};
 
@@ -56,18 +58,7 @@ impl CodexLogin {
             return Ok(stored.access);
         }
         let serves = stored.still_serves(now);
-        let renewed = match self.shared.objection(&stored, serves) {
-            Some(objection) => Err(objection),
-            None if serves => {
-                let patience = self.shared.limits.patience;
-                match tokio::time::timeout(patience, self.renewed(None, upstream)).await {
-                    Ok(renewed) => renewed,
-                    Err(_) => return Ok(stored.access),
-                }
-            }
-            None => self.renewed(None, upstream).await,
-        };
-        match renewed {
+        match self.renewed(&stored, serves, upstream).await {
             Err(error) if serves && is_of_renewal(&error) => Ok(stored.access),
             renewed => renewed,
         }
@@ -88,7 +79,8 @@ impl CodexLogin {
             if current.token != refused.token {
                 break;
             }
-            current = self.renewed(Some(&refused.token), upstream).await?;
+            let flight = self.join(Some(&refused.token), upstream);
+            current = self.landing(flight).await?;
         }
         Ok(current)
     }
@@ -101,24 +93,44 @@ impl CodexLogin {
         let stored = self.shared.read_now()?;
         let refresh = stored.tokens.refresh.as_ref();
         let refused = refresh.and_then(|refresh| locked(&self.shared.memory).refusal(refresh));
-        Ok(stored.state(self.shared.places.file(), refused))
+        let unwritten = self.shared.is_unwritten(&stored);
+        Ok(stored.state(self.shared.places.file(), refused, unwritten))
     }
 
-    /// Waits until no renewal is under way. To be called before the process ends: a renewal that is cut off may cost the login.
+    /// Waits until no renewal is under way, and tries again to write what could not be written. To be called before the process ends: a
+    /// renewal that is cut off, and tokens that are in memory only, cost the login.
     pub async fn settled(&self) {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.tasks.reopen();
+        if let Err(error) = self.shared.write_again().await {
+            tracing::error!(%error, "the renewed Codex login could not be written");
+        }
     }
 
-    /// The outcome of the renewal that is under way, else of a new one.
+    /// What takes the place of a token that is due: its own self, when that still serves and the renewal takes long.
     async fn renewed(
         &self,
-        refused: Option<&Secret>,
+        due: &Stored,
+        serves: bool,
         upstream: &Upstream,
     ) -> Result<Access, LoginError> {
-        let mut flight = self.join(refused, upstream);
-        let outcome = flight.wait_for(Option::is_some).await;
+        if let Some(objection) = self.shared.objection(due, serves) {
+            return Err(objection);
+        }
+        let flight = self.join(None, upstream);
+        if !serves {
+            return self.landing(flight).await;
+        }
+        let patience_ends = flight.began + self.shared.limits.patience;
+        timeout_at(patience_ends, self.landing(flight))
+            .await
+            .unwrap_or_else(|_| Ok(due.access.clone()))
+    }
+
+    /// The outcome of a renewal.
+    async fn landing(&self, mut flight: Flight) -> Result<Access, LoginError> {
+        let outcome = flight.outcome.wait_for(Option::is_some).await;
         match outcome.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
             Ok(None) | Err(_) => Err(LoginError::NotRenewed {
@@ -128,22 +140,28 @@ impl CodexLogin {
         }
     }
 
+    /// The renewal that is under way, else a new one.
     fn join(&self, refused: Option<&Secret>, upstream: &Upstream) -> Flight {
-        let mut flight = locked(&self.shared.flight);
-        if let Some(under_way) = flight.as_ref().filter(|it| it.has_changed().is_ok()) {
+        let mut last = locked(&self.shared.flight);
+        let flies = |flight: &&Flight| flight.outcome.has_changed().is_ok();
+        if let Some(under_way) = last.as_ref().filter(flies) {
             return under_way.clone();
         }
-        let (tell, told) = watch::channel(None);
+        let (tell, outcome) = watch::channel(None);
         let (shared, upstream) = (Arc::clone(&self.shared), upstream.clone());
         let refused = refused.cloned();
         // A task of its own, which outlives the requests that wait for it: a client that hangs up must not cut off the answer that
         // holds the next refresh token.
         self.shared.tasks.spawn(async move {
-            let outcome = shared.renew(refused.as_ref(), &upstream).await;
-            tell.send_replace(Some(outcome));
+            let renewed = shared.renew(refused.as_ref(), &upstream).await;
+            tell.send_replace(Some(renewed));
         });
-        *flight = Some(told.clone());
-        told
+        let flight = Flight {
+            began: Instant::now(),
+            outcome,
+        };
+        *last = Some(flight.clone());
+        flight
     }
 }
 

@@ -76,7 +76,7 @@ pub struct Limits {
     /// How long the issuer may take to answer. Long, because an answer that comes after we gave up is lost, and the refresh token with
     /// it.
     pub answer_wait: Duration,
-    /// How long a turn waits for a renewal while the old token still serves. The renewal goes on without it.
+    /// How long turns wait for a renewal while the old token still serves, from its beginning. The renewal goes on without them.
     pub patience: Duration,
     /// How long nothing is asked after a renewal failed for now.
     pub pause: Duration,

@@ -14,6 +14,7 @@ use crate::file::{self, Stored};
 use crate::memory::Memory;
 use crate::renewal::{self, NotRenewed, Reason};
 use crate::rewrite::{self, Rewrite};
+use crate::unwritten::Unwritten;
 use crate::{Access, Limits, LoginError, Places, lock};
 
 /// How often a file that cannot be understood is read again, and after how long: it may be half written.
@@ -31,18 +32,16 @@ pub(crate) struct Shared {
     /// The renewal that is under way, or the last one.
     pub(crate) flight: Mutex<Option<Flight>>,
     /// Tokens that could not be written although the old ones are spent.
-    unwritten: Mutex<Option<Unwritten>>,
+    pub(crate) unwritten: Mutex<Option<Unwritten>>,
     pub(crate) tasks: TaskTracker,
 }
 
-/// A renewal that several requests wait for. Closed when it is over.
-pub(crate) type Flight = watch::Receiver<Option<Result<Access, LoginError>>>;
-
-#[derive(Debug)]
-struct Unwritten {
-    /// The fingerprint of the refresh token that they replace.
-    replaces: String,
-    stored: Stored,
+/// A renewal that several requests wait for.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) began: tokio::time::Instant,
+    /// Closed when it is over.
+    pub(crate) outcome: watch::Receiver<Option<Result<Access, LoginError>>>,
 }
 
 impl Shared {
@@ -70,12 +69,7 @@ impl Shared {
 
     pub(crate) fn read_now(&self) -> Result<Stored, LoginError> {
         let stored = file::read(&self.places)?;
-        let unwritten = locked(&self.unwritten);
-        let refresh = stored.tokens.refresh.as_ref().map(Secret::fingerprint);
-        match unwritten.as_ref() {
-            Some(newer) if Some(&newer.replaces) == refresh.as_ref() => Ok(newer.stored.clone()),
-            Some(_) | None => Ok(stored),
-        }
+        Ok(self.newest(stored))
     }
 
     /// Why the issuer should not be asked now.
@@ -91,9 +85,7 @@ impl Shared {
         refused: Option<&Secret>,
         upstream: &Upstream,
     ) -> Result<Access, LoginError> {
-        let path = self.places.file();
-        let locks =
-            lock::for_renewal(&path, &rewrite::target(&path), self.limits.lock_wait).await?;
+        let locks = self.lock().await?;
         let stored = self.read().await?;
         let now = Timestamp::now();
         let reason = match refused {
@@ -115,6 +107,21 @@ impl Shared {
             }
             (renewed, _) => renewed,
         }
+    }
+
+    pub(crate) async fn lock(&self) -> Result<Vec<lock::Lock>, LoginError> {
+        let path = self.places.file();
+        let target = rewrite::target(&path);
+        let locks = lock::for_renewal(&path, &target, self.limits.lock_wait).await;
+        if let Err(error) = &locks {
+            tracing::warn!(%error, "the Codex login was not renewed");
+            // A program that does not let go of the lock shall not hold up every request anew.
+            if let Some(refresh) = self.read().await?.tokens.refresh {
+                let mut memory = locked(&self.memory);
+                memory.failed(&refresh, error.clone(), self.limits.pause);
+            }
+        }
+        locks
     }
 
     /// What came of a refresh token that the issuer refused: perhaps another program used it. Codex asks before it takes the lock, and
@@ -140,7 +147,6 @@ impl Shared {
         let path = self.places.file();
         let error = LoginError::Refused { path, code };
         locked(&self.memory).refused(used, error.clone());
-        tracing::warn!(%error, "the Codex login is refused for good");
         Err(error)
     }
 
@@ -217,24 +223,21 @@ impl Shared {
                 tracing::info!(path = %path.display(), "the Codex login was renewed");
             }
             Err(error) => {
-                tracing::error!(path = %path.display(), %error, "the renewed Codex login could not be written; it is kept in memory until polywire ends");
-                *locked(&self.unwritten) = Some(Unwritten {
-                    replaces: refresh.fingerprint(),
-                    stored: renewed,
-                });
+                tracing::error!(path = %path.display(), %error, "the renewed Codex login could not be written; it is kept in memory");
+                self.keep(refresh, renewed);
             }
         }
         Ok(access)
     }
 
-    async fn begin(&self) -> Result<Rewrite, LoginError> {
+    pub(crate) async fn begin(&self) -> Result<Rewrite, LoginError> {
         let path = self.places.file();
         on_a_thread(&self.places, move || Rewrite::begin(&path)).await
     }
 
     /// Writes under Codex's lock for writing. When another program does not let go of it the file is written all the same: it changes
     /// from old to new at once, and the tokens must not stay unwritten.
-    async fn commit(&self, rewrite: Rewrite, text: String) -> Result<(), LoginError> {
+    pub(crate) async fn commit(&self, rewrite: Rewrite, text: String) -> Result<(), LoginError> {
         let lock = lock::for_writing(&rewrite::target(&self.places.file()));
         let held = lock::lock(&lock, self.limits.lock_wait).await;
         if let Err(error) = &held {

@@ -8,7 +8,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use polywire_login::{BrowserLogin, DeviceLogin, LoginError, NewLogin, Places};
+use polywire_login::{BrowserLogin, DeviceLogin, LoginError, NewLogin, Places, Revoked};
 use polywire_testkit::{Answer, Call, Reply, within};
 use support::Scene;
 
@@ -25,8 +25,9 @@ async fn visit(address: &str) -> Answer {
         .await
 }
 
-async fn stored(scene: &Scene, login: NewLogin) {
-    let state = scene.login().store(login, &scene.upstream).await.unwrap();
+async fn stored(scene: &Scene, login: NewLogin) -> Revoked {
+    let done = scene.login().store(login, &scene.upstream).await.unwrap();
+    let state = done.state;
     assert_eq!(state.email.as_deref(), Some("someone@example.com"));
     assert_eq!(state.account_id.as_deref(), Some("acc-1"));
     assert_eq!(state.plan.as_deref(), Some("pro"));
@@ -57,6 +58,7 @@ async fn stored(scene: &Scene, login: NewLogin) {
         .unwrap();
     let age = i64::try_from(age.as_secs()).unwrap() - state.last_refresh.unwrap();
     assert!((0..60).contains(&age), "{age}");
+    done.superseded
 }
 
 #[tokio::test]
@@ -105,7 +107,7 @@ async fn by_browser() {
     assert!(page.text().contains("logged in"), "{}", page.text());
     let login = login.unwrap();
     assert_eq!(format!("{login:?}"), "NewLogin { .. }");
-    stored(&scene, login).await;
+    assert_eq!(stored(&scene, login).await, Revoked::Nothing);
 }
 
 #[tokio::test]
@@ -170,7 +172,7 @@ async fn by_code() {
     assert_eq!(waiting.page(), scene.issuer.url() + "/codex/device");
     assert_eq!(waiting.code(), "ABCD-1234");
     let login = within("the login", waiting.finish(&scene.upstream)).await;
-    stored(&scene, login.unwrap()).await;
+    assert_eq!(stored(&scene, login.unwrap()).await, Revoked::Nothing);
     let paths: Vec<String> = scene
         .issuer
         .upstream()
@@ -210,7 +212,7 @@ async fn a_new_login_keeps_what_nobody_knows_and_revokes_what_it_replaces() {
         .await
         .unwrap();
     let login = waiting.finish(&scene.upstream).await.unwrap();
-    stored(&scene, login).await;
+    assert_eq!(stored(&scene, login).await, Revoked::Yes);
     assert!(
         scene
             .text()

@@ -9,7 +9,9 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
-use polywire_login::{Access, Limits, LoginError};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use polywire_login::{Access, CodexLogin, Limits, LoginError};
 use polywire_testkit::{Framing, Gate, Reply, Step, within};
 use support::{Scene, shown, without_pauses};
 
@@ -117,32 +119,10 @@ async fn many_requests_share_one_renewal() {
         scene.issuer.renewals_until(1).await;
         gate.open();
     };
-    let (tokens, ()) = tokio::join!(all(requests), opened);
+    let (tokens, ()) = tokio::join!(join_all(requests), opened);
     let tokens: Vec<Access> = tokens.into_iter().map(Result::unwrap).collect();
     assert!(tokens.iter().all(|access| *access == tokens[0]));
     assert_eq!(shown(&scene.issuer.renewals()), ["rt-1"]);
-}
-
-/// Many futures at once, in one task.
-async fn all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut futures: Vec<_> = futures.map(Box::pin).collect();
-    let mut done = Vec::new();
-    std::future::poll_fn(|cx| {
-        futures.retain_mut(|future| match future.as_mut().poll(cx) {
-            std::task::Poll::Ready(value) => {
-                done.push(value);
-                false
-            }
-            std::task::Poll::Pending => true,
-        });
-        if futures.is_empty() {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    done
 }
 
 #[tokio::test]
@@ -152,7 +132,7 @@ async fn a_failure_is_shared_too() {
         .issuer
         .answer_next(Reply::error(500, "server_error", "later").before(Step::Wait(opened())));
     let login = scene.login();
-    let outcomes = all((0..5).map(|_| login.access(&scene.upstream))).await;
+    let outcomes = join_all((0..5).map(|_| login.access(&scene.upstream))).await;
     for outcome in outcomes {
         let error = outcome.unwrap_err();
         assert!(matches!(error, LoginError::NotRenewed { .. }), "{error}");
@@ -345,8 +325,11 @@ async fn an_issuer_that_says_nothing_holds_nobody_up_while_the_token_serves() {
     let before = scene.text();
     let access = login.access(&scene.upstream).await.unwrap();
     assert!(before.contains(access.token.reveal()));
-    // Nobody waits any more, and still the answer is taken in.
     scene.issuer.renewals_until(1).await;
+    // The next one waits no longer, because the renewal has had its time.
+    let again = login.access(&scene.upstream).now_or_never();
+    assert_eq!(again.expect("an answer at once").unwrap(), access);
+    // Nobody waits any more, and still the answer is taken in.
     gate.open();
     within("the renewal", login.settled()).await;
     assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-2");
@@ -391,7 +374,7 @@ async fn after_401_the_file_is_read_again_before_anybody_is_asked() {
 
     // That one is refused as well: now the issuer is asked, once, by all who were refused.
     let recoveries = (0..5).map(|_| login.after_unauthorized(&access, &scene.upstream));
-    let recovered = all(recoveries).await;
+    let recovered = join_all(recoveries).await;
     let now = scene.file()["tokens"]["access_token"].clone();
     for recovered in recovered {
         assert_eq!(now, recovered.unwrap().token.reveal());
@@ -460,16 +443,19 @@ async fn a_lock_that_is_never_let_go_is_named() {
                 assert!(!served);
                 let text = error.to_string();
                 assert!(text.contains(&path.display().to_string()), "{text}");
+                assert!(!error.is_for_good());
             }
         }
+        // The next request does not wait for it again.
+        let again = login.access(&scene.upstream);
+        let again = again.now_or_never().expect("an answer at once");
+        assert_eq!(again.is_ok(), served);
         assert!(scene.issuer.renewals().is_empty());
     }
 }
 
-/// Writable when the issuer was asked, and not when it answered: the new tokens are used all the same.
-#[tokio::test]
-async fn tokens_that_cannot_be_written_are_kept_in_memory() {
-    let scene = Scene::ends_in(-60);
+/// A login that was renewed while a folder stood in the place of its file, which the issuer's answer found so. The old file is back.
+async fn unwritten(scene: &Scene) -> (CodexLogin, Access) {
     let old = scene.text();
     let gate = Gate::new();
     scene.issuer.hold_next(&gate);
@@ -485,15 +471,48 @@ async fn tokens_that_cannot_be_written_are_kept_in_memory() {
     let access = access.unwrap();
     fs::remove_dir(scene.path()).unwrap();
     scene.home.write("codex/auth.json", &old);
+    (login, access)
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_written_are_kept_in_memory() {
+    let scene = Scene::ends_in(-60);
+    let (login, access) = unwritten(&scene).await;
     assert_eq!(login.access(&scene.upstream).await.unwrap(), access);
-    // The next renewal writes them, with what came after them.
+    assert!(login.state().unwrap().unwritten);
+    // They are renewed from memory, too.
     let renewed = login.after_unauthorized(&access, &scene.upstream).await;
     assert_eq!(shown(&scene.issuer.renewals()), ["rt-1", "rt-2"]);
     assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-3");
+    assert!(!login.state().unwrap().unwritten);
     assert_eq!(
         scene.file()["tokens"]["access_token"],
         renewed.unwrap().token.reveal()
     );
+}
+
+#[tokio::test]
+async fn tokens_that_could_not_be_written_are_written_in_the_end() {
+    let scene = Scene::ends_in(-60);
+    let (login, access) = unwritten(&scene).await;
+    login.settled().await;
+    assert_eq!(scene.file()["tokens"]["refresh_token"], "rt-2");
+    assert_eq!(
+        scene.file()["tokens"]["access_token"],
+        access.token.reveal()
+    );
+    assert!(!login.state().unwrap().unwritten);
+
+    // Unless the file is another login's by then.
+    let scene = Scene::ends_in(-60);
+    let (login, _) = unwritten(&scene).await;
+    let other = scene
+        .issuer
+        .login_file(Some(3600), 0)
+        .replace("rt-1", "rt-other");
+    scene.home.write("codex/auth.json", &other);
+    login.settled().await;
+    assert_eq!(scene.text(), other);
 }
 
 #[tokio::test]

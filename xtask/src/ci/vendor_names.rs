@@ -144,6 +144,16 @@ const ALLOWED: &[Allowed] = &[
     ),
     allowed("crates/server/src/", "anthropic", "headers of the protocol"),
     allowed(
+        "crates/login/src/",
+        "gpt",
+        "the file of Codex's login, and who renews it",
+    ),
+    allowed(
+        "crates/login/src/",
+        "openai",
+        "the file of Codex's login, and who renews it",
+    ),
+    allowed(
         "crates/schema/src/",
         "*",
         "targets are named after who reads schemas so; a profile chooses",
