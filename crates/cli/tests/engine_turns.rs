@@ -134,7 +134,7 @@ async fn a_stream_comes_piece_by_piece() {
         .events()
         .iter()
         .filter(|event| event.data != "[DONE]")
-        .map(|event| event.json())
+        .map(polywire_testkit::SseEvent::json)
         .collect();
     let text: String = chunks
         .iter()

@@ -87,7 +87,7 @@ pub(crate) fn build(
     }
     check_login(
         &provider.auth,
-        &table.key,
+        table.key.as_ref(),
         // An engine takes the login of this folder, whatever lets its own clients in.
         table
             .codex_home
@@ -219,7 +219,7 @@ fn check_choice(kind: Kind, private_api: Option<bool>) -> Result<(), Wrong> {
 /// A login and a key are two ways in, and what is said of the one means nothing for the other.
 fn check_login(
     auth: &Auth,
-    key: &Option<KeyForm>,
+    key: Option<&KeyForm>,
     codex_home: Option<&PathBuf>,
     codex_identity: Option<bool>,
 ) -> Result<(), Wrong> {

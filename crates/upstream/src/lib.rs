@@ -40,8 +40,11 @@ pub struct Upstream {
     /// Made as the environment says.
     usual: Arc<Pool>,
     /// Made as a provider's own setting says.
-    others: Arc<Mutex<Vec<(Proxy, Arc<Pool>)>>>,
+    others: Arc<Mutex<OtherPools>>,
 }
+
+/// Pools by the way out that they take.
+type OtherPools = Vec<(Proxy, Arc<Pool>)>;
 
 /// A request that brought no answer.
 #[derive(Debug, thiserror::Error)]

@@ -128,6 +128,5 @@ pub(crate) fn text_of(answer: &Answer) -> String {
     let message = &answer.json()["choices"][0]["message"]["content"];
     message
         .as_str()
-        .map(str::to_owned)
-        .unwrap_or_else(|| panic!("{}", answer.text()))
+        .map_or_else(|| panic!("{}", answer.text()), str::to_owned)
 }

@@ -134,6 +134,7 @@ async fn plain_requests_keep_their_bytes() {
         dialect: ClientDialect::Responses,
         client: polywire_gateway::Client::Sdk,
         body: body.clone().into(),
+        cwd: None,
         memory: None,
         compact: false,
     };

@@ -68,7 +68,7 @@ impl Bench {
     /// With the account `account-1` and the token `first`, and without a list of models.
     pub(crate) fn new(script: impl FnMut(usize, &Received) -> Reply + Send + 'static) -> Self {
         Self::of(codex_back_end(None, script), |provider| {
-            provider.model_list = None
+            provider.model_list = None;
         })
     }
 
@@ -120,6 +120,7 @@ impl Bench {
             dialect,
             client,
             body: body.to_string().into(),
+            cwd: None,
             memory: None,
             compact: false,
         };
