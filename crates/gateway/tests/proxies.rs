@@ -157,12 +157,12 @@ async fn a_socks_proxy_is_asked_for_the_provider_with_user_and_password() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = format!("socks5://{USER}@{}", listener.local_addr().unwrap());
     let gateway = house(&[("a", &upstream, Some(&proxy))]);
-    let turned = async {
+    let turned = Box::pin(async {
         let said = turn(&gateway, "a/model").await;
         // Its connections go with it, and so the proxy's end.
         drop(gateway);
         said
-    };
+    });
     let (said, (user, target)) =
         within("a turn", async { tokio::join!(turned, socks(listener)) }).await;
     assert_eq!(said.as_deref(), Ok("hello"));
