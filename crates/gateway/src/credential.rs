@@ -101,8 +101,8 @@ impl Credentials {
                 .get(provider)
                 .await?
                 .map_or(Credential::None, Credential::Key)),
-            Credentials::Login(login) => login
-                .access(upstream)
+            // Boxed: a renewal is rare, and every turn would have to carry it.
+            Credentials::Login(login) => Box::pin(login.access(upstream))
                 .await
                 .map(Credential::Login)
                 .map_err(|error| no_login(provider, &error)),

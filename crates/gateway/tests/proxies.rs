@@ -163,8 +163,11 @@ async fn a_socks_proxy_is_asked_for_the_provider_with_user_and_password() {
         drop(gateway);
         said
     });
-    let (said, (user, target)) =
-        within("a turn", async { tokio::join!(turned, socks(listener)) }).await;
+    let (said, (user, target)) = within(
+        "a turn",
+        Box::pin(async { tokio::join!(turned, socks(listener)) }),
+    )
+    .await;
     assert_eq!(said.as_deref(), Ok("hello"));
     assert_eq!(user, "user:p@ss");
     assert_eq!(target, upstream.address().to_string());

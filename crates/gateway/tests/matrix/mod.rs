@@ -47,7 +47,7 @@ pub(crate) enum Got {
     Answer(Box<Reading>),
     /// A status and an error body.
     Error {
-        fault: Fault,
+        fault: Box<Fault>,
         status: u16,
         told: Told,
     },
@@ -139,7 +139,7 @@ pub(crate) async fn ask(gateway: &Arc<Gateway>, way: Asked, body: &Value) -> Got
         Answer::Failed { fault, .. } => Got::Error {
             status: dialect.http_status(&fault),
             told: clients::error(dialect, &dialect.render_error(&fault, "turn")),
-            fault,
+            fault: Box::new(fault),
         },
         Answer::FailedStream { .. } => panic!("only Codex is told of failures so"),
     }
