@@ -209,10 +209,11 @@ mod tests {
             let id = &preset.id;
             let twins = presets().iter().filter(|other| other.id == *id).count();
             assert_eq!(twins, 1, "{id} is there twice");
-            assert_ne!(
-                preset.base_url.is_some(),
-                preset.base_url_form.is_some(),
-                "{id}: there is an address, or else a word about what it looks like"
+            let addresses = [preset.base_url.is_some(), preset.base_url_form.is_some()];
+            assert_eq!(
+                addresses.into_iter().filter(|there| *there).count(),
+                usize::from(!preset.kind.is_engine()),
+                "{id}: there is an address, or else a word about what it looks like; a program has neither"
             );
             let addresses = preset.other_base_urls.values();
             for url in addresses
@@ -345,7 +346,7 @@ mod tests {
         let error = parse_preset(file).unwrap_err();
         assert_eq!(
             error.message(),
-            "kind `telepathy` is not available in this version; there are: `chat`, `messages`, `responses`, `chatgpt`, `command-code`, `demo`"
+            "kind `telepathy` is not available in this version; there are: `chat`, `messages`, `responses`, `codex-exec`, `codex-app-server`, `chatgpt`, `command-code`, `demo`"
         );
     }
 }
