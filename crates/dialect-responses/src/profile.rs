@@ -96,6 +96,8 @@ pub struct Profile {
     pub reserved_names: Vec<String>,
     /// The subset of JSON Schema that the provider takes; `permissive` takes all.
     pub schema: Target,
+    /// The subset for the schema of an answer, where it is another one.
+    pub format_schema: Option<Target>,
 
     /// Whether every answer must be asked for as a stream.
     pub stream_only: bool,
@@ -154,6 +156,7 @@ impl Default for Profile {
             name_length_max: 64,
             reserved_names: Vec::new(),
             schema: Target::Permissive,
+            format_schema: None,
             stream_only: false,
             include_only: Vec::new(),
             fields: Vec::new(),

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::keywords::Members;
 use crate::notes::{Notes, Place};
 use crate::{
-    Compiled, SCHEMA_BYTES_MAX, SCHEMA_NESTING_MAX, Target, gemini, inline, root, scan, strict,
-    tidy, unions,
+    Compiled, SCHEMA_BYTES_MAX, SCHEMA_NESTING_MAX, Target, basic, gemini, inline, root, scan,
+    strict, tidy, unions,
 };
 
 /// What a schema becomes that cannot be used. Leaving the schema out is refused or misread by several servers.
@@ -65,6 +65,7 @@ fn rewrite(text: &str, parsed: Members, target: Target) -> Compiled {
         Target::Permissive | Target::Mistral => permissive,
         Target::Anthropic => root::flatten(permissive, &mut notes),
         Target::Moonshot => unions::divide(root::flatten(permissive, &mut notes)),
+        Target::Basic => basic::rewrite(permissive, &mut notes),
         Target::Gemini => gemini::rewrite(root::flatten(permissive, &mut notes), &mut notes),
         Target::OpenaiStrict => match strict::rewrite(&permissive, was_cut, &notes) {
             Ok((strict, told)) => {

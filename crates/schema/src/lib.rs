@@ -8,8 +8,9 @@
 //! names. Where a rule cannot be kept without taking something away, what was taken is told in [`Compiled::dropped`].
 //!
 //! Reading order: `compile` (the passes), `inline` (references), `tidy` (what all targets have in common), `root`, then one file per
-//! target that needs more: `unions`, `gemini`, `strict`.
+//! target that needs more: `unions`, `gemini`, `strict`, `basic`.
 
+mod basic;
 mod compile;
 mod gemini;
 mod inline;
@@ -53,6 +54,8 @@ pub enum Target {
     Mistral,
     /// As permissive, without unions at the root.
     Anthropic,
+    /// Types, listed values, properties, items, unions and descriptions; what else narrows values down is told in the description.
+    Basic,
 }
 
 /// A schema as the target takes it.

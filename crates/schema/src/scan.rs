@@ -12,7 +12,7 @@ pub(crate) fn needs_nothing(text: &str, target: Target) -> bool {
         Target::Permissive | Target::Mistral | Target::Anthropic => true,
         Target::Moonshot => false,
         // These look at how members go together.
-        Target::Gemini | Target::OpenaiStrict => return false,
+        Target::Gemini | Target::OpenaiStrict | Target::Basic => return false,
     };
     if text.len() > SCHEMA_BYTES_MAX {
         return false;

@@ -15,13 +15,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     Target::Permissive,
     Target::OpenaiStrict,
     Target::Moonshot,
     Target::Gemini,
     Target::Mistral,
     Target::Anthropic,
+    Target::Basic,
 ];
 
 fn name() -> impl Strategy<Value = String> {

@@ -6,19 +6,19 @@ use polywire_schema::{Target, compile};
 use super::Losses;
 use crate::profile::{Profile, StructuredOutput};
 
-/// Writes a schema in the subset of JSON Schema that the provider takes. The one place through which every schema of a request
-/// goes.
+/// Writes a schema in the subset of JSON Schema that the provider takes there. The one place through which every schema of a
+/// request goes.
 pub(super) fn write_schema(
     schema: &Json<'_>,
-    profile: &Profile,
+    target: Target,
     losses: &mut Losses,
     out: &mut Vec<u8>,
 ) {
-    if profile.schema == Target::Permissive {
+    if target == Target::Permissive {
         schema.write(out);
         return;
     }
-    let compiled = compile(schema, profile.schema);
+    let compiled = compile(schema, target);
     for dropped in &compiled.dropped {
         losses.add(Loss::note("schemas", dropped.clone()));
     }

@@ -172,7 +172,8 @@ impl Asked<'_> {
                 if let Some(description) = description {
                     format.text("description", description);
                 }
-                write_schema(schema, self.profile, losses, format.member("schema"));
+                let target = self.profile.format_schema.unwrap_or(self.profile.schema);
+                write_schema(schema, target, losses, format.member("schema"));
                 if let Some(strict) = strict {
                     format.flag("strict", *strict);
                 }

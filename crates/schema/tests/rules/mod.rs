@@ -14,7 +14,7 @@ pub(crate) fn check(compiled: &Compiled, target: Target) {
     let no_root_union = match target {
         Target::Anthropic | Target::Moonshot | Target::Gemini => true,
         Target::OpenaiStrict => compiled.strict_possible,
-        Target::Permissive | Target::Mistral => false,
+        Target::Permissive | Target::Mistral | Target::Basic => false,
     };
     if no_root_union {
         for union in ["anyOf", "oneOf", "allOf"] {
@@ -38,7 +38,8 @@ pub(crate) fn check_again(compiled: &Compiled, target: Target) {
         | Target::Moonshot
         | Target::Gemini
         | Target::Mistral
-        | Target::Anthropic => target,
+        | Target::Anthropic
+        | Target::Basic => target,
     };
     let again = compile(&Json::new(&*compiled.schema), target);
     assert_eq!(again.schema, compiled.schema, "for {target:?}");
@@ -99,6 +100,16 @@ impl Rule {
                 assert!(!(is_union && members.contains_key("type")), "{schema}");
             }
             Target::OpenaiStrict if self.strict => strict(members),
+            Target::Basic => {
+                let untyped = members.contains_key("enum") && !members.contains_key("type");
+                let values = members.get("enum").and_then(Value::as_array);
+                let mixed = values.is_some_and(|values| {
+                    let mut kinds: Vec<_> = values.iter().map(std::mem::discriminant).collect();
+                    kinds.dedup();
+                    kinds.len() != 1 || values[0].is_number()
+                });
+                assert!(!untyped || mixed, "{schema}");
+            }
             Target::OpenaiStrict | Target::Permissive | Target::Mistral | Target::Anthropic => {}
         }
     }
@@ -144,8 +155,22 @@ impl Rule {
             "exclusiveMaximum",
             "multipleOf",
         ];
+        let basic = [
+            "type",
+            "description",
+            "enum",
+            "items",
+            "minItems",
+            "properties",
+            "required",
+            "additionalProperties",
+            "anyOf",
+            "oneOf",
+            "allOf",
+        ];
         match self.target {
             Target::Gemini => gemini.contains(&keyword),
+            Target::Basic => basic.contains(&keyword),
             Target::OpenaiStrict if self.strict => strict.contains(&keyword),
             Target::OpenaiStrict
             | Target::Permissive

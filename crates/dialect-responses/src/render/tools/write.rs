@@ -228,7 +228,7 @@ fn write_parameters(
 ) {
     match parameters {
         Some(schema) if schema.as_str() != "null" => {
-            write_schema(schema, profile, losses, tool.member("parameters"));
+            write_schema(schema, profile.schema, losses, tool.member("parameters"));
         }
         Some(_) | None => tool.raw("parameters", otherwise),
     }
