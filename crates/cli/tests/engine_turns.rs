@@ -386,6 +386,41 @@ async fn tools_with_names_of_codex_are_offered_too() {
     engine.stop().await;
 }
 
+/// Codex rebuilds schemas from what it knows of them; what it does not know is told in words before it gets there.
+#[tokio::test]
+async fn nothing_of_a_schema_is_lost_on_the_way() {
+    let given = json!({"type": "object", "properties": {
+        "day": {"type": "string", "description": "A day.", "format": "date", "minLength": 10},
+        "size": {"enum": [1, 2]},
+        "only": {"const": "k"},
+        "list": {"type": "array"},
+        "any": {},
+        "open": {"type": "object", "additionalProperties": {"type": "number"}},
+        "either": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "named": {"$ref": "#/$defs/named"},
+    }, "required": ["day"], "$defs": {"named": {"type": "object", "properties": {"x": {"type": "boolean"}}}}});
+    let expected = json!({"type": "object", "properties": {
+        "day": {"type": "string", "description": "A day. (format: \"date\", minLength: 10)"},
+        "size": {"type": "integer", "enum": [1, 2]},
+        "only": {"type": "string", "enum": ["k"]},
+        "list": {"type": "array", "items": {}},
+        "any": {},
+        "open": {"type": "object", "properties": {}, "additionalProperties": {"type": "number"}},
+        "either": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "named": {"type": "object", "properties": {"x": {"type": "boolean"}}},
+    }, "required": ["day"]});
+    let upstream = replies(vec![says("Fine.")]);
+    let Some(engine) = Engine::start(APP_SERVER, upstream, "").await else {
+        return;
+    };
+    let mut body = chat("Go.");
+    body["tools"] =
+        json!([{"type": "function", "function": {"name": "tool", "parameters": given}}]);
+    assert_eq!(text_of(&engine.send(post_chat(&body)).await), "Fine.");
+    assert_eq!(engine.asked()[0]["tools"][0]["parameters"], expected);
+    engine.stop().await;
+}
+
 #[tokio::test]
 async fn an_answer_follows_a_schema() {
     let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": false});

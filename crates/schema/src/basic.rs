@@ -67,6 +67,7 @@ fn rewrite_at(schema: Members, place: &Place<'_>, notes: &mut Notes) -> Members 
         }
         false
     });
+    described_items(&mut schema);
     if !words.is_empty() {
         describe(&mut schema, &words.join(", "));
     }
@@ -90,6 +91,18 @@ fn typed_values(schema: &mut Members) {
     };
     if let Some(name) = type_of_all(values.iter()).filter(|_| !schema.contains_key("type")) {
         schema.shift_insert(0, "type".to_owned(), json!(name));
+    }
+}
+
+/// Items of which nothing is said would be taken for texts.
+fn described_items(schema: &mut Members) {
+    let is_array = match schema.get("type") {
+        Some(Value::String(name)) => name == "array",
+        Some(Value::Array(names)) => names.iter().any(|name| name == "array"),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => false,
+    };
+    if is_array && !schema.contains_key("items") {
+        schema.insert("items".to_owned(), json!({}));
     }
 }
 
