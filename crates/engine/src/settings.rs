@@ -1,6 +1,7 @@
 //! What can be set about an engine.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ impl EngineKind {
 }
 
 /// The settings of one engine.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct EngineSettings {
     /// The provider that it serves; its folder is named after it.
     pub provider: String,
@@ -62,4 +63,28 @@ pub struct EngineSettings {
     pub fast: bool,
     /// The environment of the processes, apart from what the engine sets.
     pub environment: Vec<(OsString, OsString)>,
+}
+
+/// Codex's own settings and the environment may hold keys, so they are not shown.
+impl fmt::Debug for EngineSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineSettings")
+            .field("provider", &self.provider)
+            .field("kind", &self.kind)
+            .field("codex", &self.codex)
+            .field("login_home", &self.login_home)
+            .field("engine_home", &self.engine_home)
+            .field("ephemeral", &self.ephemeral)
+            .field("workers", &self.workers)
+            .field("max_queue", &self.max_queue)
+            .field("queue_timeout", &self.queue_timeout)
+            .field("timeout", &self.timeout)
+            .field("max_waiting", &self.max_waiting)
+            .field("waiting_timeout", &self.waiting_timeout)
+            .field("default_cwd", &self.default_cwd)
+            .field("allowed_roots", &self.allowed_roots)
+            .field("agent", &self.agent)
+            .field("fast", &self.fast)
+            .finish_non_exhaustive()
+    }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use polywire_catalog::Kind;
 use polywire_engine::{EngineKind, EngineSettings};
 
-use crate::CodexPlaces;
 use crate::file::ProviderTable;
 use crate::load::Loading;
 use crate::providers::{Wrong, expand};
+use crate::{CodexPlaces, Proxy};
 
 /// How many turns are at work at once.
 const WORKERS: usize = 4;
@@ -51,14 +51,6 @@ const PASSED_ON: &[&str] = &[
     "SSL_CERT_DIR",
     "CODEX_CA_CERTIFICATE",
     "NODE_EXTRA_CA_CERTS",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
     "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
     "CODEX_REVOKE_TOKEN_URL_OVERRIDE",
     "SystemRoot",
@@ -69,6 +61,18 @@ const PASSED_ON: &[&str] = &[
     "TMP",
     "ComSpec",
     "PATHEXT",
+];
+
+/// The way out, for a provider whose table does not say it.
+const PROXIES: &[&str] = &[
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
 ];
 
 /// What a provider's table says about its engine.
@@ -90,6 +94,15 @@ pub(crate) struct EngineTable {
     agent: Option<bool>,
     fast: Option<bool>,
     environment: Option<Vec<String>>,
+}
+
+/// Whether settings of Codex hold a token or headers, which only their owner may read.
+pub(crate) fn holds_secret(config: &toml::Table) -> bool {
+    config.iter().any(|(key, value)| {
+        let inner = value.as_table();
+        matches!(key.as_str(), "experimental_bearer_token" | "http_headers")
+            || inner.is_some_and(holds_secret)
+    })
 }
 
 impl EngineTable {
@@ -152,6 +165,7 @@ impl Loading<'_> {
         id: &str,
         kind: Kind,
         table: EngineTable,
+        proxy: Option<&Proxy>,
     ) -> Result<Option<EngineSettings>, Wrong> {
         let kind = match kind {
             Kind::CodexExec => EngineKind::Exec,
@@ -209,7 +223,7 @@ impl Loading<'_> {
             default_cwd,
             agent: table.agent.unwrap_or(false),
             fast: table.fast.unwrap_or(false),
-            environment: self.passed_on(&table.environment.unwrap_or_default()),
+            environment: self.passed_on(&table.environment.unwrap_or_default(), proxy),
         }))
     }
 
@@ -225,13 +239,23 @@ impl Loading<'_> {
         }
     }
 
-    fn passed_on(&self, more: &[String]) -> Vec<(OsString, OsString)> {
-        let names = PASSED_ON
-            .iter()
-            .copied()
-            .chain(more.iter().map(String::as_str));
-        names
-            .filter_map(|name| Some((name.into(), self.environment.variable(name)?.into())))
-            .collect()
+    fn passed_on(&self, more: &[String], proxy: Option<&Proxy>) -> Vec<(OsString, OsString)> {
+        let names = PASSED_ON.iter().copied();
+        let names = names.chain(more.iter().map(String::as_str));
+        let from_environment = match proxy {
+            Some(Proxy::Direct | Proxy::Through(_)) => &[],
+            Some(Proxy::Environment) | None => PROXIES,
+        };
+        let found = names.chain(from_environment.iter().copied());
+        let found = found.filter_map(|name| {
+            let value = self.environment.variable(name)?;
+            Some((name.into(), value.into()))
+        });
+        let mut variables: Vec<(OsString, OsString)> = found.collect();
+        if let Some(Proxy::Through(url)) = proxy {
+            let ways = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+            variables.extend(ways.map(|name| (name.into(), url.reveal().into())));
+        }
+        variables
     }
 }

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 use polywire_catalog::Catalog;
 pub use polywire_credentials::{KeyError, KeySource, Proxy, Secret};
-use polywire_engine::EngineSettings;
+pub use polywire_engine::EngineSettings;
 
 pub use codex::CodexPlaces;
 pub use environment::{Environment, ProcessEnvironment};

@@ -10,7 +10,7 @@ use polywire_catalog::{Auth, Catalog, Preset, Provider, UnknownModel, demo_provi
 use polywire_credentials::is_private;
 use polywire_engine::EngineSettings;
 
-use crate::engines::EngineTable;
+use crate::engines::{self, EngineTable};
 use crate::file::{self, ConfigFile, KeyForm};
 use crate::providers::{
     self, Built, PRIVATE_API, SUPPORTED_WAY, Wrong, is_private_api, usual_key_source,
@@ -359,7 +359,7 @@ impl Loading<'_> {
                 self.warnings
                     .push(format!("`providers.{id}`: kind `{kind}` {PRIVATE_API}"));
             }
-            let engine = self.engine(&id, provider.kind, engine);
+            let engine = self.engine(&id, provider.kind, engine, proxy.as_ref());
             let engine = engine.map_err(|wrong| self.provider_error(&id, wrong))?;
             if let Some(engine) = engine {
                 self.engines.insert(id.clone(), engine);
@@ -414,7 +414,7 @@ impl Loading<'_> {
             .get("default_provider")
             .cloned()
             .unwrap_or(ValueOrigin::Default);
-        let engine = self.engine(wanted, preset.kind, EngineTable::default());
+        let engine = self.engine(wanted, preset.kind, EngineTable::default(), None);
         let engine = engine.map_err(|wrong| self.provider_error(wanted, wrong))?;
         if let Some(engine) = engine {
             self.engines.insert(wanted.to_owned(), engine);
@@ -604,8 +604,14 @@ fn secret_in_file(path: &Path, config: &ConfigFile) -> Option<SettingsError> {
         .clone()
         .map(|(id, table)| (id.as_str(), &table.key))
         .chain(search.map(|table| ("search", &table.key)))
-        .find(|(_, key)| matches!(key, Some(KeyForm::Literal(_))));
-    if let Some((provider, _)) = with_key {
+        .find(|(_, key)| matches!(key, Some(KeyForm::Literal(_))))
+        .map(|(id, _)| id);
+    let mut with_secret = providers.clone().filter(|(_, table)| {
+        let config = table.codex_config.as_ref();
+        config.is_some_and(engines::holds_secret)
+    });
+    let with_key = with_key.or_else(|| with_secret.next().map(|(id, _)| id.as_str()));
+    if let Some(provider) = with_key {
         return Some(SettingsError::Exposed {
             path: path.to_owned(),
             provider: provider.to_owned(),
