@@ -23,7 +23,7 @@ async fn everybody_gets_text_thoughts_and_tokens() {
         let mut body = hello(dialect, stream);
         match dialect {
             ClientDialect::Responses => {
-                body["reasoning"] = json!({"summary": "auto", "effort": "low"})
+                body["reasoning"] = json!({"summary": "auto", "effort": "low"});
             }
             ClientDialect::Chat => body["reasoning_effort"] = json!("low"),
             ClientDialect::Messages => {
