@@ -55,7 +55,6 @@ pub(crate) fn build(
         provider.kind = kind;
     }
     check_choice(provider.kind, table.private_api)?;
-    check_login(table.auth.as_ref().unwrap_or(&provider.auth), &table)?;
     if let Some(name) = table.name {
         provider.name = name;
     }
@@ -69,6 +68,12 @@ pub(crate) fn build(
         // A local server that was started with a key.
         provider.auth = Auth::Bearer;
     }
+    check_login(
+        &provider.auth,
+        &table.key,
+        &table.codex_home,
+        table.codex_identity,
+    )?;
     provider.codex_identity = table.codex_identity.unwrap_or(false);
     for (name, value) in table.headers {
         check_header(&name, &value)?;
@@ -171,12 +176,17 @@ fn check_choice(kind: Kind, private_api: Option<bool>) -> Result<(), Wrong> {
 }
 
 /// A login and a key are two ways in, and what is said of the one means nothing for the other.
-fn check_login(auth: &Auth, table: &ProviderTable) -> Result<(), Wrong> {
+fn check_login(
+    auth: &Auth,
+    key: &Option<KeyForm>,
+    codex_home: &Option<PathBuf>,
+    codex_identity: Option<bool>,
+) -> Result<(), Wrong> {
     let by_login = match auth {
         Auth::Login => true,
         Auth::Bearer | Auth::Header { .. } | Auth::None => false,
     };
-    let unused = match (by_login, &table.key) {
+    let unused = match (by_login, key) {
         (true, Some(_)) => {
             let wrong = Wrong::new(
                 "key",
@@ -187,8 +197,8 @@ fn check_login(auth: &Auth, table: &ProviderTable) -> Result<(), Wrong> {
             );
         }
         (true, None) => return Ok(()),
-        (false, _) if table.codex_home.is_some() => "codex_home",
-        (false, _) if table.codex_identity == Some(true) => "codex_identity",
+        (false, _) if codex_home.is_some() => "codex_home",
+        (false, _) if codex_identity == Some(true) => "codex_identity",
         (false, _) => return Ok(()),
     };
     Err(Wrong::new(

