@@ -37,12 +37,11 @@ pub(super) fn edit_member(
         }
         "service_tier" if !profile.service_tiers.is_empty() => {
             let wanted: String = serde_json::from_str(member.value).unwrap_or_default();
-            Some(match profile.tier(&wanted) {
-                Some(tier) => Edit::Replace(json_string(tier)),
-                None => {
-                    losses.extend(tier_left_out(&wanted).filter(|_| member.value != "null"));
-                    Edit::Remove
-                }
+            Some(if let Some(tier) = profile.tier(&wanted) {
+                Edit::Replace(json_string(tier))
+            } else {
+                losses.extend(tier_left_out(&wanted).filter(|_| member.value != "null"));
+                Edit::Remove
             })
         }
         "input" if profile.input_list && member.value.starts_with('"') => {
