@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use polywire_settings::{AuthMode, KeySource, Overrides, Settings};
 
-use crate::configuration;
+use crate::configuration::{self, login_problem};
 use crate::logging::say;
 
 #[derive(Subcommand)]
@@ -73,7 +73,9 @@ fn rows(settings: &Settings) -> Vec<Row> {
     rows.extend(kept(settings));
     rows.extend(search(settings));
     for provider in &settings.catalog.providers {
-        let key = if settings.key_is_present(&provider.id) {
+        let key = if login_problem(settings, &provider.id).is_some() {
+            ", login missing"
+        } else if settings.key_is_present(&provider.id) {
             ""
         } else {
             ", key missing"

@@ -10,7 +10,7 @@ use polywire_gateway::{
     Configuration, ConfigurationSource, Gateway, LocalStates, Logins, ResponseStore, RetryLimits,
     SearchKind, SearchService, Stores,
 };
-use polywire_login::{CodexLogin, Places};
+use polywire_login::{CodexLogin, LoginError, Places};
 use polywire_server::{Access, App};
 use polywire_settings::{
     AuthMode, CodexPlaces, Environment, Overrides, Paths, ProcessEnvironment, SearchProvider,
@@ -189,6 +189,12 @@ fn logins(settings: &Settings) -> Logins {
         (provider.clone(), login)
     });
     logins.collect()
+}
+
+/// Why the login of a provider cannot be used, as far as its file tells. Nothing for a provider that is reached in another way.
+pub(crate) fn login_problem(settings: &Settings, provider_id: &str) -> Option<LoginError> {
+    let login = CodexLogin::new(places(settings.logins.get(provider_id)?));
+    login.state().err()
 }
 
 fn places(found: &CodexPlaces) -> Places {

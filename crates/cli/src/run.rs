@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::{Service, WatchedSettings};
+use crate::configuration::{Service, WatchedSettings, login_problem};
 use crate::{codex, configuration, logging, running, serve};
 
 /// A log larger than this is begun anew.
@@ -128,7 +128,10 @@ async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Targe
             settings.key_hint(provider)
         )
     })?;
-    Ok(target)
+    match login_problem(settings, provider) {
+        Some(problem) => Err(problem.into()),
+        None => Ok(target),
+    }
 }
 
 /// The terminal belongs to the client, so the gateway's log goes to a file.

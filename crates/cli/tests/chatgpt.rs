@@ -13,7 +13,7 @@ use polywire_testkit::Language::{Node, Python};
 use polywire_testkit::Speaks::{Chat, Messages, Responses};
 use polywire_testkit::{
     Call, CodexCli, House, Language, Observations, RED_PNG_BASE64, Received, Reply,
-    ResponsesStream, Script, ScriptedUpstream, Speaks, Tokens, auth_json, codex_back_end,
+    ResponsesStream, Running, Script, ScriptedUpstream, Speaks, Tokens, auth_json, codex_back_end,
 };
 use serde_json::{Value, json};
 
@@ -369,4 +369,32 @@ async fn codex_is_told_of_the_limit_in_a_way_that_it_knows() {
         // Nothing is repeated.
         assert_eq!(house.upstream.received().len(), 1, "{sockets}: {told}");
     }
+}
+
+/// A login that is not there is told before Codex starts.
+#[tokio::test]
+async fn without_a_login_codex_is_not_started() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let house = house(codex_back_end(None, greeting), TEST_MODEL);
+    let settings = fs::read_to_string(house.home.config().join("polywire/config.toml")).unwrap();
+    let line = settings
+        .lines()
+        .find(|line| line.starts_with("codex_home"))
+        .unwrap();
+    let settings = settings.replace(line, "codex_home = \"/nowhere\"");
+    house.home.write("config/polywire/config.toml", settings);
+    let ended = Running::start(house.codex(&codex, &[])).ended().await;
+    assert!(!ended.status.success());
+    let told = ended.stderr.join("\n");
+    assert!(
+        told.contains("there is no Codex login at `/nowhere/auth.json`"),
+        "{told}"
+    );
+    assert!(told.contains("polywire login"), "{told}");
+    let mut command = house.polywire();
+    command.args(["config", "show"]);
+    let shown = Running::start(command).ended().await.stdout.join("\n");
+    assert!(shown.contains("login missing"), "{shown}");
 }

@@ -1,5 +1,6 @@
 //! What went wrong, in the terms that the edge and `plan` need.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// A turn, or an attempt at one, failed.
@@ -16,8 +17,8 @@ pub struct Fault {
     pub retry: Retry,
     /// The HTTP status that the provider gave, or that fits best.
     pub status: u16,
-    /// When a limit is lifted, in seconds since 1970, where the provider said so.
-    pub resets_at: Option<u64>,
+    /// When a limit is lifted, in seconds since 1970, where the provider said so. Small, because faults are passed around by value.
+    pub resets_at: Option<NonZeroU32>,
     /// The provider's own code, as written.
     pub code: Option<String>,
     /// The request field that is at fault, as a path: `input[3].content[0].type`.

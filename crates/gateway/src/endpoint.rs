@@ -228,6 +228,7 @@ impl Endpoint {
         let response = self
             .accepted(response)
             .await
+            .map_err(|fault| with_way_out(fault, &credential))
             .map_err(|fault| without_key(fault, credential.secret()))?;
         Ok(Source::Upstream {
             body: response.into_body(),
@@ -447,6 +448,17 @@ async fn error_body(body: Incoming) -> Bytes {
     match tokio::time::timeout(ERROR_BODY_TIMEOUT, collected).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
+    }
+}
+
+/// A login that is refused although it is as new as can be is not valid any more.
+fn with_way_out(mut fault: Fault, credential: &Credential) -> Fault {
+    match credential {
+        Credential::Login(_) if fault.class == FaultClass::Auth => {
+            fault.message.push_str(". hint: run `polywire login`");
+            fault
+        }
+        Credential::Login(_) | Credential::Key(_) | Credential::None => fault,
     }
 }
 

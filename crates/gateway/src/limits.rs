@@ -82,6 +82,9 @@ pub const KEEP_WAIT: Duration = Duration::from_secs(6);
 /// How long a provider's list of models may take. Codex itself waits as long for its own.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long somebody who needs a list waits for its first coming. Less than the five seconds that Codex gives our own list.
+pub const LIST_WAIT: Duration = Duration::from_secs(3);
+
 /// How long a list of models is taken to be right. Models come and go within weeks; one that is not listed can be asked for all the same.
 pub const LIST_AGE_MAX: Duration = Duration::from_hours(1);
 

@@ -16,7 +16,7 @@ use crate::credential::Credential;
 use crate::endpoint::Endpoint;
 use crate::fault::ours;
 use crate::identity::CODEX_VERSION;
-use crate::limits::{LIST_AGE_MAX, LIST_BYTES_MAX, LIST_PAUSE, LIST_TIMEOUT};
+use crate::limits::{LIST_AGE_MAX, LIST_BYTES_MAX, LIST_PAUSE, LIST_TIMEOUT, LIST_WAIT};
 use crate::state::{Gateway, Live};
 
 /// What providers have told of their models.
@@ -190,7 +190,7 @@ impl Gateway {
                 }
             }
         };
-        if tokio::time::timeout(LIST_TIMEOUT, all_there).await.is_err() {
+        if tokio::time::timeout(LIST_WAIT, all_there).await.is_err() {
             tracing::debug!("a list of models takes long; those that are known serve meanwhile");
         }
         // The task that ended a list installs it right after.

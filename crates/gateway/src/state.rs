@@ -343,15 +343,15 @@ impl Live {
         self.search.is_some() || native()
     }
 
-    /// Whether the models that a name stands for are all listed by their providers.
+    /// Whether all is known of the models that a name stands for: each is listed by its provider, or no provider gives out a list.
     pub(crate) fn knows_model(&self, name: &str) -> bool {
-        let no_lists = || {
-            let mut providers = self.configured.providers.iter();
-            providers.all(|provider| provider.model_list.is_none())
-        };
+        let mut providers = self.configured.providers.iter();
+        if providers.all(|provider| provider.model_list.is_none()) {
+            // Nobody could say more of it.
+            return true;
+        }
         let targets = self.catalog.resolve(name);
         targets.is_ok_and(|targets| targets.iter().all(|target| target.model.is_some()))
-            || no_lists()
     }
 
     /// Where key sources of the kind "variable" look.

@@ -115,8 +115,8 @@ pub async fn run(gateway: &Arc<Gateway>, accepted: Accepted) -> Answer {
     let live = if live.knows_model(&decoded.request.model) {
         live
     } else {
-        // A provider may have it whose list nobody has asked for yet.
-        gateway.live_with_lists().await
+        // A provider may have it whose list nobody has asked for yet. In a box, because it is rare and every turn would carry its size.
+        Box::pin(gateway.live_with_lists()).await
     };
     let turn = Turn {
         gateway,

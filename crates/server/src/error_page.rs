@@ -129,6 +129,7 @@ fn seconds_until_reset(fault: &Fault) -> Option<u64> {
     match (fault.resets_at, fault.retry) {
         (Some(moment), _) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            let moment = u64::from(moment.get());
             Some(moment.saturating_sub(now.as_secs()).max(1))
         }
         (None, Retry::After(Some(wait))) => Some(wait.as_secs().max(1)),

@@ -270,6 +270,9 @@ fn files_that_do_not_work() {
         "[providers.zai]\npreset = \"zai\"\nmodels = [{ id = \"x\", contextwindow = 1 }]",
         "[providers.zai]\npreset = \"zai\"\nmodels = [5]",
         "[providers.zai]\npreset = \"zai\"\nauth = \"basic\"",
+        "[providers.plan]\nkind = \"chatgpt\"\nkey = \"x\"",
+        "[providers.zai]\npreset = \"zai\"\ncodex_home = \"~/.codex\"",
+        "[providers.zai]\npreset = \"zai\"\ncodex_identity = true",
         "[providers.zai]\npreset = \"zai\"\nheaders = { \"a b\" = \"x\" }",
         "[providers.zai]\npreset = \"zai\"\nheaders = { Host = \"x\" }",
         "[providers.zai]\npreset = \"zai\"\nheaders = { X = \"a\\nb\" }",
@@ -545,4 +548,45 @@ fn changes_are_noticed_once() {
     check(true, "the file was replaced");
     fs::remove_file(home.config_dir().join("config.toml")).unwrap();
     check(true, "the file is gone");
+}
+
+#[test]
+fn a_login_is_where_the_table_says_or_where_codex_has_it() {
+    let table = |more: &str| format!("[providers.plan]\nkind = \"chatgpt\"\n{more}");
+    for (more, variable, expected) in [
+        ("", None, "HOME/.codex"),
+        ("", Some("/codex"), "/codex"),
+        ("codex_home = \"~/other\"", Some("/codex"), "HOME/other"),
+        (
+            "codex_home = \"beside\"",
+            None,
+            "HOME/.config/polywire/beside",
+        ),
+    ] {
+        let mut home = Home::with_config(&table(more));
+        home.variables
+            .extend(variable.map(|value| ("CODEX_HOME".to_owned(), value.to_owned())));
+        let settings = home.load().unwrap();
+        let found = settings.logins["plan"].home.display().to_string();
+        let found = found.replace(home.folder.path().to_str().unwrap(), "HOME");
+        assert_eq!(found, expected, "{more} {variable:?}");
+        // What there is to know of the one service of this kind is known without its preset being named.
+        let provider = settings.catalog.provider("plan").unwrap();
+        assert_eq!(provider.preset.as_deref(), Some("chatgpt"));
+        assert!(!provider.models.is_empty() && provider.model_list.is_some());
+        assert!(!provider.codex_identity);
+    }
+    let file =
+        table("codex_identity = true\nmodels = [\"one\"]\nbase_url = \"http://127.0.0.1:1/x\"");
+    let settings = Home::with_config(&file).load().unwrap();
+    let provider = settings.catalog.provider("plan").unwrap();
+    assert!(provider.codex_identity && provider.model_list.is_none());
+    assert_eq!(provider.base_url, "http://127.0.0.1:1/x");
+    // Named on the command line it needs no file.
+    let line = Overrides {
+        default_provider: Some("chatgpt".to_owned()),
+        ..Overrides::default()
+    };
+    let settings = Home::new(&[]).load_with(&line).unwrap();
+    assert!(settings.logins.contains_key("chatgpt"));
 }

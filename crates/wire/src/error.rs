@@ -1,5 +1,6 @@
 //! Providers' errors, in every shape that they come in.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use polywire_conversation::{Fault, FaultClass, Retry};
@@ -235,15 +236,12 @@ impl Told {
 struct Limit {
     plan: Option<String>,
     /// In seconds since 1970.
-    resets_at: Option<u64>,
+    resets_at: Option<NonZeroU32>,
     resets_in: Option<Duration>,
 }
 
 /// No window of a plan is longer than a month.
 const RESET_SECONDS_MAX: u64 = 31 * 86_400;
-
-/// The end of the year 9999. Whatever is later is no moment but a mistake.
-const MOMENT_MAX: u64 = 253_402_300_799;
 
 impl Limit {
     fn read(object: &Value) -> Self {
@@ -258,9 +256,12 @@ impl Limit {
             (number >= 0.0 && seconds <= max).then_some(seconds)
         };
         let resets_in = number("resets_in_seconds").and_then(|it| whole(it, RESET_SECONDS_MAX));
+        // What is later than the year 2106 is no moment but a mistake.
+        let moment = number("resets_at").and_then(|it| whole(it, u64::from(u32::MAX)));
+        let moment = moment.and_then(|moment| u32::try_from(moment).ok());
         Self {
             plan: words(object.get("plan_type")),
-            resets_at: number("resets_at").and_then(|it| whole(it, MOMENT_MAX)),
+            resets_at: moment.and_then(NonZeroU32::new),
             resets_in: resets_in.map(Duration::from_secs),
         }
     }
@@ -271,7 +272,7 @@ impl Limit {
             .plan
             .as_ref()
             .map(|plan| format!("plan `{}`", clean(plan, 40)));
-        let at = self.resets_at.map(moment::moment);
+        let at = self.resets_at.map(|at| moment::moment(u64::from(at.get())));
         let span = self.resets_in.map(|span| moment::span(span.as_secs()));
         let reset = match (at, span) {
             (Some(at), Some(span)) => Some(format!("it is lifted at {at}, in {span}")),

@@ -192,3 +192,55 @@ proptest! {
         prop_assert!(!fault.message.is_empty());
     }
 }
+
+#[test]
+fn the_limit_of_a_plan_has_an_end() {
+    let told = |members: &str| {
+        let body =
+            format!(r#"{{"error":{{"type":"usage_limit_reached","message":"No more"{members}}}}}"#);
+        read_error(404, None, body.as_bytes())
+    };
+    for (members, message, resets_at, retry) in [
+        (
+            r#","plan_type":"plus","resets_at":1790000000,"resets_in_seconds":5400"#,
+            "No more (plan `plus`; it is lifted at 2026-09-21 14:13 UTC, in 1 h 30 min)",
+            Some(1_790_000_000),
+            Retry::Elsewhere,
+        ),
+        (
+            r#","resets_at":1790000000.9"#,
+            "No more (it is lifted at 2026-09-21 14:13 UTC)",
+            Some(1_790_000_000),
+            Retry::Elsewhere,
+        ),
+        (
+            r#","resets_in_seconds":59"#,
+            "No more (it is lifted in 59 s)",
+            None,
+            Retry::After(Some(Duration::from_secs(59))),
+        ),
+        (
+            r#","plan_type":"team""#,
+            "No more (plan `team`)",
+            None,
+            Retry::Elsewhere,
+        ),
+        ("", "No more", None, Retry::Elsewhere),
+        (
+            r#","resets_at":-1,"resets_in_seconds":1e30,"plan_type":7"#,
+            "No more",
+            None,
+            Retry::Elsewhere,
+        ),
+    ] {
+        let fault = told(members);
+        assert_eq!(fault.class, FaultClass::Quota, "{members}");
+        assert_eq!(fault.message, message, "{members}");
+        assert_eq!(
+            fault.resets_at.map(std::num::NonZeroU32::get),
+            resets_at,
+            "{members}"
+        );
+        assert_eq!(fault.retry, retry, "{members}");
+    }
+}

@@ -36,6 +36,7 @@ const FURTHER_NAMES: &[&str] = &[
 const ORDINARY_WORDS: &[(&str, Option<&str>)] = &[
     // A kind of provider, which is a protocol that settings choose; and "custom" is nobody.
     ("command code", None),
+    ("chatgpt", None),
     ("custom", None),
     ("together", Some("together ai")),
     ("kilo", Some("kilo ai")),
@@ -73,6 +74,31 @@ const ALLOWED: &[Allowed] = &[
         "crates/catalog/src/models_document.rs",
         "openai",
         "the shape of a list of models",
+    ),
+    allowed(
+        "crates/catalog/src/base_url.rs",
+        "gpt",
+        "a kind of provider, which settings choose",
+    ),
+    allowed(
+        "crates/catalog/src/provider.rs",
+        "gpt",
+        "a kind of provider, which settings choose",
+    ),
+    allowed(
+        "crates/settings/src/providers.rs",
+        "gpt",
+        "a kind of provider, which settings choose",
+    ),
+    allowed(
+        "crates/gateway/src/provider.rs",
+        "gpt",
+        "a kind of provider, which settings choose",
+    ),
+    allowed(
+        "crates/gateway/src/credential.rs",
+        "openai",
+        "a header that goes with a login",
     ),
     allowed(
         "crates/cli/src/codex.rs",

@@ -56,7 +56,7 @@ async fn codex_gets_the_limit_in_the_form_that_it_knows() {
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
-    assert!(fault.resets_at.unwrap() > now);
+    assert!(u64::from(fault.resets_at.unwrap().get()) > now);
 }
 
 /// Table D4: what the service says, and class and status that come of it.

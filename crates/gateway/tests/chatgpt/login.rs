@@ -105,6 +105,30 @@ async fn a_login_that_is_refused_for_good_is_told_with_the_way_out() {
     }
 }
 
+/// Renewed, and refused all the same: asked twice and no more.
+#[tokio::test]
+async fn a_renewed_login_that_is_refused_is_believed() {
+    let issuer = ScriptedUpstream::start(|_, _| {
+        let (id, access) = (access_token("id"), access_token("second"));
+        let tokens =
+            json!({"id_token": id, "access_token": access, "refresh_token": "refresh-second"});
+        Reply::json(200, &tokens)
+    });
+    let home = TempHome::new(env!("CARGO_TARGET_TMPDIR"));
+    home.write("codex/auth.json", auth_json("account-1", "first"));
+    let login = CodexLogin::new(Places {
+        token_url: format!("{}/token", issuer.base_url()),
+        ..Places::new(home.codex_home())
+    });
+    let upstream = codex_back_end(None, knows("nobody"));
+    let bench = Bench::with_login(upstream, without_list, home, login);
+    let body = hello(ClientDialect::Chat, false);
+    let (status, told) = bench.ask(ClientDialect::Chat, &body).await.error();
+    assert_eq!((status, bench.sent().len()), (502, 2));
+    assert!(told.message.contains("token is expired"), "{told:?}");
+    assert!(told.message.ends_with("run `polywire login`"), "{told:?}");
+}
+
 #[tokio::test]
 async fn without_a_login_nobody_is_asked() {
     let bench = Bench::new(knows("first"));

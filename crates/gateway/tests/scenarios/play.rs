@@ -39,7 +39,7 @@ pub(crate) async fn row(bench: &Bench) -> Vec<Cell> {
         parallel_tools(bench).await,
         Box::pin(replay(bench)).await,
         images(bench).await,
-        structured(bench).await,
+        Box::pin(structured(bench)).await,
         length(bench).await,
         refusal(bench).await,
         error_before(bench).await,
