@@ -37,6 +37,8 @@ const ORDINARY_WORDS: &[(&str, Option<&str>)] = &[
     // A kind of provider, which is a protocol that settings choose; and "custom" is nobody.
     ("command code", None),
     ("chatgpt", None),
+    ("codex app server", None),
+    ("codex exec", None),
     ("custom", None),
     ("together", Some("together ai")),
     ("kilo", Some("kilo ai")),
@@ -94,6 +96,21 @@ const ALLOWED: &[Allowed] = &[
         "crates/gateway/src/provider.rs",
         "gpt",
         "a kind of provider, which settings choose",
+    ),
+    allowed(
+        "crates/settings/src/engines.rs",
+        "gpt",
+        "a kind of provider, which settings choose",
+    ),
+    allowed(
+        "crates/engine/src/process.rs",
+        "openai",
+        "the package that the Codex CLI comes in",
+    ),
+    allowed(
+        "crates/gateway/src/readiness.rs",
+        "openai",
+        "the package that the Codex CLI comes in",
     ),
     allowed(
         "crates/gateway/src/credential.rs",
