@@ -83,7 +83,10 @@ impl Engine {
         let ask = Ask::read(body)?;
         let began = Instant::now();
         let cwd = match cwd {
-            Some(wanted) => Some(workdir::resolve(wanted, &self.settings.allowed_roots)?),
+            Some(wanted) => {
+                self.make_workspace();
+                Some(workdir::resolve(wanted, &self.settings.allowed_roots)?)
+            }
             None => None,
         };
         let (out, answer) = channel();
@@ -99,6 +102,14 @@ impl Engine {
             }
         }
         Ok(answer)
+    }
+
+    /// A client may name the default directory before any turn has made it.
+    fn make_workspace(&self) {
+        let workspace = &self.settings.default_cwd;
+        if let Err(error) = std::fs::create_dir_all(workspace) {
+            tracing::debug!("`{}` could not be made: {error}", workspace.display());
+        }
     }
 
     /// Starts what a first turn would have to wait for.

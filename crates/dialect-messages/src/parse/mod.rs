@@ -136,6 +136,7 @@ fn read_settings<'a>(
         )?,
         service_tier: settings::service_tier(top(wire.service_tier, "service_tier"))?,
         user: settings::user(top(wire.metadata, "metadata"))?,
+        metadata: settings::labels(wire.metadata),
         ..Request::default()
     };
     Ok((request, thought.display))

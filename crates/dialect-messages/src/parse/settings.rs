@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use polywire_conversation::{
-    Fault, OutputFormat, ReasoningRequest, Text, Tool, ToolChoice, effort,
+    Fault, Json, OutputFormat, ReasoningRequest, Text, Tool, ToolChoice, effort,
 };
 use polywire_wire::{Field, field, quoted, wire_object};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::Notes;
 
@@ -292,4 +294,11 @@ pub(super) fn user<'a>(metadata: Field<'a, '_>) -> Result<Option<Text<'a>>, Faul
         Some(wire) => field(wire.user_id, metadata.at(), "user_id").text(),
         None => Ok(None),
     }
+}
+
+/// What stands in `metadata` besides. The protocol has nothing else there, and clients put labels into it all the same.
+pub(super) fn labels(metadata: Option<&RawValue>) -> Option<Json<'static>> {
+    let mut labels: Map<String, Value> = serde_json::from_str(metadata?.get()).ok()?;
+    labels.shift_remove("user_id");
+    (!labels.is_empty()).then(|| Json::new(Value::Object(labels).to_string()))
 }
