@@ -314,3 +314,6 @@ fn is_object(arguments: &str) -> bool {
 fn read<'a, T: Deserialize<'a>>(params: &'a RawValue) -> Option<T> {
     serde_json::from_str(params.get()).ok()
 }
+
+#[cfg(test)]
+mod tests;

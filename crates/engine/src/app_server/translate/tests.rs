@@ -1,0 +1,91 @@
+//! What Codex 0.169 was seen to tell of turns (`fixtures/app-server`), as frames.
+
+#![allow(clippy::format_push_string, reason = "an outline names what a test is about")]
+
+use std::path::Path;
+
+use polywire_conversation::{Event, Ledger, ReadStream as _, StreamEnd};
+use polywire_dialect_responses::ResponsesReader;
+use polywire_sse::Frame;
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::answer::{EngineEvent, channel};
+
+#[derive(Deserialize)]
+struct Told {
+    method: String,
+    #[serde(default)]
+    id: Option<Value>,
+    params: Box<RawValue>,
+}
+
+/// The frames of a turn, one a line, with what they mean to a reader of the protocol; and how the turn ended.
+async fn outline(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/app-server")
+        .join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (out, mut answer) = channel();
+    let functions = HashSet::from(["weather".to_owned()]);
+    let mut translator = Translator::new(Frames::new(out), "turn-1".to_owned(), functions);
+    let mut end = "no end".to_owned();
+    for line in text.lines() {
+        let told: Told = serde_json::from_str(line).unwrap();
+        if told.id.is_some() {
+            continue;
+        }
+        let step = translator.notice(&told.method, &told.params);
+        match step {
+            Step::GoesOn => continue,
+            Step::Calls(calls) => {
+                translator.complete();
+                end = format!("waits for {calls:?}");
+            }
+            Step::Completed => {
+                translator.complete();
+                end = "completed".to_owned();
+            }
+            Step::Interrupted => end = "interrupted".to_owned(),
+            Step::Failed(error) => {
+                if let Some(reason) = error.incomplete() {
+                    translator.incomplete(reason);
+                }
+                end = format!("failed: {}", error.message);
+            }
+            Step::BeginsAnew(error) => end = format!("begins anew: {}", error.message),
+        }
+        break;
+    }
+    drop(translator);
+    let mut reader = ResponsesReader::new(std::sync::Arc::new(Ledger::default()), "seed");
+    let mut lines = String::new();
+    let mut sink = |event: Event<'_>| lines.push_str(&format!("{event:?}\n"));
+    while let Some(event) = answer.next().await {
+        if let EngineEvent::Frame(frame) = event {
+            let frame = Frame {
+                event: b"",
+                data: frame.as_bytes(),
+            };
+            reader.push(frame, &mut sink);
+        }
+    }
+    if !reader.is_done() {
+        reader.finish(StreamEnd::Closed, &mut sink);
+    }
+    format!("{lines}=> {end}\n")
+}
+
+#[tokio::test]
+async fn turns_as_they_were_seen() {
+    for name in [
+        "reasoning-and-text",
+        "two-calls",
+        "own-tools",
+        "failed",
+        "too-long",
+        "begun-anew",
+    ] {
+        insta::assert_snapshot!(name, outline(&format!("{name}.jsonl")).await);
+    }
+}
