@@ -22,6 +22,9 @@ pub(crate) struct ServeArguments {
     /// Where to listen [default: 127.0.0.1:4891]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// The provider that serves every name which nobody lists; the name of a preset is enough
+    #[arg(short, long, value_name = "PROVIDER")]
+    provider: Option<String>,
     /// Refuse a turn rather than lose something of it that matters, and say what
     #[arg(long)]
     strict: bool,
@@ -33,6 +36,7 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let overrides = Overrides {
         listen: arguments.listen,
+        default_provider: arguments.provider,
         strict: arguments.strict,
         ..overrides
     };

@@ -155,8 +155,16 @@ async fn readiness_tells_what_is_missing() {
     std::fs::rename(&kept, &login).unwrap();
     assert_eq!(ready(&engine.gateway).await.0, 200);
 
+    // The login is one by key, which is none for the service behind a plan.
     let path = engine.house.home.config().join("polywire/config.toml");
     let settings = std::fs::read_to_string(&path).unwrap();
+    let plan = format!("{settings}\n[providers.plan]\nkind = \"chatgpt\"\n");
+    engine.house.home.write("config/polywire/config.toml", plan);
+    let (status, body) = ready(&engine.gateway).await;
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(body["problems"][0]["provider"], "plan", "{body}");
+    assert_eq!(body["problems"][0]["problem"], "login_missing", "{body}");
+
     let line = settings
         .lines()
         .find(|line| line.starts_with("codex = "))

@@ -380,5 +380,22 @@ async fn what_is_missing_is_told() {
         message.contains("/nowhere/codex") && message.contains("npm install -g @openai/codex"),
         "{message}"
     );
+    // With a provider of Codex's own choice there has to be a login, or Codex would try in vain for minutes.
+    let plain = settings
+        .lines()
+        .filter(|line| !line.starts_with("codex_config"));
+    let plain = plain.collect::<Vec<_>>().join("\n");
+    engine
+        .house
+        .home
+        .write("config/polywire/config.toml", plain);
+    std::fs::remove_file(engine.house.home.codex_home().join("auth.json")).unwrap();
+    let answer = engine.send(post_chat(&chat("one"))).await;
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(
+        answer.text().contains("polywire login"),
+        "{}",
+        answer.text()
+    );
     engine.stop().await;
 }

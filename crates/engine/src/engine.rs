@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use polywire_conversation::Fault;
+use polywire_conversation::{Fault, FaultClass};
 use tokio_util::task::TaskTracker;
 
 use crate::answer::{EngineAnswer, Step, channel};
@@ -78,7 +78,7 @@ impl Engine {
     /// that the client wants. Dropping the answer interrupts the turn.
     ///
     /// # Errors
-    /// A [`Fault`] when the working directory is not allowed. Everything else that goes wrong comes with the answer.
+    /// A [`Fault`] when the working directory is not allowed, or when nobody is logged in. Everything else that goes wrong comes with the answer.
     pub fn ask(&self, body: &[u8], cwd: Option<&str>) -> Result<EngineAnswer, Fault> {
         let ask = Ask::read(body)?;
         let began = Instant::now();
@@ -89,6 +89,7 @@ impl Engine {
             }
             None => None,
         };
+        self.check_login()?;
         let (out, answer) = channel();
         out.step(Step::CwdResolve, began);
         match &self.form {
@@ -102,6 +103,21 @@ impl Engine {
             }
         }
         Ok(answer)
+    }
+
+    /// Without a login Codex would try for minutes before it says so. Whoever gives it a provider of another kind needs none.
+    fn check_login(&self) -> Result<(), Fault> {
+        let login = self.login();
+        if login.is_file() || self.settings.codex_config.contains_key("model_provider") {
+            return Ok(());
+        }
+        Err(Fault::new(
+            FaultClass::Auth,
+            format!(
+                "there is no Codex login at `{}`. hint: run `polywire login`; one in the system's keyring is not read, so that Codex's `config.toml` must say `cli_auth_credentials_store = \"file\"`",
+                login.display()
+            ),
+        ))
     }
 
     /// A client may name the default directory before any turn has made it.

@@ -97,9 +97,11 @@ impl Endpoint {
         } = connection;
         let key = key.unwrap_or(KeySource::None);
         let way = Way {
-            credentials: Arc::new(Credentials::new(provider, key, login, variables)),
             proxy,
-            local: local.or_else(|| Some(Arc::clone(engine.as_ref()?) as Arc<dyn LocalState>)),
+            local: local
+                .or_else(|| Some(Arc::clone(engine.as_ref()?) as Arc<dyn LocalState>))
+                .or_else(|| Some(Arc::new(login.clone()?) as Arc<dyn LocalState>)),
+            credentials: Arc::new(Credentials::new(provider, key, login, variables)),
             engine,
         };
         Self::by_way(provider, way)

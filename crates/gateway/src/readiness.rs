@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use polywire_engine::Engine;
 pub use polywire_engine::EngineState;
+use polywire_login::CodexLogin;
 
 /// What a provider has on this machine. Its engine or its login tells it.
 pub trait LocalState: Send + Sync {
@@ -54,6 +55,30 @@ impl ProblemKind {
     }
 }
 
+/// A provider that is reached by a login needs that one.
+impl LocalState for CodexLogin {
+    fn problems(&self) -> Vec<Problem> {
+        let kind = match self.state() {
+            Ok(state) if state.refused.is_none() => return Vec::new(),
+            Ok(_) => ProblemKind::LoginRefused,
+            Err(error) if error.is_for_good() => ProblemKind::LoginMissing,
+            // A file that is being replaced, or that cannot be read for now.
+            Err(_) => return Vec::new(),
+        };
+        vec![Problem {
+            kind,
+            hint: LOG_IN.to_owned(),
+        }]
+    }
+
+    fn engine(&self) -> Option<EngineState> {
+        None
+    }
+}
+
+/// What to do about a login.
+const LOG_IN: &str = "run `polywire login`";
+
 /// An engine needs its program and a login.
 impl LocalState for Engine {
     fn problems(&self) -> Vec<Problem> {
@@ -69,11 +94,7 @@ impl LocalState for Engine {
             ProblemKind::ExecutableMissing,
             "install Codex (`npm install -g @openai/codex`), or set `codex` of the provider to where it is",
         );
-        let login = missing(
-            state.login_found,
-            ProblemKind::LoginMissing,
-            "run `polywire login`",
-        );
+        let login = missing(state.login_found, ProblemKind::LoginMissing, LOG_IN);
         executable.into_iter().chain(login).collect()
     }
 

@@ -1,6 +1,9 @@
 //! What Codex 0.169 was seen to tell of turns (`fixtures/app-server`), as frames.
 
-#![allow(clippy::format_push_string, reason = "an outline names what a test is about")]
+#![allow(
+    clippy::format_push_string,
+    reason = "an outline names what a test is about"
+)]
 
 use std::path::Path;
 
