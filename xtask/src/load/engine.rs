@@ -36,6 +36,9 @@ const CASES: [(usize, &str, bool); 4] = [
     (100_000, "100 kB", true),
 ];
 
+/// Before each turn, so that none is measured beside what the one before it has left to do.
+const REST: Duration = Duration::from_millis(20);
+
 /// How much two requests for the same turn may differ on their way to the model, in bytes: ids, and the name of the client.
 const REQUESTS_DIFFER_AT_MOST: usize = 1_000;
 
@@ -72,6 +75,8 @@ impl Home {
 
 /// The two ways, ready.
 struct Ways<'b> {
+    program: &'b Path,
+    home: Home,
     upstream: &'b Upstream,
     clock: Clock,
     codex: AppServer,
@@ -116,9 +121,11 @@ impl Bench {
         turn(&mut client, &first, self.clock).await?;
         let home = Home::of(&folder);
         let mut ways = Ways {
+            program,
             upstream: &self.upstream,
             clock: self.clock,
             codex: AppServer::start(program, &home).await?,
+            home,
             client,
             proxy,
         };
@@ -141,7 +148,7 @@ impl Bench {
         let mut row = EngineRow::new("`codex exec`: start to answer, 1 kB", "ms");
         for _ in 0..self.amounts.exec_turns {
             self.upstream.play(script::says());
-            let took = exec::run(program, &home, self.clock).await?;
+            let took = exec::run(program, &ways.home, self.clock).await?;
             row.codex.push(milliseconds(took));
         }
         rows.push(row);
@@ -167,9 +174,10 @@ impl Ways<'_> {
         let mut polywire = EngineRow::new(format!("CPU of polywire per turn, {name}"), "ms");
         let body = conversation.responses_body();
         let request = request(self.proxy.address, "/v1/responses", &body);
-        self.upstream.play(script::says());
-        self.both(conversation, &request).await?;
         for _ in 0..bench.amounts.rounds {
+            self.restart_codex().await?;
+            self.upstream.play(script::says());
+            self.both(conversation, &request).await?;
             let (mut codex, mut through) = (Times::default(), Times::default());
             let before = self.cpu()?;
             for _ in 0..bench.amounts.engine_turns {
@@ -197,14 +205,22 @@ impl Ways<'_> {
         Ok(rows)
     }
 
+    /// A round begins with a fresh process: Codex keeps the memory of threads that were left, and grows with each turn.
+    async fn restart_codex(&mut self) -> Result<()> {
+        self.codex = AppServer::start(self.program, &self.home).await?;
+        Ok(())
+    }
+
     /// One turn each way; the times from the beginning, from `turn/start`, and through polywire.
     async fn both(
         &mut self,
         conversation: &Conversation,
         request: &[u8],
     ) -> Result<(Duration, Duration, Duration)> {
+        tokio::time::sleep(REST).await;
         let (begin, started, first) = self.codex.turn(conversation, self.clock).await?;
         let asked = self.upstream.last_request_bytes();
+        tokio::time::sleep(REST).await;
         let proxied = turn(&mut self.client, request, self.clock).await?;
         let differ = asked.abs_diff(self.upstream.last_request_bytes());
         ensure!(
@@ -230,19 +246,23 @@ impl Ways<'_> {
         let answered = conversation.answered(&call);
         let answers = request(address, "/v1/responses", &answered.responses_body());
         for _ in 0..bench.amounts.rounds {
+            self.restart_codex().await?;
             let (mut direct, mut resumed, mut rebuilt) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..bench.amounts.engine_turns {
                 self.upstream.play(script::calls(&call));
                 self.codex.until_call(conversation).await?;
                 self.upstream.play(script::says());
+                tokio::time::sleep(REST).await;
                 direct.push(self.codex.answer(&call, self.clock).await?);
 
                 self.upstream.play(script::calls(&call));
                 let mut sight = Sight::new(Watch::Bytes, self.clock);
                 self.client.turn(&asks, &mut sight).await?;
                 self.upstream.play(script::says());
+                tokio::time::sleep(REST).await;
                 resumed.push(turn(&mut self.client, &answers, self.clock).await?);
                 // The thread has ended, so the same once more finds none.
+                tokio::time::sleep(REST).await;
                 rebuilt.push(turn(&mut self.client, &answers, self.clock).await?);
             }
             waits.add(Some(&direct), &resumed)?;
@@ -256,7 +276,7 @@ impl Ways<'_> {
     fn memory(&self) -> Result<[EngineRow; 2]> {
         let workers = self.workers()?;
         let resident = |processes: &[u32]| megabytes(process::memory(processes)?.resident);
-        let mut worker = EngineRow::new("memory of a worker, launcher included", "MB");
+        let mut worker = EngineRow::new("memory of the workers, launchers included", "MB");
         worker.codex.push(resident(&family(self.codex.id()?)?)?);
         worker.polywire.push(resident(&workers)?);
         let mut polywire = EngineRow::new("memory of polywire", "MB");
@@ -266,8 +286,8 @@ impl Ways<'_> {
 
     fn cpu(&self) -> Result<Cpu> {
         Ok(Cpu {
-            codex: process::cpu_time_of_all_threads(&family(self.codex.id()?)?)?,
-            worker: process::cpu_time_of_all_threads(&self.workers()?)?,
+            codex: self.codex.cpu_time()?,
+            worker: process::cpu_time_of_descendants(self.proxy.id())?,
             polywire: process::cpu_time(&[self.proxy.id()])?,
         })
     }

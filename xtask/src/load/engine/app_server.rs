@@ -4,6 +4,7 @@
 
 use super::super::body::{Call, Conversation};
 use super::super::clock::Clock;
+use super::super::process;
 use super::Home;
 use super::exec::command;
 use anyhow::{Context, Result, bail};
@@ -83,6 +84,13 @@ impl AppServer {
     /// The process that was started.
     pub(super) fn id(&self) -> Result<u32> {
         self.child.id().context("`codex app-server` has ended")
+    }
+
+    /// The time that its processes have run.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        let launcher = self.id()?;
+        let own = process::cpu_time(&[launcher])?;
+        Ok(own + process::cpu_time_of_descendants(launcher)?)
     }
 
     /// A whole turn in a thread of its own. Returns when it began, when `turn/start` was sent, and when the first delta came.
