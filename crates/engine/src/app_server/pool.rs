@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use polywire_conversation::Fault;
 use tokio::sync::{Mutex, OnceCell};
@@ -125,6 +126,9 @@ impl Pool {
         // Counted at once: the next turn must see that this slot is taken.
         let count = TurnCount::of(&slot);
         let worker = self.worker_of(&slot).await?;
+        if worker.is_worn() {
+            self.renew(&slot, &worker);
+        }
         Ok(Seat {
             worker,
             _count: count,
@@ -147,13 +151,44 @@ impl Pool {
         let worker = Worker::start(&self.settings, &self.tasks).await?;
         slot.started.store(true, Ordering::Relaxed);
         *place = Some(Arc::clone(&worker));
+        self.watch(slot, &worker);
+        Ok(worker)
+    }
+
+    fn watch(self: &Arc<Self>, slot: &Arc<Slot>, worker: &Worker) {
         self.tasks.spawn(watched(Watch {
             pool: Arc::downgrade(self),
             slot: Arc::downgrade(slot),
-            worker: Arc::clone(&worker),
+            worker: worker.end(),
+            started: worker.started(),
             closing: self.closing.clone(),
         }));
-        Ok(worker)
+    }
+
+    /// Starts a worker that takes the place of another one, beside the turns that go on. The other one ends with its last turn and
+    /// with its last thread that waits.
+    fn renew(self: &Arc<Self>, slot: &Arc<Slot>, worn: &Arc<Worker>) {
+        let (settings, tasks) = (Arc::clone(&self.settings), self.tasks.clone());
+        let (pool, slot, worn) = (Arc::downgrade(self), Arc::clone(slot), Arc::downgrade(worn));
+        self.tasks.spawn(async move {
+            let fresh = match Worker::start(&settings, &tasks).await {
+                Ok(fresh) => fresh,
+                Err(fault) => {
+                    tracing::warn!("an engine process could not be renewed: {fault}");
+                    return;
+                }
+            };
+            let Some(pool) = pool.upgrade() else {
+                return;
+            };
+            let mut place = slot.worker.lock().await;
+            // It may have died, and another one have come in its place.
+            let stands = |current: &Arc<Worker>| std::ptr::eq(Arc::as_ptr(current), worn.as_ptr());
+            if place.as_ref().is_some_and(stands) {
+                pool.watch(&slot, &fresh);
+                *place = Some(fresh);
+            }
+        });
     }
 
     /// Lets a thread wait for the results of its tools, as long as it may.
@@ -223,7 +258,9 @@ async fn let_go(mut thread: WaitingThread) {
 struct Watch {
     pool: Weak<Pool>,
     slot: Weak<Slot>,
-    worker: Arc<Worker>,
+    /// Cancelled when the worker is gone. The worker itself belongs to those who use it.
+    worker: CancellationToken,
+    started: Instant,
     closing: CancellationToken,
 }
 
@@ -236,14 +273,21 @@ impl Watch {
     /// Waits for a worker's end, and starts another one in its place when it was a healthy one.
     async fn run(self) {
         tokio::select! {
-            () = self.worker.gone() => {}
-            () = self.closing.cancelled() => return self.worker.close(),
+            () = self.worker.cancelled() => {}
+            () = self.closing.cancelled() => return self.worker.cancel(),
         }
         let (Some(pool), Some(slot)) = (self.pool.upgrade(), self.slot.upgrade()) else {
             return;
         };
+        let has_another = {
+            let place = slot.worker.lock().await;
+            place.as_ref().is_some_and(|worker| worker.is_alive())
+        };
+        if has_another {
+            return;
+        }
         slot.started.store(false, Ordering::Relaxed);
-        if self.worker.started().elapsed() < HEALTHY_AGE || self.closing.is_cancelled() {
+        if self.started.elapsed() < HEALTHY_AGE || self.closing.is_cancelled() {
             return;
         }
         if let Err(fault) = pool.worker_of(&slot).await {

@@ -81,6 +81,8 @@ pub(super) async fn serve(pool: &Arc<Pool>, ask: Ask, cwd: Option<PathBuf>, out:
             End::MustStop
         }
     };
+    // A turn that is over leaves its place at once: whoever waits for one need not wait until its thread is let go.
+    let seat = Some(seat).filter(|_| !matches!(end, End::Over));
     running.settle(end, pool, &ask, &out).await;
     drop(seat);
 }
