@@ -8,8 +8,7 @@
 
 use engines::{APP_SERVER, Engine, TOKENS, house, processes_of, says, state_of};
 use polywire_testkit::{
-    ClaudeCode, CodexCli, House, OpenCode, Received, Reply, ResponsesStream, ScriptedUpstream,
-    Speaks,
+    ClaudeCode, CodexCli, House, OpenCode, Received, ResponsesStream, ScriptedUpstream, Speaks,
 };
 use serde_json::{Value, json};
 

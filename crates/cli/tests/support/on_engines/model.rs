@@ -31,9 +31,9 @@ impl Mood {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Whether the model breaks off in the middle of a long answer, rather than saying nothing more until its client leaves.
-    pub(crate) fn breaks_off(&self, breaks_off: bool) {
-        self.state().breaks_off = breaks_off;
+    /// Has long answers break off from now on, which else say nothing more until their client leaves.
+    pub(crate) fn breaks_off(&self) {
+        self.state().breaks_off = true;
     }
 
     /// Has clients that come back wait until the gate is opened.
