@@ -45,7 +45,7 @@ async fn on_app_server(client: Client) {
     ];
     match speaks {
         Chat => {}
-        Responses => scenarios.push(("custom", 2)),
+        Responses => scenarios.extend([("custom", 2), ("stored", 2), ("socket", 2)]),
         Messages => scenarios.push(("runner", 2)),
     }
     let played = guest.play(&scenarios).await;
@@ -59,7 +59,11 @@ async fn on_app_server(client: Client) {
     checks::errors(&played["errors"]);
     match speaks {
         Chat => {}
-        Responses => checks::custom(&played["custom"]),
+        Responses => {
+            checks::custom(&played["custom"]);
+            checks::stored(&played["stored"]);
+            checks::socket(&played["socket"]);
+        }
         Messages => checks::tools(&played["runner"], &words.stop),
     }
     checks::cancel(&guest).await;

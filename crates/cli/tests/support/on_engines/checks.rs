@@ -230,3 +230,34 @@ pub(crate) fn custom(played: &Played) {
     played.assert_saw(&json!([call, {"text": "It ran."}]));
     played.assert_one_thread();
 }
+
+/// A conversation that the gateway remembers.
+pub(crate) fn stored(played: &Played) {
+    let told = &played.told;
+    assert_eq!(played.seen.len(), 6, "{told}: {:#?}", played.seen);
+    assert_eq!(played.seen[0], json!({"text": TEXT.concat()}), "{told}");
+    assert_eq!(
+        played.seen[1],
+        json!({"retrieved": TEXT.concat()}),
+        "{told}"
+    );
+    for error in &played.seen[3..] {
+        assert_eq!(error["status"], 404, "{told}: {error}");
+    }
+    assert_went_on(played);
+}
+
+/// Several turns on one WebSocket.
+pub(crate) fn socket(played: &Played) {
+    let turn = json!({"kind": "response.completed", "text": TEXT.concat()});
+    let refused = json!({"kind": "error", "code": "previous_response_not_found"});
+    played.assert_saw(&json!([turn, turn, refused]));
+    assert_went_on(played);
+}
+
+/// The model was given the whole conversation, of which the client has sent the last question only.
+fn assert_went_on(played: &Played) {
+    let greeting = TEXT.concat();
+    let conversation = ["Say hello.", greeting.as_str(), "And now?"];
+    assert_eq!(played.texts(1)[1..], conversation, "{}", played.told);
+}
