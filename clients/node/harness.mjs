@@ -43,7 +43,11 @@ export function seeError(error) {
   });
 }
 
-/** Runs the scenario that the command line names. */
+/** Runs the scenarios that the command line names; of several it tells which one begins. */
 export async function main(scenarios) {
-  await scenarios[process.argv[2]]();
+  const wanted = process.argv.slice(2);
+  for (const name of wanted) {
+    if (wanted.length > 1) see({ scenario: name });
+    await scenarios[name]();
+  }
 }

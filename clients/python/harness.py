@@ -58,8 +58,15 @@ def see_error(error):
 
 
 def main(*scenarios):
-    """Runs the scenario that the command line names."""
-    [wanted] = [scenario for scenario in scenarios if scenario.__name__ == sys.argv[1]]
-    result = wanted()
-    if inspect.isawaitable(result):
-        asyncio.run(result)
+    """Runs the scenarios that the command line names; of several it tells which one begins."""
+    known = {scenario.__name__: scenario for scenario in scenarios}
+    wanted = sys.argv[1:]
+    # One for all: clients keep connections that belong to the loop in which they were made.
+    loop = asyncio.new_event_loop()
+    for name in wanted:
+        if len(wanted) > 1:
+            see(scenario=name)
+        result = known[name]()
+        if inspect.isawaitable(result):
+            loop.run_until_complete(result)
+    loop.close()

@@ -343,6 +343,51 @@ async fn a_thread_that_is_gone_is_rebuilt() {
     }
 }
 
+/// A call without arguments, which Codex refuses and asks the model again for, is the client's all the same, and no thread is at work
+/// while the client is.
+#[tokio::test]
+async fn a_call_without_arguments_is_carried_out() {
+    let upstream = ScriptedUpstream::start(|index, request| {
+        let stream = ResponsesStream::new("resp_1");
+        if request.text().contains("snow") {
+            return stream.text("msg_1", "Snow.").completed(TOKENS);
+        }
+        if index > 0 {
+            return stream.stall();
+        }
+        let call = json!({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "weather", "arguments": ""});
+        stream
+            .event(json!({"type": "response.output_item.added", "output_index": 0, "item": call}))
+            .event(json!({"type": "response.output_item.done", "output_index": 0, "item": call}))
+            .completed(TOKENS)
+    });
+    let Some(engine) = Engine::start(APP_SERVER, upstream, "").await else {
+        return;
+    };
+    let tool = json!({"type": "function", "name": "weather", "parameters": {"type": "object"}});
+    let mut body = json!({"model": "test-model", "tools": [tool], "input": [{"role": "user", "content": "Weather?"}]});
+    let answer = engine.send(Call::post("/v1/responses", &body)).await;
+    let call = answer.json()["output"][0].clone();
+    assert_eq!(call["arguments"], "{}", "{}", answer.text());
+    let ready = engine.send(Call::get("/ready")).await.json();
+    assert_eq!(ready["engines"][0]["waiting_threads"], 0, "{ready}");
+    let result = json!({"type": "function_call_output", "call_id": "call_1", "output": "snow"});
+    let said = body["input"].as_array_mut().unwrap();
+    said.extend([call, result]);
+    let answer = engine.send(Call::post("/v1/responses", &body)).await;
+    let text = &answer.json()["output"][0]["content"][0]["text"];
+    assert_eq!(text, "Snow.", "{}", answer.text());
+    let asked = engine.asked();
+    assert!(asked.len() <= 3, "{} requests", asked.len());
+    let called = [r#"call "call_1" "{}""#, r#"result "call_1" "snow""#];
+    assert_eq!(calls_and_results(asked.last().unwrap()), called);
+    // Codex has asked the model again, for nobody, before it was interrupted.
+    if asked.len() == 3 {
+        engine.house.upstream.client_gone(1).await;
+    }
+    engine.stop().await;
+}
+
 /// Names that Codex keeps for itself go out under others and come back under their own.
 #[tokio::test]
 async fn tools_with_names_of_codex_are_offered_too() {

@@ -18,7 +18,7 @@ const UNLIMITED: i64 = 1_000_000_000_000;
 
 /// The parts of Codex that put tools or texts of their own into a turn, or look into the user's folders. A turn of a client that
 /// speaks to a model must hold what the client said, and nothing else.
-const FEATURES_OFF: [&str; 16] = [
+const FEATURES_OFF: [&str; 17] = [
     "apps",
     "browser_use",
     "computer_use",
@@ -29,6 +29,8 @@ const FEATURES_OFF: [&str; 16] = [
     "memories",
     "plugins",
     "remote_plugin",
+    // Runs the user's shell, with his start-up files, for every thread, in a process group of its own that outlives a killed Codex.
+    "shell_snapshot",
     "shell_tool",
     "skill_mcp_dependency_install",
     "skill_search",

@@ -45,12 +45,22 @@ impl ResponsesStream {
     /// A message.
     #[must_use]
     pub fn text(self, id: &str, text: &str) -> Self {
+        self.text_pieces(id, &[text])
+    }
+
+    /// A message whose text comes in these pieces.
+    #[must_use]
+    pub fn text_pieces(self, id: &str, pieces: &[&str]) -> Self {
+        let text = pieces.concat();
         let part = json!({"type": "output_text", "text": text, "annotations": []});
         let at = json!({"item_id": id, "output_index": self.output.len(), "content_index": 0});
-        self.added(&json!({"type": "message", "id": id, "status": "in_progress", "role": "assistant", "content": []}))
-            .event_at("response.content_part.added", &at, &json!({"part": {"type": "output_text", "text": "", "annotations": []}}))
-            .event_at("response.output_text.delta", &at, &json!({"delta": text}))
-            .event_at("response.output_text.done", &at, &json!({"text": text}))
+        let begun = self
+            .added(&json!({"type": "message", "id": id, "status": "in_progress", "role": "assistant", "content": []}))
+            .event_at("response.content_part.added", &at, &json!({"part": {"type": "output_text", "text": "", "annotations": []}}));
+        let said = pieces.iter().fold(begun, |stream, piece| {
+            stream.event_at("response.output_text.delta", &at, &json!({"delta": piece}))
+        });
+        said.event_at("response.output_text.done", &at, &json!({"text": text}))
             .event_at("response.content_part.done", &at, &json!({"part": part}))
             .done(&json!({"type": "message", "id": id, "status": "completed", "role": "assistant", "content": [part]}))
     }

@@ -131,6 +131,12 @@ impl Script {
 
     /// Starts one of its scenarios, as a client of `gateway` that lives in `home`.
     pub fn start(&self, scenario: &str, home: &TempHome, gateway: &Gateway) -> Running {
+        self.start_all(&[scenario], home, gateway)
+    }
+
+    /// Starts several of its scenarios, which it plays one after the other: loading a library takes longer than most of them.
+    /// See [`Observations::by_scenario`].
+    pub fn start_all(&self, scenarios: &[&str], home: &TempHome, gateway: &Gateway) -> Running {
         let mut command = match self.language {
             Language::Python => {
                 let mut command = home.command(self.tools.join("bin/python"));
@@ -148,7 +154,7 @@ impl Script {
             }
         };
         command
-            .arg(scenario)
+            .args(scenarios)
             .env("POLYWIRE_URL", format!("http://{}", gateway.address()))
             .env("POLYWIRE_TOKEN", gateway.token())
             .env("POLYWIRE_MODEL", "test-model")
@@ -179,5 +185,18 @@ impl Observations {
             })
             .collect();
         Self { seen, ended }
+    }
+
+    /// What was seen in each of several scenarios, in their order.
+    pub fn by_scenario(self) -> Vec<(String, Vec<Value>)> {
+        let mut scenarios: Vec<(String, Vec<Value>)> = Vec::new();
+        for seen in self.seen {
+            match (seen["scenario"].as_str(), scenarios.last_mut()) {
+                (Some(name), _) => scenarios.push((name.to_owned(), Vec::new())),
+                (None, Some((_, all))) => all.push(seen),
+                (None, None) => panic!("seen before any scenario: {seen}"),
+            }
+        }
+        scenarios
     }
 }

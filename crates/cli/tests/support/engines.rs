@@ -38,7 +38,7 @@ impl Engine {
 
     /// Where the engine keeps what is its own.
     pub(crate) fn state(&self) -> PathBuf {
-        self.house.home.state().join("polywire/engines/house")
+        state_of(&self.house)
     }
 
     /// The requests that the model received, as JSON.
@@ -55,6 +55,11 @@ impl Engine {
         assert_eq!(ended.code(), Some(0), "{ended:?}");
         assert_eq!(processes_of(&state), Vec::<String>::new());
     }
+}
+
+/// Where the engine of a home keeps what is its own.
+pub(crate) fn state_of(house: &House) -> PathBuf {
+    house.home.state().join("polywire/engines/house")
 }
 
 /// A home for an engine; `None` when Codex is not installed.

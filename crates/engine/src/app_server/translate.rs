@@ -17,6 +17,8 @@ pub(super) enum Step {
     GoesOn,
     /// The model waits for the results of these calls of the client's tools.
     Calls(Vec<String>),
+    /// The model waits for results, but Codex has refused a call as it was written: the thread goes on without them.
+    RefusedCalls,
     /// The turn is over, as it should.
     Completed,
     /// The turn was interrupted.
@@ -38,6 +40,8 @@ pub(super) struct Translator {
     is_under_way: bool,
     /// The calls of the answer so far that the client has to carry out.
     calls: Vec<String>,
+    /// Codex refuses one of them.
+    has_refused: bool,
     usage: Usage,
     /// What the thread consumed in all, which Codex tells for answers that it does not count by themselves.
     thread_usage: Option<Usage>,
@@ -142,6 +146,7 @@ impl Translator {
             functions,
             is_under_way: false,
             calls: Vec::new(),
+            has_refused: false,
             usage: Usage::default(),
             thread_usage: None,
         }
@@ -233,6 +238,8 @@ impl Translator {
         let id = head.id.or_else(|| head.call_id.clone()).unwrap_or_default();
         if let (Some(call), "function_call") = (head.call_id, head.tag.as_str()) {
             self.calls.push(call);
+            let arguments = head.arguments.as_ref().and_then(Value::as_str);
+            self.has_refused |= arguments.is_some_and(is_blank);
         }
         if let Some(item) = without_notes(notice.item) {
             self.is_under_way = true;
@@ -266,6 +273,9 @@ impl Translator {
         }
         if self.calls.is_empty() {
             return Step::GoesOn;
+        }
+        if self.has_refused {
+            return Step::RefusedCalls;
         }
         Step::Calls(std::mem::take(&mut self.calls))
     }
@@ -305,10 +315,15 @@ impl Translator {
     }
 }
 
+/// Arguments that a client can be given: a JSON object, or nothing at all, which means an empty one.
 fn is_object(arguments: &str) -> bool {
-    // What Codex takes for arguments: a JSON object, or nothing at all.
+    is_blank(arguments) || serde_json::from_str::<serde_json::Map<String, Value>>(arguments).is_ok()
+}
+
+/// No arguments at all. Some models write that for tools that take none; Codex 0.169 tells the model "failed to parse function
+/// arguments" and asks it again.
+fn is_blank(arguments: &str) -> bool {
     arguments.trim().is_empty()
-        || serde_json::from_str::<serde_json::Map<String, Value>>(arguments).is_ok()
 }
 
 fn read<'a, T: Deserialize<'a>>(params: &'a RawValue) -> Option<T> {

@@ -215,6 +215,11 @@ impl Running {
                     self.translator.complete();
                     return End::Waits(calls);
                 }
+                // Nobody would hear what the thread does meanwhile. The results come to one that is rebuilt from its history.
+                Step::RefusedCalls => {
+                    self.translator.complete();
+                    return End::MustStop;
+                }
                 Step::Completed => {
                     self.translator.complete();
                     return End::Over;

@@ -6,6 +6,6 @@
 pub(crate) mod answers;
 pub(crate) mod failures;
 pub(crate) mod lowered;
-mod play;
+pub(crate) mod play;
 
 pub(crate) use play::Client;

@@ -47,7 +47,7 @@ pub(super) fn house(upstream: ScriptedUpstream) -> House {
 }
 
 /// The client's script, when the client is installed.
-pub(super) fn find((language, name, speaks): Client) -> Option<Script> {
+pub(crate) fn find((language, name, speaks): Client) -> Option<Script> {
     Script::find(language, name, speaks)
 }
 
@@ -98,7 +98,7 @@ pub(super) fn end(stream: ChatStream, reason: &str) -> Reply {
 }
 
 /// A text with what readers of lines and of JSON stumble over.
-pub(super) const TEXT: [&str; 3] = ["Grüß \"dich\",", " \u{2028}\u{2029}\u{85}", "Welt 🌍\n"];
+pub(crate) const TEXT: [&str; 3] = ["Grüß \"dich\",", " \u{2028}\u{2029}\u{85}", "Welt 🌍\n"];
 
 pub(super) fn greeting() -> Reply {
     let stream = TEXT
@@ -107,7 +107,7 @@ pub(super) fn greeting() -> Reply {
     end(stream, "stop")
 }
 
-pub(super) fn usage() -> Value {
+pub(crate) fn usage() -> Value {
     json!({"input": 25, "cached": 10, "output": 7})
 }
 
