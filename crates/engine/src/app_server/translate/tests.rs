@@ -45,6 +45,10 @@ async fn outline(name: &str) -> String {
                 translator.complete();
                 end = format!("waits for {calls:?}");
             }
+            Step::RefusedCalls => {
+                translator.complete();
+                end = "waits for calls that Codex refuses".to_owned();
+            }
             Step::Completed => {
                 translator.complete();
                 end = "completed".to_owned();
