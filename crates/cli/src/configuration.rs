@@ -197,7 +197,8 @@ pub(crate) fn login_problem(settings: &Settings, provider_id: &str) -> Option<Lo
     login.state().err()
 }
 
-fn places(found: &CodexPlaces) -> Places {
+/// Where a login is kept and who renews it: as the settings say, else as Codex has it.
+pub(crate) fn places(found: &CodexPlaces) -> Places {
     let usual = Places::new(&found.home);
     Places {
         token_url: found.token_url.clone().unwrap_or(usual.token_url),
