@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use polywire_login::{CodexLogin, Places};
+use polywire_login::CodexLogin;
 use polywire_settings::{CodexPlaces, ProcessEnvironment};
 use tokio::process::Command;
 
@@ -14,16 +14,11 @@ use crate::{codex, configuration};
 
 /// The login of this machine, as the environment says.
 pub(crate) fn login(callback_port: Option<u16>) -> anyhow::Result<CodexLogin> {
-    let found = CodexPlaces::find(&ProcessEnvironment)?;
-    let usual = Places::new(found.home);
-    Ok(CodexLogin::new(Places {
-        token_url: found.token_url.unwrap_or(usual.token_url),
-        revoke_url: found.revoke_url.unwrap_or(usual.revoke_url),
-        issuer: found.issuer.unwrap_or(usual.issuer),
-        back_end: found.back_end.unwrap_or(usual.back_end),
-        callback_ports: callback_port.map_or(usual.callback_ports, |port| vec![port]),
-        codex_home: usual.codex_home,
-    }))
+    let mut places = configuration::places(&CodexPlaces::find(&ProcessEnvironment)?);
+    if let Some(port) = callback_port {
+        places.callback_ports = vec![port];
+    }
+    Ok(CodexLogin::new(places))
 }
 
 /// Codex, when it is installed.

@@ -76,14 +76,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Ends the engines, and writes what waits to be kept. To be called when the turns have ended.
+    /// Ends the engines and what goes on beside the turns, and writes what waits to be kept. To be called when the turns have ended.
     pub(crate) async fn close(self) {
         self.app.gateway.close().await;
-        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for login in known {
-            // A renewal that is cut off may cost the login.
-            login.settled().await;
-        }
         if let Some(store) = self.store {
             store.close().await;
         }
@@ -172,23 +167,12 @@ fn configuration(settings: Settings) -> Configuration {
     }
 }
 
-/// Every login that was ever in use. A changed configuration goes on with the same ones: what is known of them, and renewals that are
-/// under way, must not be lost.
-static KNOWN: Mutex<Vec<CodexLogin>> = Mutex::new(Vec::new());
-
-/// The logins by which providers are reached. Logins in one folder are one.
+/// The logins by which providers are reached.
 fn logins(settings: &Settings) -> Logins {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let logins = settings.logins.iter().map(|(provider, found)| {
-        let places = places(found);
-        let login = known.iter().find(|login| *login.places() == places);
-        let login = login.cloned().unwrap_or_else(|| {
-            known.push(CodexLogin::new(places));
-            known[known.len() - 1].clone()
-        });
-        (provider.clone(), login)
-    });
-    logins.collect()
+    let logins = settings.logins.iter();
+    logins
+        .map(|(provider, found)| (provider.clone(), CodexLogin::new(places(found))))
+        .collect()
 }
 
 /// Why the login of a provider cannot be used, as far as its file tells. Nothing for a provider that is reached in another way.
@@ -197,7 +181,8 @@ pub(crate) fn login_problem(settings: &Settings, provider_id: &str) -> Option<Lo
     login.state().err()
 }
 
-fn places(found: &CodexPlaces) -> Places {
+/// Where a login is kept and who renews it: as the settings say, else as Codex has it.
+pub(crate) fn places(found: &CodexPlaces) -> Places {
     let usual = Places::new(&found.home);
     Places {
         token_url: found.token_url.clone().unwrap_or(usual.token_url),

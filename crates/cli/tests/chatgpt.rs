@@ -12,8 +12,9 @@ use std::fs;
 use polywire_testkit::Language::{Node, Python};
 use polywire_testkit::Speaks::{Chat, Messages, Responses};
 use polywire_testkit::{
-    Call, CodexCli, House, Language, Observations, RED_PNG_BASE64, Received, Reply,
-    ResponsesStream, Running, Script, ScriptedUpstream, Speaks, Tokens, auth_json, codex_back_end,
+    Call, CodexCli, House, Issuer, Language, Observations, ProxyScript, RED_PNG_BASE64, Received,
+    Reply, ResponsesStream, Running, Script, ScriptedProxy, ScriptedUpstream, Speaks, Tokens,
+    auth_json, codex_back_end,
 };
 use serde_json::{Value, json};
 
@@ -249,6 +250,41 @@ async fn the_models_of_the_service_are_listed_for_everybody() {
 }
 
 /// A tool as it was offered, by the end of its name: its name, and the group that it stands in.
+/// The login is renewed by the way on which the service is reached, and what the service repeats of a refused token is not told.
+#[tokio::test]
+async fn a_login_goes_by_the_way_of_its_provider() {
+    let issuer = Issuer::start();
+    let proxy = ScriptedProxy::start(ProxyScript::default());
+    let upstream = ScriptedUpstream::start(|_, request| {
+        let token = request.headers.get("authorization").unwrap_or_default();
+        Reply::error(401, "token_revoked", &format!("`{token}` is revoked."))
+    });
+    let models = format!("{TEST_MODEL}\nproxy = \"{}\"", proxy.url());
+    let house = house(upstream, &models);
+    house
+        .home
+        .write("login/auth.json", issuer.login_file(Some(-60), 1));
+    let renewal = ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", &*issuer.token_url());
+    let gateway = house.gateway_with(&[renewal]).await;
+    let ask = || {
+        gateway.send(Call::post(
+            "/v1/responses",
+            &json!({"model": "test-model", "input": "hi"}),
+        ))
+    };
+    // The first renewal is for the time, the second for the refusal; the third is refused itself.
+    for _ in 0..2 {
+        let answer = ask().await;
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        assert!(!answer.text().contains("eyJ"), "{}", answer.text());
+        issuer.answer_next(Reply::error(401, "refresh_token_invalidated", "no"));
+    }
+    assert_eq!(issuer.renewals().len(), 3);
+    let targets: Vec<String> = proxy.proxied().into_iter().map(|it| it.target).collect();
+    let of_issuer = issuer.upstream().address().to_string();
+    assert!(targets.contains(&of_issuer), "{targets:?}");
+}
+
 fn tool(request: &Received, suffix: &str) -> (String, Option<String>) {
     fn find(tools: &Value, suffix: &str) -> Option<(String, Option<String>)> {
         tools.as_array()?.iter().find_map(|tool| {

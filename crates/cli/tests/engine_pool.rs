@@ -148,6 +148,69 @@ async fn a_turn_whose_worker_dies_in_the_middle_fails() {
     engine.stop().await;
 }
 
+/// What an agent has done is not done a second time: not when its process dies before it has said anything, nor when it says nothing.
+#[tokio::test]
+async fn what_an_agent_has_done_is_not_done_again() {
+    for kind in [APP_SERVER, EXEC] {
+        for dies in [true, false] {
+            let upstream = ScriptedUpstream::start(move |_, request| {
+                let request = request.json();
+                let items = request["input"].as_array().cloned().unwrap_or_default();
+                let has_run = items
+                    .iter()
+                    .any(|item| item["type"] == "function_call_output");
+                let answer = ResponsesStream::new("resp_1");
+                match (has_run, dies) {
+                    (false, _) => answer
+                        .call(
+                            "fc_1",
+                            "call_1",
+                            "exec_command",
+                            &json!({"cmd": "echo once >> made.txt"}),
+                        )
+                        .completed(TOKENS),
+                    (true, true) => answer.stall(),
+                    (true, false) => answer.completed(TOKENS),
+                }
+            });
+            let Some(engine) = Engine::start(kind, upstream, "agent = true").await else {
+                return;
+            };
+            let told = format!("{kind}, dies {dies}");
+            let call = post_chat(&chat("Work.")).bearer(engine.gateway.token());
+            let answering = call.send(engine.gateway.address());
+            let killing = async {
+                if !dies {
+                    return;
+                }
+                let upstream = &engine.house.upstream;
+                upstream
+                    .requests_where(2, |request| request.method == "POST")
+                    .await;
+                for line in processes_of(&engine.state()) {
+                    let process = line.split(' ').next().unwrap().parse().unwrap();
+                    kill(Pid::from_raw(process), Signal::SIGKILL).ok();
+                }
+            };
+            let (answer, ()) = within("the turn", async { tokio::join!(answering, killing) }).await;
+            if dies {
+                assert_eq!(answer.status, 502, "{told}: {}", answer.text());
+                assert_eq!(
+                    answer.headers.get("x-should-retry"),
+                    Some("false"),
+                    "{told}"
+                );
+            } else {
+                assert_eq!(answer.status, 200, "{told}: {}", answer.text());
+            }
+            let made = std::fs::read_to_string(engine.state().join("workspace/made.txt"));
+            assert_eq!(made.unwrap(), "once\n", "{told}");
+            assert_eq!(engine.asked().len(), 2, "{told}");
+            engine.stop().await;
+        }
+    }
+}
+
 /// A client that leaves interrupts its turn: the model's provider is told at once, and the worker is free for the next turn.
 #[tokio::test]
 async fn a_client_that_leaves_interrupts_its_turn() {

@@ -309,6 +309,7 @@ async fn a_thread_that_is_gone_is_rebuilt() {
             Some(("Weather?", "Weather, please?")),
         ),
         ("other instructions", "", Some(("Be brief.", "Be long."))),
+        ("another call", "", Some(("Oslo", "Bergen"))),
     ] {
         let [
             ToolLoop {
@@ -333,7 +334,9 @@ async fn a_thread_that_is_gone_is_rebuilt() {
         assert_eq!(text(&answer), "Snow there, sun here.", "{what}");
         let asked = engine.asked();
         assert_eq!(asked.len(), 2, "{what}");
-        assert_eq!(calls_and_results(&asked[1]), LOOPED, "{what}");
+        let (from, to) = change.unwrap_or_default();
+        let looped = LOOPED.map(|line| line.replace(from, to));
+        assert_eq!(calls_and_results(&asked[1]), looped, "{what}");
         let thread = |request: &Value| request["client_metadata"]["thread_id"].clone();
         assert_ne!(thread(&asked[0]), thread(&asked[1]), "{what}");
         if let Some((_, to)) = change {
@@ -385,6 +388,43 @@ async fn a_call_without_arguments_is_carried_out() {
     if asked.len() == 3 {
         engine.house.upstream.client_gone(1).await;
     }
+    engine.stop().await;
+}
+
+/// A model that counts its calls anew in every answer gets each result for the call that it belongs to.
+#[tokio::test]
+async fn ids_of_calls_may_come_again() {
+    let calls = |city: &str| {
+        ResponsesStream::new("resp_1")
+            .call("fc_1", "call_1", "weather", &json!({"city": city}))
+            .completed(TOKENS)
+    };
+    let upstream = replies(vec![calls("Oslo"), calls("Rome"), says("Done.")]);
+    let Some(engine) = Engine::start(APP_SERVER, upstream, "").await else {
+        return;
+    };
+    let tool = json!({"type": "function", "name": "weather", "parameters": weather()});
+    let mut body = json!({"model": "test-model", "tools": [tool],
+        "input": [{"role": "user", "content": "Weather?"}]});
+    for result in ["snow", "sun"] {
+        let answer = engine.send(Call::post("/v1/responses", &body)).await;
+        let output = answer.json()["output"].as_array().unwrap().clone();
+        let said = body["input"].as_array_mut().unwrap();
+        said.extend(output);
+        said.push(json!({"type": "function_call_output", "call_id": "call_1", "output": result}));
+    }
+    let answer = engine.send(Call::post("/v1/responses", &body)).await;
+    assert_eq!(answer.json()["output"][0]["content"][0]["text"], "Done.");
+    let asked = engine.asked();
+    assert_eq!(
+        calls_and_results(&asked[2]),
+        [
+            r#"call "call_1" "{\"city\":\"Oslo\"}""#,
+            r#"result "call_1" "snow""#,
+            r#"call "call_1_2" "{\"city\":\"Rome\"}""#,
+            r#"result "call_1_2" "sun""#,
+        ]
+    );
     engine.stop().await;
 }
 
@@ -829,6 +869,29 @@ async fn failures_are_errors() {
             }
             engine.stop().await;
         }
+    }
+}
+
+/// A provider of the model that cannot be reached is an error, and nothing that is waited for without an end.
+#[tokio::test]
+async fn a_network_that_is_down_is_an_error() {
+    for kind in [APP_SERVER, EXEC] {
+        let Some(house) = house(kind, replies(vec![]), "") else {
+            return;
+        };
+        let file = house.home.config().join("polywire/config.toml");
+        let settings = std::fs::read_to_string(file).unwrap();
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/v1", nobody.local_addr().unwrap());
+        drop(nobody);
+        let settings = settings.replace(&house.upstream.base_url(), &address);
+        house.home.write("config/polywire/config.toml", settings);
+        let gateway = house.gateway().await;
+        let engine = Engine { house, gateway };
+        let answering = engine.send(post_chat(&chat("hi")));
+        let answer = polywire_testkit::within("the error", answering).await;
+        assert_eq!(answer.status, 502, "{kind}: {}", answer.text());
+        engine.stop().await;
     }
 }
 

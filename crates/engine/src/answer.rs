@@ -18,6 +18,8 @@ pub enum EngineEvent {
     Frame(String),
     /// The answer failed. Nothing comes after it.
     Fault(Fault),
+    /// Codex has done something by itself that has effects, or may have: whatever comes of the turn, it must not be made again.
+    Acted,
     /// A step of the turn is done, and took so long.
     Step(Step, Duration),
 }
@@ -114,6 +116,19 @@ impl Out {
 
     pub(crate) fn fault(&self, fault: Fault) {
         self.send(EngineEvent::Fault(fault));
+    }
+
+    /// The turn must not be made again.
+    pub(crate) fn acted(&self) {
+        self.send(EngineEvent::Acted);
+    }
+
+    /// The turn ended and nobody knows how far it had come: an agent may have done anything.
+    pub(crate) fn lost(&self, fault: Fault, agent: bool) {
+        if agent {
+            self.acted();
+        }
+        self.fault(fault);
     }
 
     /// A step that began at `since` is done.

@@ -84,6 +84,33 @@ pub(crate) struct ToolAnswer {
     pub(crate) output: Value,
 }
 
+/// A call of a tool, as far as it tells whether a conversation is still the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ToolCall {
+    pub(crate) id: String,
+    /// Read, because clients write them anew with other spaces and another order. Whatever is no JSON stays text.
+    arguments: Value,
+}
+
+impl ToolCall {
+    pub(crate) fn new(id: String, arguments: &str) -> Self {
+        let arguments = match arguments.trim() {
+            "" => Value::Object(serde_json::Map::new()),
+            written => serde_json::from_str(written).unwrap_or_else(|_| Value::from(written)),
+        };
+        Self { id, arguments }
+    }
+}
+
+/// What a conversation has more than before.
+#[derive(Debug)]
+pub(crate) struct Since {
+    /// What the model called, as the client tells it.
+    pub(crate) calls: Vec<ToolCall>,
+    /// What the tools have answered.
+    pub(crate) answers: Vec<ToolAnswer>,
+}
+
 impl Ask {
     /// Takes a body apart.
     ///
@@ -171,20 +198,20 @@ impl Ask {
     }
 
     /// The results of tools with which the conversation ends, when they are all that the client has added to what the model said
-    /// behind the first `count` items.
-    pub(crate) fn answers_since(&self, count: usize) -> Option<Vec<ToolAnswer>> {
-        let since = self.input.get(count..)?;
-        let mut answers = Vec::new();
-        for item in since {
+    /// behind the first `count` items; and the calls that it said.
+    pub(crate) fn since(&self, count: usize) -> Option<Since> {
+        let (mut calls, mut answers) = (Vec::new(), Vec::new());
+        for item in self.input.get(count..)? {
             let head: ItemHead<'_> = serde_json::from_str(item.get()).ok()?;
             match head.tag {
                 "function_call_output" => answers.push(tool_answer(item)?),
-                "function_call" | "reasoning" if answers.is_empty() => {}
+                "function_call" if answers.is_empty() => calls.push(tool_call(item)?),
+                "reasoning" if answers.is_empty() => {}
                 "message" | "" if answers.is_empty() && head.role == "assistant" => {}
                 _ => return None,
             }
         }
-        (!answers.is_empty()).then_some(answers)
+        (!answers.is_empty()).then_some(Since { calls, answers })
     }
 
     /// The ids of the calls that the conversation's last results answer.
@@ -214,6 +241,16 @@ fn tool_answer(item: &RawValue) -> Option<ToolAnswer> {
     Some(ToolAnswer { call_id, output })
 }
 
+fn tool_call(item: &RawValue) -> Option<ToolCall> {
+    #[derive(Deserialize)]
+    struct Call {
+        call_id: String,
+        arguments: String,
+    }
+    let Call { call_id, arguments } = serde_json::from_str(item.get()).ok()?;
+    Some(ToolCall::new(call_id, &arguments))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,22 +272,21 @@ mod tests {
     fn results_are_told_from_the_rest() {
         let ask = read(CALLED);
         assert_eq!(ask.answered_calls(), ["a", "b"]);
-        let answers = ask.answers_since(1).unwrap();
+        let Since { calls, answers } = ask.since(1).unwrap();
+        let called = ["a", "b"].map(|id| ToolCall::new(id.to_owned(), " "));
+        assert_eq!(calls, called, "no arguments are an empty object");
         let ids: Vec<&str> = answers.iter().map(|answer| &*answer.call_id).collect();
         assert_eq!(ids, ["b", "a"]);
         assert_eq!(answers[0].output, "2");
-        assert!(ask.answers_since(0).is_none(), "the user said something");
-        assert!(ask.answers_since(7).is_none(), "nothing came since");
-        assert!(
-            ask.answers_since(8).is_none(),
-            "there are not as many items"
-        );
+        assert!(ask.since(0).is_none(), "the user said something");
+        assert!(ask.since(7).is_none(), "nothing came since");
+        assert!(ask.since(8).is_none(), "there are not as many items");
         let and_more = CALLED.replace(
             "\"text\":\"1\"}]}]}",
             "\"text\":\"1\"}]},{\"type\":\"message\",\"role\":\"user\",\"content\":[]}]}",
         );
         let ask = read(&and_more);
-        assert!(ask.answers_since(1).is_none(), "the user said more");
+        assert!(ask.since(1).is_none(), "the user said more");
         assert!(ask.answered_calls().is_empty());
     }
 

@@ -62,6 +62,17 @@ impl Usage {
         self.reasoning += other.reasoning;
     }
 
+    /// What is left of a sum when this much of it was told before.
+    pub(crate) fn beyond(self, told: Usage) -> Usage {
+        Usage {
+            input: self.input.saturating_sub(told.input),
+            cached: self.cached.saturating_sub(told.cached),
+            cache_write: self.cache_write.saturating_sub(told.cache_write),
+            output: self.output.saturating_sub(told.output),
+            reasoning: self.reasoning.saturating_sub(told.reasoning),
+        }
+    }
+
     fn json(self) -> Value {
         json!({
             "input_tokens": self.input,

@@ -17,8 +17,8 @@ const LINKED: [&str; 3] = ["auth.json", "auth.lock", "auth.json.lock"];
 const UNLIMITED: i64 = 1_000_000_000_000;
 
 /// The parts of Codex that put tools or texts of their own into a turn, or look into the user's folders. A turn of a client that
-/// speaks to a model must hold what the client said, and nothing else.
-const FEATURES_OFF: [&str; 17] = [
+/// speaks to a model must hold what the client said, and nothing else. And what suits a person at a terminal only.
+const FEATURES_OFF: [&str; 18] = [
     "apps",
     "browser_use",
     "computer_use",
@@ -36,6 +36,8 @@ const FEATURES_OFF: [&str; 17] = [
     "skill_search",
     "sleep_tool",
     "tool_suggest",
+    // Waits for a network that is down without an end, while the client hears nothing.
+    "unbounded_connection_retries",
     "view_image",
 ];
 
@@ -171,7 +173,7 @@ fn same_place(one: &Path, other: &Path) -> bool {
 fn link_to(target: &Path, link: &Path) -> io::Result<()> {
     match std::fs::read_link(link) {
         Ok(current) if current == target => return Ok(()),
-        Ok(_) => std::fs::remove_file(link)?,
+        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let message =
@@ -180,15 +182,14 @@ fn link_to(target: &Path, link: &Path) -> io::Result<()> {
         }
         Err(error) => return Err(error),
     }
+    // Made aside and renamed: other processes may do the same at this moment, and a Codex at work must always find a link.
+    let aside = tempfile::tempdir_in(link.parent().unwrap_or(Path::new(".")))?;
+    let fresh = aside.path().join("link");
     #[cfg(unix)]
-    let made = std::os::unix::fs::symlink(target, link);
+    std::os::unix::fs::symlink(target, &fresh)?;
     #[cfg(windows)]
-    let made = std::os::windows::fs::symlink_file(target, link);
-    match made {
-        // Another process has made the same link at the same moment.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
-    }
+    std::os::windows::fs::symlink_file(target, &fresh)?;
+    std::fs::rename(&fresh, link)
 }
 
 /// Replaces a file's content in one step; only its owner may read it, because settings may hold keys.
@@ -206,6 +207,7 @@ pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Closes a folder to everybody else.
 fn make_private(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -215,5 +217,32 @@ fn make_private(folder: &Path) -> io::Result<()> {
     #[cfg(not(unix))]
     {
         std::fs::metadata(folder).map(drop)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_make_the_same_links_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("auth.json");
+        for round in 0..50 {
+            let target = folder.path().join(format!("login-{round}"));
+            std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..4)
+                    .map(|_| scope.spawn(|| link_to(&target, &link)))
+                    .collect();
+                for maker in makers {
+                    maker.join().unwrap().unwrap();
+                }
+            });
+            assert_eq!(std::fs::read_link(&link).unwrap(), target);
+        }
+        std::fs::remove_file(&link).unwrap();
+        std::fs::write(&link, "somebody's").unwrap();
+        let refused = link_to(folder.path(), &link).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     }
 }

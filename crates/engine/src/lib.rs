@@ -6,6 +6,7 @@
 //! Reading order: [`Engine::ask`], then `app_server` (a pool of long-lived processes) and `exec` (one process for each turn);
 //! `home` and `models` make Codex fit for it.
 
+mod acts;
 mod answer;
 mod app_server;
 mod ask;

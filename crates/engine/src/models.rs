@@ -1,43 +1,41 @@
 //! The models of an engine: what Codex knows of them, made fit for clients that bring their own tools.
 
-use std::process::Stdio;
-
 use polywire_conversation::Fault;
 use serde_json::{Map, Value, json};
+use tokio::io::AsyncReadExt;
+use tokio_util::task::TaskTracker;
 
 use crate::fault::unusable;
 use crate::home::{catalog_path, unlimited, write_if_changed};
 use crate::limits::CATALOG_TIMEOUT;
-use crate::process;
+use crate::process::{self, Pipes};
 use crate::settings::EngineSettings;
 
 /// Asks Codex for its models, which may ask the network, and writes the engine's own list from it.
 ///
 /// # Errors
 /// A [`Fault`] with Codex's own words when it has no list.
-pub(crate) async fn prepare(settings: &EngineSettings) -> Result<(), Fault> {
+pub(crate) async fn prepare(settings: &EngineSettings, tasks: &TaskTracker) -> Result<(), Fault> {
     let mut command = process::command(settings);
-    command
-        .args(["debug", "models"])
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    #[cfg(unix)]
-    command.process_group(0);
-    let listing = tokio::time::timeout(CATALOG_TIMEOUT, command.output());
-    let output = match listing.await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Err(process::not_started(command.as_std().get_program(), &error)),
-        Err(_) => {
-            return Err(unusable(format!(
-                "Codex did not list its models within {} s",
-                CATALOG_TIMEOUT.as_secs()
-            )));
-        }
+    command.args(["debug", "models"]);
+    let (mut process, Pipes { stdin, mut stdout }) = process::start(command, tasks)?;
+    drop(stdin);
+    let mut listed = Vec::new();
+    let listing = async {
+        let read = stdout.read_to_end(&mut listed).await;
+        read.and(process.wait().await)
     };
-    let list = serde_json::from_slice(&output.stdout).ok().and_then(fit);
+    let in_time = tokio::time::timeout(CATALOG_TIMEOUT, listing).await;
+    let errors = process.errors();
+    process.kill().await;
+    if in_time.is_err() {
+        return Err(unusable(format!(
+            "Codex did not list its models within {} s",
+            CATALOG_TIMEOUT.as_secs()
+        )));
+    }
+    let list = serde_json::from_slice(&listed).ok().and_then(fit);
     let Some(list) = list else {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let errors = polywire_wire::clean(&errors, 400);
         return Err(unusable(format!(
             "Codex could not list its models: {errors}"
         )));

@@ -88,7 +88,7 @@ pub(crate) fn start(mut command: Command, tasks: &TaskTracker) -> Result<(Proces
     Ok((process, pipes))
 }
 
-pub(crate) fn not_started(program: &OsStr, error: &std::io::Error) -> Fault {
+fn not_started(program: &OsStr, error: &std::io::Error) -> Fault {
     let program = program.to_string_lossy();
     if error.kind() == std::io::ErrorKind::NotFound {
         return unusable(format!(

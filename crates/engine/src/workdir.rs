@@ -19,12 +19,9 @@ pub(crate) fn resolve(wanted: &str, allowed: &[PathBuf]) -> Result<PathBuf, Faul
         } else {
             format!("it must lie below one of {}", roots.join(", "))
         };
-        let mut fault = Fault::new(
-            FaultClass::InvalidRequest,
-            format!("the working directory `{wanted}` {problem}; {roots}"),
-        );
-        fault.param = Some("metadata.cwd".to_owned());
-        fault
+        bad(format!(
+            "the working directory `{wanted}` {problem}; {roots}"
+        ))
     };
     let path = Path::new(wanted);
     if !path.is_absolute() {
@@ -45,7 +42,29 @@ pub(crate) fn resolve(wanted: &str, allowed: &[PathBuf]) -> Result<PathBuf, Faul
     if !resolved.is_dir() {
         return Err(refused("is no directory"));
     }
+    // Codex is told of it in JSON.
+    if resolved.to_str().is_none() {
+        return Err(refused("has a name that is no text"));
+    }
     Ok(resolved)
+}
+
+/// What is wrong with a resolved directory when it leads elsewhere by now. Turns wait in a queue, and an agent at work may put a
+/// link in the place of a directory that it may write to.
+pub(crate) fn replaced(resolved: &Path) -> Option<Fault> {
+    let is_same = resolved.canonicalize().is_ok_and(|now| now == resolved);
+    (!is_same).then(|| {
+        bad(format!(
+            "the working directory `{}` was replaced while the turn waited",
+            resolved.display()
+        ))
+    })
+}
+
+fn bad(message: String) -> Fault {
+    let mut fault = Fault::new(FaultClass::InvalidRequest, message);
+    fault.param = Some("metadata.cwd".to_owned());
+    fault
 }
 
 #[cfg(test)]
@@ -99,5 +118,27 @@ mod tests {
         );
         let fault = resolve("/", &[]).unwrap_err();
         assert!(fault.message.contains("allowed_roots"), "{fault}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_was_replaced_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join("root");
+        let work = root.join("work");
+        std::fs::create_dir_all(&work).unwrap();
+        let resolved = resolve(work.to_str().unwrap(), std::slice::from_ref(&root)).unwrap();
+        assert_eq!(replaced(&resolved), None);
+        std::fs::remove_dir(&work).unwrap();
+        std::os::unix::fs::symlink("/", &work).unwrap();
+        let fault = replaced(&resolved).unwrap();
+        assert_eq!(fault.status, 400);
+        let strange = root.join(std::ffi::OsStr::from_bytes(b"\xff"));
+        std::fs::create_dir(&strange).unwrap();
+        let link = root.join("link");
+        std::os::unix::fs::symlink(&strange, &link).unwrap();
+        let fault = resolve(link.to_str().unwrap(), &[root]).unwrap_err();
+        assert!(fault.message.contains("no text"), "{fault}");
     }
 }

@@ -263,6 +263,7 @@ impl Pump {
             Some(EngineEvent::Fault(fault)) => {
                 reader.finish(StreamEnd::Broken(fault), &mut self.delivery);
             }
+            Some(EngineEvent::Acted) => self.delivery.acted(),
             Some(EngineEvent::Step(step, took)) => {
                 let phases = self.delivery.settlement().phases();
                 phases.add(phase_of(step), took);

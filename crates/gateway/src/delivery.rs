@@ -258,6 +258,11 @@ impl Delivery {
         &self.outlet.settlement
     }
 
+    /// The turn has had effects beyond its answer.
+    pub(crate) fn acted(&mut self) {
+        self.outlet.settlement.acted();
+    }
+
     /// Something goes to the client at this moment.
     pub(crate) fn sends(&mut self, now: std::time::Instant) {
         self.outlet.settlement.sends(now);

@@ -268,12 +268,17 @@ impl Endpoint {
         let renewed = self
             .way
             .credentials
-            .after_refusal(&credential, &self.provider, upstream)
+            .after_refusal(
+                &credential,
+                &self.provider,
+                &upstream.through(&self.way.proxy),
+            )
             .await;
         let credential = match renewed {
             Ok(renewed) => renewed.unwrap_or(credential),
             Err(no_other) => {
                 let refused = self.accepted(response).await.err();
+                let refused = refused.map(|fault| without_key(fault, credential.secret()));
                 return Err(refused_for_good(no_other, refused));
             }
         };
@@ -299,7 +304,9 @@ impl Endpoint {
     }
 
     async fn credential(&self, upstream: &Upstream) -> Result<Credential, Fault> {
-        self.way.credentials.get(&self.provider, upstream).await
+        // A login is renewed by the way on which it is used.
+        let upstream = upstream.through(&self.way.proxy);
+        self.way.credentials.get(&self.provider, &upstream).await
     }
 
     fn request(

@@ -17,6 +17,7 @@ mod form;
 mod identity;
 mod legs;
 pub mod limits;
+mod logins;
 mod memory;
 pub mod metrics;
 mod model_lists;
@@ -41,13 +42,13 @@ pub use body::BodyBuffer;
 pub use client::{Client, ClientDialect};
 pub use endpoint::{ConfigurationError, Connection, Endpoint};
 pub use engine::Engines;
+pub use logins::Logins;
 pub use phases::{Phase, PhaseTimer, Phases};
 pub use polywire_plan::RetryLimits;
 pub use readiness::{EngineState, LocalState, LocalStates, Problem, ProblemKind};
 pub use search::{SearchKind, SearchService};
 pub use settle::JSON_FIELDS;
 pub use state::{
-    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Logins, Proxies, Stores,
-    Variables,
+    Configuration, ConfigurationSource, Fixed, Gateway, Keys, Live, Proxies, Stores, Variables,
 };
 pub use stored::{ConnectionMemory, ResponseStore};

@@ -49,6 +49,8 @@ pub(crate) struct Settlement {
     phases: Phases,
     /// When the first bytes of a stream went to the client, heartbeats included.
     first_event: Option<Instant>,
+    /// The turn has had effects beyond its answer, or may have had: it must not be made again.
+    has_acted: bool,
     /// The attempts before the one at work.
     failed_attempts: Vec<Attempt>,
     /// In a box, because a settlement is moved from hand to hand and the future of a turn holds it several times.
@@ -116,6 +118,7 @@ impl Settlement {
             request_tokens: 0,
             phases: Phases::default(),
             first_event: None,
+            has_acted: false,
             failed_attempts: Vec::new(),
             attempt: Box::default(),
         }
@@ -181,6 +184,16 @@ impl Settlement {
     /// Something of a stream goes to the client at this moment.
     pub(crate) fn sends(&mut self, now: Instant) {
         self.first_event.get_or_insert(now);
+    }
+
+    /// The turn has had effects beyond its answer, or may have had.
+    pub(crate) fn acted(&mut self) {
+        self.has_acted = true;
+    }
+
+    /// Whether the turn must not be made again, whatever comes of it.
+    pub(crate) fn has_acted(&self) -> bool {
+        self.has_acted
     }
 
     /// Nobody works on the turn for now: a client that leaves in a pause has left, whatever failed before.

@@ -7,7 +7,6 @@ use polywire_catalog::{Catalog, Resolved};
 use polywire_conversation::Fault;
 use polywire_credentials::{KeySource, Proxy, Secret};
 use polywire_engine::Engine;
-use polywire_login::CodexLogin;
 use polywire_plan::{RetryLimits, Target};
 use polywire_store::ReceiptSink;
 use polywire_upstream::{Incoming, Upstream};
@@ -18,6 +17,7 @@ use crate::answer::Drain;
 use crate::endpoint::{ConfigurationError, Connection, Endpoint, read_to_end};
 use crate::engine::{self, Engines};
 use crate::limits::{ENGINES_CLOSE_TIMEOUT, TURNS_MAX};
+use crate::logins::{KnownLogins, Logins};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::model_lists::ModelLists;
@@ -27,9 +27,6 @@ use crate::stored::ResponseStore;
 
 /// A provider, and where its key comes from.
 pub type Keys = BTreeMap<String, KeySource>;
-
-/// The logins by which providers are reached, by provider id.
-pub type Logins = BTreeMap<String, CodexLogin>;
 
 /// How providers are reached whose settings say so, by provider id.
 pub type Proxies = std::collections::BTreeMap<String, Proxy>;
@@ -103,8 +100,16 @@ pub struct Gateway {
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started for a turn; shutdown waits for it.
     pub tasks: TaskTracker,
+    /// What the configurations that come and go have in common.
+    lasting: Lasting,
+}
+
+/// What the endpoints of one configuration leave to those of the next.
+#[derive(Default)]
+struct Lasting {
     /// Owns the tasks of the engines, which end when the engines are closed.
     engine_tasks: TaskTracker,
+    logins: KnownLogins,
 }
 
 /// A configuration in force, prepared for use.
@@ -130,9 +135,9 @@ impl Gateway {
         source: Box<dyn ConfigurationSource>,
         stores: Stores,
     ) -> Result<Arc<Self>, ConfigurationError> {
-        let engine_tasks = TaskTracker::new();
+        let lasting = Lasting::default();
         Ok(Arc::new(Self {
-            live: RwLock::new(Arc::new(Live::new(configuration, None, &engine_tasks)?)),
+            live: RwLock::new(Arc::new(Live::new(configuration, None, &lasting)?)),
             source,
             upstream: Arc::new(Upstream::new()),
             stores,
@@ -141,11 +146,12 @@ impl Gateway {
             model_lists: ModelLists::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
-            engine_tasks,
+            lasting,
         }))
     }
 
-    /// Ends the engines and waits until their processes are gone. To be called when the turns have ended.
+    /// Ends the engines and waits until their processes are gone and no login is being renewed. To be called when the turns have
+    /// ended.
     pub async fn close(&self) {
         let live = Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner));
         let engines = live
@@ -153,14 +159,15 @@ impl Gateway {
             .iter()
             .filter_map(|endpoint| endpoint.engine());
         engines.for_each(|engine| engine.close());
-        self.engine_tasks.close();
-        let ended = self.engine_tasks.wait();
+        self.lasting.engine_tasks.close();
+        let ended = self.lasting.engine_tasks.wait();
         if tokio::time::timeout(ENGINES_CLOSE_TIMEOUT, ended)
             .await
             .is_err()
         {
             tracing::warn!("some engine processes have not ended in time");
         }
+        self.lasting.logins.settled().await;
     }
 
     /// Where receipts go, if they are kept.
@@ -179,7 +186,7 @@ impl Gateway {
         if let Some(changed) = self.source.changed() {
             let before = Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner));
             let prepared = changed.and_then(|new| {
-                let live = Live::new(new, Some(&before), &self.engine_tasks);
+                let live = Live::new(new, Some(&before), &self.lasting);
                 live.map_err(|error| error.to_string())
             });
             match prepared {
@@ -225,7 +232,7 @@ impl Live {
     fn new(
         configuration: Configuration,
         before: Option<&Live>,
-        engine_tasks: &TaskTracker,
+        lasting: &Lasting,
     ) -> Result<Self, ConfigurationError> {
         let Configuration {
             catalog,
@@ -246,11 +253,11 @@ impl Live {
                 let id = &provider.id;
                 let engine = engines.remove(id).map(|settings| {
                     let running = before.and_then(|before| before.engine(id));
-                    engine::engine(settings, running, engine_tasks)
+                    engine::engine(settings, running, &lasting.engine_tasks)
                 });
                 let connection = Connection {
                     key: keys.remove(id),
-                    login: logins.remove(id),
+                    login: logins.remove(id).map(|login| lasting.logins.in_use(login)),
                     proxy: proxies.remove(id).unwrap_or_default(),
                     engine,
                     local: local.remove(id),

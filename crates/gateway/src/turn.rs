@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use polywire_conversation::{Event, Fault, FaultClass, StopReason, Usage};
+use polywire_conversation::{Event, Fault, FaultClass, Retry, StopReason, Usage};
 use polywire_plan::{self as plan, AttemptState, Next, Progress, Target};
 use polywire_sse::FrameBuffer;
 
@@ -253,6 +253,9 @@ impl Turn<'_> {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
+            if failed.settlement.has_acted() {
+                return Err(not_again(failed));
+            }
             if let Some(tool) = rejected_tool(&failed.fault, &so_far.tools_offered)
                 && so_far.tools_refused.is_empty()
             {
@@ -357,7 +360,9 @@ impl Turn<'_> {
                 Err(fault) => return Err(failed(fault, pump.into_settlement())),
             }
         };
-        if pump.has_stopped_empty() && so_far.empty_answers == 0 {
+        // An agent that has done its work may have nothing to say.
+        let may_be_repeated = !pump.settlement().has_acted();
+        if pump.has_stopped_empty() && may_be_repeated && so_far.empty_answers == 0 {
             so_far.empty_answers += 1;
             return Err(failed(empty_answer(), pump.into_settlement()));
         }
@@ -397,6 +402,13 @@ impl Turn<'_> {
         writer.push(Event::Fault(fault), &mut out);
         out.take()
     }
+}
+
+/// The same failure of a turn that has had effects: neither we nor the client's library shall make it again.
+fn not_again(mut failed: Box<Failed>) -> Box<Failed> {
+    failed.fault.retry = Retry::Never;
+    failed.settlement.fail(&failed.fault);
+    failed
 }
 
 fn failed(fault: Fault, mut settlement: Settlement) -> Box<Failed> {

@@ -217,6 +217,11 @@ impl Shared {
         let renewed = Stored::new(document, &path)?;
         let access = renewed.access.clone();
         locked(&self.memory).clear();
+        let _writing = self.lock_for_writing().await;
+        if !self.still_holds(refresh).await {
+            tracing::info!(path = %path.display(), "the Codex login was replaced while it was renewed; what is there now stays");
+            return Ok(self.read().await?.access);
+        }
         match self.commit(rewrite, text).await {
             Ok(()) => {
                 *locked(&self.unwritten) = None;
@@ -235,14 +240,30 @@ impl Shared {
         on_a_thread(&self.places, move || Rewrite::begin(&path)).await
     }
 
-    /// Writes under Codex's lock for writing. When another program does not let go of it the file is written all the same: it changes
-    /// from old to new at once, and the tokens must not stay unwritten.
-    pub(crate) async fn commit(&self, rewrite: Rewrite, text: String) -> Result<(), LoginError> {
+    /// Codex's lock for writing. When another program does not let go of it the file is written all the same: it changes from old to
+    /// new at once, and the tokens must not stay unwritten.
+    pub(crate) async fn lock_for_writing(&self) -> Option<lock::Lock> {
         let lock = lock::for_writing(&rewrite::target(&self.places.file()));
         let held = lock::lock(&lock, self.limits.lock_wait).await;
         if let Err(error) = &held {
             tracing::warn!(%error, "writing without the lock");
         }
+        held.ok()
+    }
+
+    /// Whether the file holds the login that was renewed. Nothing keeps a person from logging in with another account, or out, while
+    /// the issuer is asked: what they did stays.
+    async fn still_holds(&self, refresh: &Secret) -> bool {
+        match self.read().await {
+            Ok(stored) => stored.tokens.refresh.as_ref() == Some(refresh),
+            // Whose it is cannot be told, and the tokens must not be lost.
+            Err(LoginError::Read { .. } | LoginError::Unreadable { .. }) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Writes the new contents. The caller holds the lock for writing.
+    pub(crate) async fn commit(&self, rewrite: Rewrite, text: String) -> Result<(), LoginError> {
         on_a_thread(&self.places, move || rewrite.commit(&text)).await
     }
 }

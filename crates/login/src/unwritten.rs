@@ -46,6 +46,7 @@ impl Shared {
             return Ok(());
         }
         let _locks = self.lock().await?;
+        let _writing = self.lock_for_writing().await;
         let stored = self.read().await?;
         if self.is_unwritten(&stored) {
             let text = stored

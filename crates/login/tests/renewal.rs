@@ -454,6 +454,41 @@ async fn a_lock_that_is_never_let_go_is_named() {
     }
 }
 
+#[tokio::test]
+async fn who_logs_in_anew_or_out_during_a_renewal_stays_so() {
+    for logs_in in [true, false] {
+        let scene = Scene::ends_in(-60);
+        let gate = Gate::new();
+        scene.issuer.hold_next(&gate);
+        let login = scene.login();
+        let other = scene
+            .issuer
+            .login_file(Some(7200), 0)
+            .replace("rt-1", "rt-other");
+        let somebody = async {
+            scene.issuer.renewals_until(1).await;
+            if logs_in {
+                scene.home.write("codex/auth.json", &other);
+            } else {
+                fs::remove_file(scene.path()).unwrap();
+            }
+            gate.open();
+        };
+        let (access, ()) = tokio::join!(login.access(&scene.upstream), somebody);
+        if logs_in {
+            assert_eq!(scene.text(), other);
+            let token = scene.file()["tokens"]["access_token"].clone();
+            assert_eq!(token, access.unwrap().token.reveal());
+        } else {
+            assert!(!scene.path().exists());
+            assert!(
+                matches!(access, Err(LoginError::NoLogin { .. })),
+                "{access:?}"
+            );
+        }
+    }
+}
+
 /// A login that was renewed while a folder stood in the place of its file, which the issuer's answer found so. The old file is back.
 async fn unwritten(scene: &Scene) -> (CodexLogin, Access) {
     let old = scene.text();

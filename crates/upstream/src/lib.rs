@@ -114,6 +114,18 @@ impl Upstream {
         self.pool(proxy).send(request).await
     }
 
+    /// The same connections with another usual way: [`send`](Upstream::send) goes out as `proxy` says.
+    #[must_use]
+    pub fn through(&self, proxy: &Proxy) -> Self {
+        if *proxy == Proxy::Environment {
+            return self.clone();
+        }
+        Self {
+            usual: self.pool(proxy),
+            others: Arc::clone(&self.others),
+        }
+    }
+
     fn pool(&self, proxy: &Proxy) -> Arc<Pool> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, pool)) = others.iter().find(|(known, _)| known == proxy) {

@@ -145,7 +145,7 @@ impl Pool {
         *place = None;
         let prepare = || async {
             home::prepare(&self.settings)?;
-            models::prepare(&self.settings).await
+            models::prepare(&self.settings, &self.tasks).await
         };
         self.ready.get_or_try_init(prepare).await?;
         let worker = Worker::start(&self.settings, &self.tasks).await?;

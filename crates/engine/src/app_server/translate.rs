@@ -7,6 +7,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::rpc::Named;
+use crate::acts::changes_something;
+use crate::ask::ToolCall;
 use crate::fault::TurnError;
 use crate::frames::{Frames, Piece, Usage, without_notes};
 
@@ -16,7 +18,7 @@ pub(super) enum Step {
     /// The turn goes on.
     GoesOn,
     /// The model waits for the results of these calls of the client's tools.
-    Calls(Vec<String>),
+    Calls(Vec<ToolCall>),
     /// The model waits for results, but Codex has refused a call as it was written: the thread goes on without them.
     RefusedCalls,
     /// The turn is over, as it should.
@@ -36,15 +38,19 @@ pub(super) struct Translator {
     turn_id: String,
     /// The tools that the client carries out; all others are Codex's own.
     functions: HashSet<String>,
+    /// Codex may write in the working directory.
+    agent: bool,
     /// Something of the model's answer at hand was given to the client. It ends with the request to the model.
     is_under_way: bool,
     /// The calls of the answer so far that the client has to carry out.
-    calls: Vec<String>,
+    calls: Vec<ToolCall>,
     /// Codex refuses one of them.
     has_refused: bool,
     usage: Usage,
     /// What the thread consumed in all, which Codex tells for answers that it does not count by themselves.
-    thread_usage: Option<Usage>,
+    thread_usage: Usage,
+    /// The same when this answer began: the answers before have told it.
+    thread_usage_before: Usage,
 }
 
 #[derive(Deserialize)]
@@ -139,17 +145,43 @@ struct EndedTurn {
 
 impl Translator {
     /// A translator for the answer of one turn, or for what comes of it after the results of tools.
-    pub(super) fn new(frames: Frames, turn_id: String, functions: HashSet<String>) -> Self {
+    pub(super) fn new(
+        frames: Frames,
+        turn_id: String,
+        functions: HashSet<String>,
+        agent: bool,
+    ) -> Self {
         Self {
             frames,
             turn_id,
             functions,
+            agent,
             is_under_way: false,
             calls: Vec::new(),
             has_refused: false,
             usage: Usage::default(),
-            thread_usage: None,
+            thread_usage: Usage::default(),
+            thread_usage_before: Usage::default(),
         }
+    }
+
+    /// The same for a thread that goes on, which had consumed so much already.
+    pub(super) fn after(self, thread_usage: Usage) -> Self {
+        Self {
+            thread_usage,
+            thread_usage_before: thread_usage,
+            ..self
+        }
+    }
+
+    /// What the thread has consumed in all, as far as it was told.
+    pub(super) fn thread_usage(&self) -> Usage {
+        self.thread_usage
+    }
+
+    /// Whether the model's next answer has begun.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_under_way
     }
 
     /// The turn that is translated.
@@ -171,7 +203,7 @@ impl Translator {
     /// What the answer consumed: the sum of its model requests; what the whole thread consumed when none was counted by itself.
     fn consumed(&self) -> Usage {
         if self.usage == Usage::default() {
-            return self.thread_usage.unwrap_or_default();
+            return self.thread_usage.beyond(self.thread_usage_before);
         }
         self.usage
     }
@@ -191,7 +223,7 @@ impl Translator {
             "rawResponse/completed" => return self.response(params),
             "thread/tokenUsage/updated" => {
                 if let Some(notice) = read::<ThreadUsageNotice>(params) {
-                    self.thread_usage = Some(notice.token_usage.total);
+                    self.thread_usage = notice.token_usage.total;
                 }
             }
             "error" => return self.error(params),
@@ -205,6 +237,9 @@ impl Translator {
         let Some(ItemNotice { item }) = read(params) else {
             return;
         };
+        if changes_something(&item.tag, self.agent) {
+            self.frames.out().acted();
+        }
         let kind = match item.tag.as_str() {
             "agentMessage" => "message",
             "reasoning" => "reasoning",
@@ -237,8 +272,9 @@ impl Translator {
         }
         let id = head.id.or_else(|| head.call_id.clone()).unwrap_or_default();
         if let (Some(call), "function_call") = (head.call_id, head.tag.as_str()) {
-            self.calls.push(call);
             let arguments = head.arguments.as_ref().and_then(Value::as_str);
+            let call = ToolCall::new(call, arguments.unwrap_or_default());
+            self.calls.push(call);
             self.has_refused |= arguments.is_some_and(is_blank);
         }
         if let Some(item) = without_notes(notice.item) {

@@ -17,11 +17,12 @@ use super::translate::{Step, Translator};
 use super::waiting::{Found, WaitingThread};
 use super::worker::{Inbox, Message, Worker};
 use crate::answer::{self, ClientLeft, Out};
-use crate::ask::{Ask, Tool, ToolAnswer};
+use crate::ask::{Ask, Tool, ToolAnswer, ToolCall};
 use crate::fault::{timed_out, unusable, worker_died};
 use crate::frames::Frames;
 use crate::limits::{INTERRUPT_TIMEOUT, TOOL_REQUEST_TIMEOUT};
 use crate::settings::EngineSettings;
+use crate::workdir;
 
 /// A turn at work on its worker.
 struct Running {
@@ -35,6 +36,8 @@ struct Running {
     asked: HashMap<String, Value>,
     /// Anything was heard of the turn.
     has_spoken: bool,
+    /// Codex may write in the working directory.
+    agent: bool,
 }
 
 /// How a turn ended, as far as its thread is concerned.
@@ -42,7 +45,7 @@ enum End {
     /// The thread has nothing more to do.
     Over,
     /// The thread waits for the results of these calls.
-    Waits(Vec<String>),
+    Waits(Vec<ToolCall>),
     /// The turn is still at work, for nobody.
     MustStop,
     /// The turn failed before the model was asked, or with its worker.
@@ -60,9 +63,12 @@ pub(super) async fn serve(pool: &Arc<Pool>, ask: Ask, cwd: Option<PathBuf>, out:
         Ok(seat) => seat,
         Err(fault) => return out.fault(fault),
     };
+    if let Some(fault) = cwd.as_deref().and_then(workdir::replaced) {
+        return out.fault(fault);
+    }
     let deadline = tokio::time::Instant::now() + pool.settings().timeout;
-    let began = match pool.waiting().find(&ask) {
-        Some(found) => Ok(resume(&ask, found, &out)),
+    let began = match pool.waiting().find(&ask, cwd.as_deref()) {
+        Some(found) => Ok(resume(pool.settings(), &ask, found, &out)),
         None => begin(pool.settings(), &seat, &ask, cwd.as_deref(), &out).await,
     };
     let mut running = match began {
@@ -73,17 +79,17 @@ pub(super) async fn serve(pool: &Arc<Pool>, ask: Ask, cwd: Option<PathBuf>, out:
         end = running.read(&out) => end,
         ClientLeft = out.left() => End::MustStop,
         () = tokio::time::sleep_until(deadline) => {
-            out.fault(timed_out(pool.settings().timeout));
+            out.lost(timed_out(pool.settings().timeout), running.agent);
             End::MustStop
         }
         () = pool.closing() => {
-            out.fault(unusable("the engine is shutting down"));
+            out.lost(unusable("the engine is shutting down"), running.agent);
             End::MustStop
         }
     };
     // A turn that is over leaves its place at once: whoever waits for one need not wait until its thread is let go.
     let seat = Some(seat).filter(|_| !matches!(end, End::Over));
-    running.settle(end, pool, &ask, &out).await;
+    running.settle(end, pool, &ask, cwd, &out).await;
     drop(seat);
 }
 
@@ -129,7 +135,11 @@ async fn begin(
             worker.call::<Value>("thread/inject_items", inject).await?;
         }
         let parameters = turn_parameters(settings, ask, &thread_id);
-        worker.call::<TurnStarted>("turn/start", parameters).await
+        let started = worker.call::<TurnStarted>("turn/start", parameters).await;
+        if started.is_err() && settings.agent {
+            out.acted();
+        }
+        started
     };
     let turn_id = match turn.await {
         Ok(TurnStarted { turn: Named { id } }) => id,
@@ -145,15 +155,16 @@ async fn begin(
         worker,
         thread_id,
         inbox,
-        translator: Translator::new(frames, turn_id, names(ask)),
+        translator: Translator::new(frames, turn_id, names(ask), settings.agent),
         answers: HashMap::new(),
         asked: HashMap::new(),
         has_spoken: false,
+        agent: settings.agent,
     })
 }
 
 /// Goes on with a thread that waits, now that its tools have answered.
-fn resume(ask: &Ask, found: Found, out: &Out) -> Running {
+fn resume(settings: &EngineSettings, ask: &Ask, found: Found, out: &Out) -> Running {
     let Found { thread, answers } = found;
     let frames = Frames::new(out.clone());
     frames.created(&thread.turn_id, &ask.model);
@@ -161,13 +172,15 @@ fn resume(ask: &Ask, found: Found, out: &Out) -> Running {
         worker: thread.worker,
         thread_id: thread.thread_id,
         inbox: thread.inbox,
-        translator: Translator::new(frames, thread.turn_id, names(ask)),
+        translator: Translator::new(frames, thread.turn_id, names(ask), settings.agent)
+            .after(thread.usage),
         answers: answers
             .into_iter()
             .map(|ToolAnswer { call_id, output }| (call_id, output))
             .collect(),
         asked: HashMap::new(),
         has_spoken: false,
+        agent: settings.agent,
     };
     for (call, request) in thread.asked {
         running.answer(&call, &request);
@@ -195,7 +208,10 @@ impl Running {
                 Ok(None) => return End::Lost(self.worker.died()),
                 Err(_) => {
                     // Nothing was said yet: another try rebuilds the thread from its history.
-                    out.fault(worker_died("it has forgotten the calls that were answered"));
+                    out.lost(
+                        worker_died("it has forgotten the calls that were answered"),
+                        self.agent,
+                    );
                     return End::MustStop;
                 }
             };
@@ -206,6 +222,10 @@ impl Running {
                 }
                 Message::Notice { method, params } => self.translator.notice(&method, &params),
             };
+            // Codex has answered by itself what it has not asked for by now. A later call may bear the same id.
+            if self.translator.is_under_way() {
+                self.answers.clear();
+            }
             if !std::mem::replace(&mut self.has_spoken, true) {
                 out.step(answer::Step::FirstOutput, since);
             }
@@ -275,10 +295,17 @@ impl Running {
     }
 
     /// Leaves the thread as its turn's end demands.
-    async fn settle(mut self, end: End, pool: &Arc<Pool>, ask: &Ask, out: &Out) {
+    async fn settle(
+        mut self,
+        end: End,
+        pool: &Arc<Pool>,
+        ask: &Ask,
+        cwd: Option<PathBuf>,
+        out: &Out,
+    ) {
         match end {
             End::Over => release(&self.worker, &self.thread_id).await,
-            End::Lost(fault) => out.fault(fault),
+            End::Lost(fault) => out.lost(fault, self.agent),
             End::MustStop => {
                 let turn_id = self.translator.turn_id().to_owned();
                 stop(&self.worker, &self.thread_id, &turn_id, &mut self.inbox).await;
@@ -296,8 +323,10 @@ impl Running {
                     inbox: self.inbox,
                     calls,
                     asked: self.asked,
+                    usage: self.translator.thread_usage(),
                     items,
                     fingerprint,
+                    cwd,
                     ticket: pool.ticket(),
                 });
             }
@@ -318,11 +347,11 @@ pub(super) async fn release(worker: &Worker, thread_id: &str) {
 pub(super) async fn stop(worker: &Worker, thread_id: &str, turn_id: &str, inbox: &mut Inbox) {
     let deadline = tokio::time::Instant::now() + INTERRUPT_TIMEOUT;
     let interrupt = json!({ "threadId": thread_id, "turnId": turn_id });
-    // Refused when the turn ended by itself in the meantime; its end is in the inbox then.
-    if let Err(fault) = worker.call::<Value>("turn/interrupt", interrupt).await {
-        tracing::debug!("an engine turn was not interrupted: {fault}");
-    }
     let ended = async {
+        // Refused when the turn ended by itself in the meantime; its end is in the inbox then.
+        if let Err(fault) = worker.call::<Value>("turn/interrupt", interrupt).await {
+            tracing::debug!("an engine turn was not interrupted: {fault}");
+        }
         while let Some(message) = inbox.recv().await {
             match message {
                 Message::Notice { method, .. } if method == "turn/completed" => return,

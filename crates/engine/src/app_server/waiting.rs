@@ -1,12 +1,14 @@
 //! Threads that wait for the results of tools.
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
 use super::worker::{Inbox, Worker};
-use crate::ask::{Ask, ToolAnswer};
+use crate::ask::{Ask, Since, ToolAnswer, ToolCall};
+use crate::frames::Usage;
 
 /// A thread in the middle of its turn: the model has called tools, and the client has gone to carry them out.
 #[derive(Debug)]
@@ -16,12 +18,16 @@ pub(super) struct WaitingThread {
     pub(super) turn_id: String,
     pub(super) inbox: Inbox,
     /// The calls that the client was given.
-    pub(super) calls: Vec<String>,
+    pub(super) calls: Vec<ToolCall>,
     /// Those for which Codex has asked already, with the ids of its requests.
     pub(super) asked: HashMap<String, Value>,
+    /// What it has consumed so far, which the client was told.
+    pub(super) usage: Usage,
     /// How many items the request had that led here, and its fingerprint.
     pub(super) items: usize,
     pub(super) fingerprint: [u8; 32],
+    /// Where it works, if the client has said so.
+    pub(super) cwd: Option<PathBuf>,
     /// Tells this thread from others that wait.
     pub(super) ticket: u64,
 }
@@ -42,12 +48,18 @@ impl WaitingThreads {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        let threads = self.lock();
+        threads
+            .iter()
+            .filter(|thread| thread.worker.is_alive())
+            .count()
     }
 
     /// Lets a thread wait. Gives back the oldest ones when there are more than `max`.
     pub(super) fn put(&self, thread: WaitingThread, max: usize) -> Vec<WaitingThread> {
         let mut threads = self.lock();
+        // What is gone with its worker takes nobody's place.
+        threads.retain(|thread| thread.worker.is_alive());
         threads.push(thread);
         let too_many = threads.len().saturating_sub(max);
         threads.drain(..too_many).collect()
@@ -66,8 +78,9 @@ impl WaitingThreads {
     }
 
     /// Finds the thread that a request goes on: one that waits for exactly the calls whose results the request brings, and whose
-    /// conversation is word for word the one of the request up to there.
-    pub(super) fn find(&self, ask: &Ask) -> Option<Found> {
+    /// conversation is word for word the one of the request up to there. The calls themselves must be what the model said: a person
+    /// may have changed one before it was carried out.
+    pub(super) fn find(&self, ask: &Ask, cwd: Option<&Path>) -> Option<Found> {
         let answered: HashSet<String> = ask.answered_calls().into_iter().collect();
         if answered.is_empty() {
             return None;
@@ -76,14 +89,18 @@ impl WaitingThreads {
         for index in 0..threads.len() {
             let thread = &threads[index];
             let calls_match = thread.calls.len() == answered.len()
-                && thread.calls.iter().all(|call| answered.contains(call));
+                && thread.calls.iter().all(|call| answered.contains(&call.id));
             if !calls_match
                 || !thread.worker.is_alive()
+                || thread.cwd.as_deref() != cwd
                 || ask.fingerprint(thread.items) != Some(thread.fingerprint)
             {
                 continue;
             }
-            if let Some(answers) = ask.answers_since(thread.items) {
+            let Some(Since { calls, answers }) = ask.since(thread.items) else {
+                continue;
+            };
+            if calls.iter().all(|call| thread.calls.contains(call)) {
                 let thread = threads.remove(index);
                 return Some(Found { thread, answers });
             }

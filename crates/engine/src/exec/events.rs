@@ -4,6 +4,7 @@ use polywire_conversation::Fault;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::acts::changes_something;
 use crate::fault::TurnError;
 use crate::frames::{Frames, Usage};
 
@@ -15,6 +16,8 @@ pub(super) struct Events {
     /// Texts that came last. They wait until something else comes: Codex repeats them when its provider breaks off.
     held: Vec<Value>,
     ended: Option<Ended>,
+    /// Codex may write in the working directory.
+    agent: bool,
     last_error: Option<String>,
 }
 
@@ -47,13 +50,14 @@ struct Item {
 }
 
 impl Events {
-    pub(super) fn new(frames: Frames, id: String, model: &str) -> Self {
+    pub(super) fn new(frames: Frames, id: String, model: &str, agent: bool) -> Self {
         frames.created(&id, model);
         Self {
             frames,
             id,
             held: Vec::new(),
             ended: None,
+            agent,
             last_error: None,
         }
     }
@@ -64,6 +68,11 @@ impl Events {
         let Ok(line) = serde_json::from_str::<Line>(line) else {
             return;
         };
+        if matches!(line.tag.as_str(), "item.started" | "item.completed")
+            && changes_something(&line.item.tag, self.agent)
+        {
+            self.frames.out().acted();
+        }
         match line.tag.as_str() {
             "item.completed" => self.item(&line.item),
             "item.started" => self.let_go(),
@@ -129,7 +138,10 @@ impl Events {
                 }
                 None => self.frames.out().fault(error.fault()),
             },
-            None => self.frames.out().fault(how(self.last_error.as_deref())),
+            None => {
+                let fault = how(self.last_error.as_deref());
+                self.frames.out().lost(fault, self.agent);
+            }
         }
     }
 }
@@ -146,6 +158,8 @@ fn error_of(message: &str) -> TurnError {
         json!("usageLimitExceeded")
     } else if message.contains("context window") {
         json!("contextWindowExceeded")
+    } else if message.starts_with("Connection failed") {
+        json!("httpConnectionFailed")
     } else if message.starts_with("stream disconnected") {
         json!("responseStreamDisconnected")
     } else {
@@ -169,7 +183,7 @@ mod tests {
     /// The items' texts, then how the answer ended.
     async fn read(lines: &[&str]) -> Vec<String> {
         let (out, mut answer) = channel();
-        let mut events = Events::new(Frames::new(out), "r".to_owned(), "m");
+        let mut events = Events::new(Frames::new(out), "r".to_owned(), "m", false);
         for line in lines {
             events.line(line);
         }
@@ -194,7 +208,7 @@ mod tests {
                 EngineEvent::Fault(fault) => {
                     told.push(format!("{}: {}", fault.class.name(), fault.message));
                 }
-                EngineEvent::Step(..) => {}
+                EngineEvent::Step(..) | EngineEvent::Acted => {}
             }
         }
         told
@@ -264,6 +278,11 @@ mod tests {
         check(
             r#"{"error":{"message":"bad request body"}}"#,
             FaultClass::InvalidRequest,
+        )
+        .await;
+        check(
+            "Connection failed: error sending request",
+            FaultClass::NetworkCut,
         )
         .await;
         check("something else", FaultClass::Server).await;

@@ -25,7 +25,7 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::process::{self, Pipes, Process};
 use crate::queue::{Place, Queue};
 use crate::settings::EngineSettings;
-use crate::{home, models};
+use crate::{home, models, workdir};
 
 /// Runs `codex exec`.
 pub(crate) struct Runner {
@@ -55,7 +55,7 @@ impl Runner {
     pub(crate) async fn prepare(&self) -> Result<(), Fault> {
         let prepare = || async {
             home::prepare(&self.settings)?;
-            models::prepare(&self.settings).await
+            models::prepare(&self.settings, &self.tasks).await
         };
         self.ready.get_or_try_init(prepare).await.map(drop)
     }
@@ -89,6 +89,9 @@ pub(crate) async fn serve(runner: Arc<Runner>, ask: Ask, cwd: Option<PathBuf>, o
         Ok(place) => place,
         Err(fault) => return out.fault(fault),
     };
+    if let Some(fault) = cwd.as_deref().and_then(workdir::replaced) {
+        return out.fault(fault);
+    }
     let since = Instant::now();
     let (turn, pipes) = match Turn::start(&runner, &ask, cwd.as_deref()) {
         Ok(started) => started,
@@ -137,7 +140,9 @@ impl Turn {
     /// Gives the process its prompt and reads what it says, until it ends, the client leaves, or the time is over.
     async fn run(mut self, pipes: Pipes, runner: &Runner, ask: &Ask, out: &Out) {
         let limit = runner.settings.timeout;
-        let mut events = Events::new(Frames::new(out.clone()), self.id.clone(), &ask.model);
+        let agent = runner.settings.agent;
+        let frames = Frames::new(out.clone());
+        let mut events = Events::new(frames, self.id.clone(), &ask.model, agent);
         let Pipes { mut stdin, stdout } = pipes;
         let prompt = std::mem::take(&mut self.prompt);
         let work = async {
@@ -163,11 +168,11 @@ impl Turn {
             status = work => status,
             ClientLeft = out.left() => return self.process.close().await,
             () = tokio::time::sleep(limit) => {
-                out.fault(timed_out(limit));
+                out.lost(timed_out(limit), agent);
                 return self.process.kill().await;
             }
             () = runner.closing.cancelled() => {
-                out.fault(unusable("the engine is shutting down"));
+                out.lost(unusable("the engine is shutting down"), agent);
                 return self.process.kill().await;
             }
         };
@@ -240,7 +245,8 @@ fn command(
         .arg("--cd")
         .arg(cwd.unwrap_or(&settings.default_cwd));
     if !ask.model.is_empty() {
-        command.args(["--model", &ask.model]);
+        // In one argument: a name that begins with a dash would be taken for a flag.
+        command.arg(format!("--model={}", ask.model));
     }
     let mut set = |key: &str, value: &str| {
         command.args(["-c", &format!("{key}={}", serde_json::Value::from(value))]);
