@@ -895,6 +895,37 @@ async fn a_network_that_is_down_is_an_error() {
     }
 }
 
+/// Codex keeps refusals to itself. An empty answer would look as if there was nothing to say.
+#[tokio::test]
+async fn a_refusal_is_no_empty_answer() {
+    let refusal = || {
+        let part = json!({"type": "refusal", "refusal": "I would rather not."});
+        let item =
+            json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [part]});
+        let begun = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": []});
+        ResponsesStream::new("resp_1")
+            .reasoning("rs_1", "Should I?", "SEALED")
+            .event(json!({"type": "response.output_item.added", "output_index": 1, "item": begun}))
+            .event(json!({"type": "response.output_item.done", "output_index": 1, "item": item}))
+            .completed(TOKENS)
+    };
+    for kind in [APP_SERVER, EXEC] {
+        let upstream = ScriptedUpstream::start(move |_, _| refusal());
+        let Some(engine) = Engine::start(kind, upstream, "").await else {
+            return;
+        };
+        let answer = engine.send(post_chat(&chat("Do it."))).await;
+        assert_eq!(answer.status, 400, "{kind}: {}", answer.text());
+        assert!(
+            answer.text().contains("refuses to answer"),
+            "{kind}: {}",
+            answer.text()
+        );
+        assert_eq!(engine.asked().len(), 1, "{kind}");
+        engine.stop().await;
+    }
+}
+
 /// An answer that the model's provider cut short keeps its text.
 #[tokio::test]
 async fn an_answer_that_was_too_long_keeps_its_text() {

@@ -19,7 +19,19 @@ pub(crate) struct TurnError {
 /// The words with which Codex reports an answer that was cut by its provider; the reason follows.
 const INCOMPLETE: &str = "Incomplete response returned, reason: ";
 
+/// Our own word, in the place of one of Codex's.
+const WITHHELD: &str = "refusal";
+
 impl TurnError {
+    /// The error of an answer whose message was begun and never came: Codex passes on no refusals (seen with 0.169).
+    pub(crate) fn withheld() -> Self {
+        Self {
+            message: "the model began a message and nothing of it was passed on, as is the case when it refuses to answer".to_owned(),
+            codex_error_info: Value::from(WITHHELD),
+            additional_details: None,
+        }
+    }
+
     /// The reason for which the provider ended the answer early, when that is what happened.
     pub(crate) fn incomplete(&self) -> Option<&str> {
         self.message.strip_prefix(INCOMPLETE).map(str::trim)
@@ -46,7 +58,7 @@ impl TurnError {
             ("contextWindowExceeded", _) => FaultClass::ContextLength,
             ("usageLimitExceeded" | "sessionBudgetExceeded", _) => FaultClass::Quota,
             ("serverOverloaded", _) => FaultClass::Overloaded,
-            ("cyberPolicy", _) => FaultClass::ContentFilter,
+            ("cyberPolicy" | WITHHELD, _) => FaultClass::ContentFilter,
             ("unauthorized", _) | (_, Some(401 | 403)) => FaultClass::Auth,
             ("badRequest", _) | (_, Some(400 | 422)) => FaultClass::InvalidRequest,
             (_, Some(404)) => FaultClass::NotFound,

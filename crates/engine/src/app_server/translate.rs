@@ -27,8 +27,21 @@ pub(super) enum Step {
     Interrupted,
     /// The turn has failed.
     Failed(TurnError),
+    /// Codex has kept to itself what the model said.
+    Withheld,
     /// Codex begins an answer anew of which a part was handed out already.
     BeginsAnew(TurnError),
+}
+
+/// How much of one model answer was given to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    #[default]
+    Nothing,
+    /// Reasoning only.
+    Thought,
+    /// Text, or a call.
+    Spoken,
 }
 
 /// Writes one answer from the notices of a turn.
@@ -41,7 +54,9 @@ pub(super) struct Translator {
     /// Codex may write in the working directory.
     agent: bool,
     /// Something of the model's answer at hand was given to the client. It ends with the request to the model.
-    is_under_way: bool,
+    said: Said,
+    /// A message was begun in it of which nothing has come yet.
+    has_begun: bool,
     /// The calls of the answer so far that the client has to carry out.
     calls: Vec<ToolCall>,
     /// Codex refuses one of them.
@@ -156,7 +171,8 @@ impl Translator {
             turn_id,
             functions,
             agent,
-            is_under_way: false,
+            said: Said::Nothing,
+            has_begun: false,
             calls: Vec::new(),
             has_refused: false,
             usage: Usage::default(),
@@ -181,7 +197,7 @@ impl Translator {
 
     /// Whether the model's next answer has begun.
     pub(super) fn is_under_way(&self) -> bool {
-        self.is_under_way
+        self.said > Said::Nothing
     }
 
     /// The turn that is translated.
@@ -247,6 +263,7 @@ impl Translator {
             _ => return,
         };
         self.frames.added(&item.id, kind);
+        self.has_begun |= kind == "message";
     }
 
     fn delta(&mut self, params: &RawValue, piece: impl FnOnce(&DeltaNotice<'_>) -> Piece) {
@@ -254,7 +271,10 @@ impl Translator {
             return;
         };
         let piece = piece(&notice);
-        self.is_under_way = true;
+        self.came(match piece {
+            Piece::Text => Said::Spoken,
+            Piece::Summary(_) | Piece::Thought(_) => Said::Thought,
+        });
         self.frames.delta(&notice.item_id, piece, &notice.delta);
     }
 
@@ -278,9 +298,17 @@ impl Translator {
             self.has_refused |= arguments.is_some_and(is_blank);
         }
         if let Some(item) = without_notes(notice.item) {
-            self.is_under_way = true;
+            self.came(match head.tag.as_str() {
+                "reasoning" => Said::Thought,
+                _ => Said::Spoken,
+            });
             self.frames.done(&id, &item);
         }
+    }
+
+    /// Something of an item goes to the client.
+    fn came(&mut self, said: Said) {
+        self.said = self.said.max(said);
     }
 
     /// Whether an item is one that the client has to see: not the results of Codex's own tools, nor the calls of them.
@@ -303,9 +331,12 @@ impl Translator {
 
     /// One request to the model is complete.
     fn response(&mut self, params: &RawValue) -> Step {
-        self.is_under_way = false;
         if let Some(usage) = read::<UsageNotice>(params).and_then(|notice| notice.usage) {
             self.usage.add(usage);
+        }
+        let has_begun = std::mem::take(&mut self.has_begun);
+        if std::mem::take(&mut self.said) < Said::Spoken && has_begun {
+            return Step::Withheld;
         }
         if self.calls.is_empty() {
             return Step::GoesOn;
@@ -326,7 +357,7 @@ impl Translator {
         }
         tracing::debug!("the engine tries again: {}", notice.error.message);
         // What was said is said: an answer that begins anew would be said twice.
-        if self.is_under_way {
+        if self.said > Said::Nothing {
             Step::BeginsAnew(notice.error)
         } else {
             Step::GoesOn

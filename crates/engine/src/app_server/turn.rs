@@ -18,7 +18,7 @@ use super::waiting::{Found, WaitingThread};
 use super::worker::{Inbox, Message, Worker};
 use crate::answer::{self, ClientLeft, Out};
 use crate::ask::{Ask, Tool, ToolAnswer, ToolCall};
-use crate::fault::{timed_out, unusable, worker_died};
+use crate::fault::{TurnError, timed_out, unusable, worker_died};
 use crate::frames::Frames;
 use crate::limits::{INTERRUPT_TIMEOUT, TOOL_REQUEST_TIMEOUT};
 use crate::settings::EngineSettings;
@@ -257,6 +257,10 @@ impl Running {
                         None => out.fault(error.fault()),
                     }
                     return End::Over;
+                }
+                Step::Withheld => {
+                    out.fault(TurnError::withheld().fault());
+                    return End::MustStop;
                 }
                 Step::BeginsAnew(error) => {
                     let mut fault = error.fault();

@@ -15,6 +15,8 @@ pub(super) struct Events {
     id: String,
     /// Texts that came last. They wait until something else comes: Codex repeats them when its provider breaks off.
     held: Vec<Value>,
+    /// A message was handed out.
+    has_spoken: bool,
     ended: Option<Ended>,
     /// Codex may write in the working directory.
     agent: bool,
@@ -56,6 +58,7 @@ impl Events {
             frames,
             id,
             held: Vec::new(),
+            has_spoken: false,
             ended: None,
             agent,
             last_error: None,
@@ -120,6 +123,7 @@ impl Events {
     fn let_go(&mut self) {
         for item in std::mem::take(&mut self.held) {
             let id = item["id"].as_str().unwrap_or_default().to_owned();
+            self.has_spoken |= item["type"] == "message";
             self.frames.done(&id, &item);
         }
     }
@@ -129,7 +133,11 @@ impl Events {
         match self.ended.take() {
             Some(Ended::Completed(usage)) => {
                 self.let_go();
-                self.frames.completed(&self.id, usage);
+                if self.has_spoken {
+                    self.frames.completed(&self.id, usage);
+                } else {
+                    self.frames.out().fault(TurnError::withheld().fault());
+                }
             }
             Some(Ended::Failed(error)) => match error.incomplete() {
                 Some(reason) => {
@@ -288,6 +296,11 @@ mod tests {
         check("something else", FaultClass::Server).await;
         let told = read(&[r#"{"type":"turn.failed","error":{"message":"Incomplete response returned, reason: max_output_tokens"}}"#]).await;
         assert_eq!(told[1], "response.incomplete");
+        let told = read(&[DONE]).await;
+        assert!(
+            told[1].starts_with("content_filter"),
+            "no answer is no success: {told:?}"
+        );
         let told = read(&[&message("half")]).await;
         assert_eq!(
             told.len(),

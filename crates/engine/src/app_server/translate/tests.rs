@@ -54,6 +54,7 @@ async fn outline(name: &str) -> String {
                 translator.complete();
                 end = "completed".to_owned();
             }
+            Step::Withheld => end = "withheld".to_owned(),
             Step::Interrupted => end = "interrupted".to_owned(),
             Step::Failed(error) => {
                 if let Some(reason) = error.incomplete() {
