@@ -254,6 +254,48 @@ async fn a_client_that_leaves_interrupts_its_turn() {
     }
 }
 
+/// What an agent has started ends with its turn.
+#[tokio::test]
+async fn commands_end_with_their_turn() {
+    for kind in [APP_SERVER, EXEC] {
+        for leaves in [true, false] {
+            let upstream = ScriptedUpstream::start(|_, _| {
+                let command = json!({"cmd": "echo on > begun.txt; sleep 300"});
+                ResponsesStream::new("resp_1")
+                    .call("fc_1", "call_1", "exec_command", &command)
+                    .completed(TOKENS)
+            });
+            let more = if leaves {
+                "agent = true"
+            } else {
+                "agent = true\ntimeout = 3"
+            };
+            let Some(engine) = Engine::start(kind, upstream, more).await else {
+                return;
+            };
+            let call = post_chat(&chat("Work.")).bearer(engine.gateway.token());
+            let begun = engine.state().join("workspace/begun.txt");
+            let answering = call.send(engine.gateway.address());
+            let working = async {
+                until("the command to run", || begun.exists()).await;
+                if !leaves {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                _ = answering => assert!(!leaves, "{kind}"),
+                () = working => {}
+            }
+            until("the command to end", || {
+                let processes = processes_of(&engine.state());
+                !processes.iter().any(|line| line.contains("sleep 300"))
+            })
+            .await;
+            engine.stop().await;
+        }
+    }
+}
+
 /// A full queue refuses at once, and nobody waits longer than the settings say; both say when to come back.
 #[tokio::test]
 async fn a_queue_is_bounded() {

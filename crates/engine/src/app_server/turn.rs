@@ -327,12 +327,15 @@ impl Running {
     }
 }
 
-/// Lets a thread go whose turn is over. It was never kept, so nothing is left of it.
+/// Lets a thread go whose turn is over. It was never kept, so nothing is left of it: what a model has started in the background
+/// would run on for as long as Codex remembers the thread.
 pub(super) async fn release(worker: &Worker, thread_id: &str) {
     worker.leave(thread_id);
-    let released = worker.call::<Value>("thread/unsubscribe", json!({ "threadId": thread_id }));
-    if let Err(fault) = released.await {
-        tracing::debug!("an engine thread was not released: {fault}");
+    let parameters = json!({ "threadId": thread_id });
+    for method in ["thread/backgroundTerminals/clean", "thread/unsubscribe"] {
+        if let Err(fault) = worker.call::<Value>(method, &parameters).await {
+            tracing::debug!("an engine thread was not released: {fault}");
+        }
     }
 }
 
