@@ -254,38 +254,46 @@ async fn a_client_that_leaves_interrupts_its_turn() {
     }
 }
 
-/// What an agent has started ends with its turn.
+/// What an agent has started ends with its turn, however that ends.
 #[tokio::test]
 async fn commands_end_with_their_turn() {
     for kind in [APP_SERVER, EXEC] {
-        for leaves in [true, false] {
-            let upstream = ScriptedUpstream::start(|_, _| {
-                let command = json!({"cmd": "echo on > begun.txt; sleep 300"});
+        for end in ["the client leaves", "its time is over", "the model is done"] {
+            let is_done = end == "the model is done";
+            let upstream = ScriptedUpstream::start(move |index, _| {
+                if is_done && index > 0 {
+                    return says("Done.");
+                }
+                let yields_after_ms = if is_done { 500 } else { 30_000 };
+                let command = json!({"cmd": "echo on > begun.txt; sleep 300", "yield_time_ms": yields_after_ms});
                 ResponsesStream::new("resp_1")
                     .call("fc_1", "call_1", "exec_command", &command)
                     .completed(TOKENS)
             });
-            let more = if leaves {
-                "agent = true"
-            } else {
-                "agent = true\ntimeout = 3"
+            let more = match end {
+                "its time is over" => "agent = true\ntimeout = 3",
+                _ => "agent = true",
             };
             let Some(engine) = Engine::start(kind, upstream, more).await else {
                 return;
             };
-            let call = post_chat(&chat("Work.")).bearer(engine.gateway.token());
+            let told = format!("{kind}, {end}");
             let begun = engine.state().join("workspace/begun.txt");
-            let answering = call.send(engine.gateway.address());
+            let call = post_chat(&chat("Work.")).bearer(engine.gateway.token());
             let working = async {
                 until("the command to run", || begun.exists()).await;
-                if !leaves {
+                if end != "the client leaves" {
                     std::future::pending::<()>().await;
                 }
             };
             tokio::select! {
-                _ = answering => assert!(!leaves, "{kind}"),
+                answer = call.send(engine.gateway.address()) => {
+                    let expected = if is_done { 200 } else { 504 };
+                    assert_eq!(answer.status, expected, "{told}: {}", answer.text());
+                }
                 () = working => {}
             }
+            assert!(begun.exists(), "{told}");
             until("the command to end", || {
                 let processes = processes_of(&engine.state());
                 !processes.iter().any(|line| line.contains("sleep 300"))
