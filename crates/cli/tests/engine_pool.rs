@@ -254,6 +254,36 @@ async fn a_client_that_leaves_interrupts_its_turn() {
     }
 }
 
+/// A worker that answers nothing any more is given up soon after its client has left, and the next turn gets another one.
+#[tokio::test]
+async fn a_worker_that_hangs_is_replaced() {
+    let upstream = ScriptedUpstream::start(|index, _| match index {
+        0 => ResponsesStream::new("resp_1")
+            .text_begins("msg_1", "Half an")
+            .stall(),
+        _ => says("Next."),
+    });
+    let Some(engine) = Engine::start(APP_SERVER, upstream, "workers = 1").await else {
+        return;
+    };
+    let call = post_chat(&chat("one")).bearer(engine.gateway.token());
+    let leaving = call.dispatch(engine.gateway.address()).await;
+    let upstream = &engine.house.upstream;
+    upstream
+        .requests_where(1, |request| request.method == "POST")
+        .await;
+    for process in workers(&engine) {
+        kill(process, Signal::SIGSTOP).unwrap();
+    }
+    let began = Instant::now();
+    drop(leaving);
+    let answer = engine.send(post_chat(&chat("two"))).await;
+    assert_eq!(text_of(&answer), "Next.");
+    // Five seconds for the interrupt; a call that is waited for to its end would take thirty.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    engine.stop().await;
+}
+
 /// What an agent has started ends with its turn, however that ends.
 #[tokio::test]
 async fn commands_end_with_their_turn() {
