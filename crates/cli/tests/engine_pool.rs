@@ -254,6 +254,86 @@ async fn a_client_that_leaves_interrupts_its_turn() {
     }
 }
 
+/// A worker that answers nothing any more is given up soon after its client has left, and the next turn gets another one.
+#[tokio::test]
+async fn a_worker_that_hangs_is_replaced() {
+    let upstream = ScriptedUpstream::start(|index, _| match index {
+        0 => ResponsesStream::new("resp_1")
+            .text_begins("msg_1", "Half an")
+            .stall(),
+        _ => says("Next."),
+    });
+    let Some(engine) = Engine::start(APP_SERVER, upstream, "workers = 1").await else {
+        return;
+    };
+    let call = post_chat(&chat("one")).bearer(engine.gateway.token());
+    let leaving = call.dispatch(engine.gateway.address()).await;
+    let upstream = &engine.house.upstream;
+    upstream
+        .requests_where(1, |request| request.method == "POST")
+        .await;
+    for process in workers(&engine) {
+        kill(process, Signal::SIGSTOP).unwrap();
+    }
+    let began = Instant::now();
+    drop(leaving);
+    let answer = engine.send(post_chat(&chat("two"))).await;
+    assert_eq!(text_of(&answer), "Next.");
+    // Five seconds for the interrupt; a call that is waited for to its end would take thirty.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    engine.stop().await;
+}
+
+/// What an agent has started ends with its turn, however that ends.
+#[tokio::test]
+async fn commands_end_with_their_turn() {
+    for kind in [APP_SERVER, EXEC] {
+        for end in ["the client leaves", "its time is over", "the model is done"] {
+            let is_done = end == "the model is done";
+            let upstream = ScriptedUpstream::start(move |index, _| {
+                if is_done && index > 0 {
+                    return says("Done.");
+                }
+                let yields_after_ms = if is_done { 500 } else { 30_000 };
+                let command = json!({"cmd": "echo on > begun.txt; sleep 300", "yield_time_ms": yields_after_ms});
+                ResponsesStream::new("resp_1")
+                    .call("fc_1", "call_1", "exec_command", &command)
+                    .completed(TOKENS)
+            });
+            let more = match end {
+                "its time is over" => "agent = true\ntimeout = 3",
+                _ => "agent = true",
+            };
+            let Some(engine) = Engine::start(kind, upstream, more).await else {
+                return;
+            };
+            let told = format!("{kind}, {end}");
+            let begun = engine.state().join("workspace/begun.txt");
+            let call = post_chat(&chat("Work.")).bearer(engine.gateway.token());
+            let working = async {
+                until("the command to run", || begun.exists()).await;
+                if end != "the client leaves" {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                answer = call.send(engine.gateway.address()) => {
+                    let expected = if is_done { 200 } else { 504 };
+                    assert_eq!(answer.status, expected, "{told}: {}", answer.text());
+                }
+                () = working => {}
+            }
+            assert!(begun.exists(), "{told}");
+            until("the command to end", || {
+                let processes = processes_of(&engine.state());
+                !processes.iter().any(|line| line.contains("sleep 300"))
+            })
+            .await;
+            engine.stop().await;
+        }
+    }
+}
+
 /// A full queue refuses at once, and nobody waits longer than the settings say; both say when to come back.
 #[tokio::test]
 async fn a_queue_is_bounded() {

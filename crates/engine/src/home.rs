@@ -122,6 +122,8 @@ fn config(settings: &EngineSettings) -> Result<String, toml::ser::Error> {
         &["model_auto_compact_token_limit"],
         Value::Integer(UNLIMITED),
     );
+    // A thread is let go when nobody will come back to it; Codex would keep it in memory for half an hour.
+    set(&["thread_unload_delay_secs"], Value::Integer(0));
     for feature in FEATURES_OFF {
         set(&["features", feature], Value::Boolean(false));
     }

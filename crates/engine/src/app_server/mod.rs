@@ -1,8 +1,9 @@
 //! `codex app-server` as a provider.
 //!
-//! `pool` keeps the processes, `worker` is one of them, `turn` serves one turn, `translate` reads what happens in a thread, and
-//! `waiting` holds the threads whose tools are being carried out.
+//! `pool` keeps the processes, `worker` is one of them, `turn` serves one turn (`parameters`: what Codex is told of it),
+//! `translate` reads what happens in a thread, and `waiting` holds the threads whose tools are being carried out.
 
+mod parameters;
 mod pool;
 mod rpc;
 mod translate;
