@@ -100,6 +100,23 @@ impl ToolCall {
         };
         Self { id, arguments }
     }
+
+    /// Whether a client tells this call as the model made it. Clients write down switches that are off by default: Claude Code
+    /// adds `"replace_all": false`. Whatever else differs was changed.
+    pub(crate) fn is_told_as(&self, told: &Self) -> bool {
+        let (Value::Object(said), Value::Object(arguments)) = (&self.arguments, &told.arguments)
+        else {
+            return self == told;
+        };
+        let is_off = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
+        self.id == told.id
+            && said
+                .iter()
+                .all(|(name, value)| arguments.get(name) == Some(value))
+            && arguments
+                .iter()
+                .all(|(name, value)| said.contains_key(name) || is_off(value))
+    }
 }
 
 /// What a conversation has more than before.
@@ -288,6 +305,25 @@ mod tests {
         let ask = read(&and_more);
         assert!(ask.since(1).is_none(), "the user said more");
         assert!(ask.answered_calls().is_empty());
+    }
+
+    #[test]
+    fn switches_that_are_off_change_no_call() {
+        for (said, told, same) in [
+            (r#"{"a":1,"b":"x"}"#, r#"{"b": "x", "a": 1}"#, true),
+            (r#"{"a":1}"#, r#"{"a":1,"all":false,"limit":null}"#, true),
+            (r#"{"a":1}"#, r#"{"a":1,"all":true}"#, false),
+            (r#"{"a":1,"b":false}"#, r#"{"a":1}"#, false),
+            (r#"{"a":1}"#, r#"{"a":2}"#, false),
+            ("[1]", "[1]", true),
+            ("{}", "no JSON", false),
+        ] {
+            let call = |id: &str, arguments| ToolCall::new(id.to_owned(), arguments);
+            let (said, told) = (call("c", said), call("c", told));
+            assert_eq!(said.is_told_as(&told), same, "{said:?} {told:?}");
+        }
+        let [one, other] = ["c", "d"].map(|id| ToolCall::new(id.to_owned(), "{}"));
+        assert!(!one.is_told_as(&other));
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl WaitingThreads {
             let Some(Since { calls, answers }) = ask.since(thread.items) else {
                 continue;
             };
-            if calls.iter().all(|call| thread.calls.contains(call)) {
+            let said = |told: &ToolCall| thread.calls.iter().any(|call| call.is_told_as(told));
+            if calls.iter().all(said) {
                 let thread = threads.remove(index);
                 return Some(Found { thread, answers });
             }
