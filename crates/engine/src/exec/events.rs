@@ -15,8 +15,8 @@ pub(super) struct Events {
     id: String,
     /// Texts that came last. They wait until something else comes: Codex repeats them when its provider breaks off.
     held: Vec<Value>,
-    /// A message was handed out.
-    has_spoken: bool,
+    /// A message was handed out, or the agent has done something.
+    has_answered: bool,
     ended: Option<Ended>,
     /// Codex may write in the working directory.
     agent: bool,
@@ -58,7 +58,7 @@ impl Events {
             frames,
             id,
             held: Vec::new(),
-            has_spoken: false,
+            has_answered: false,
             ended: None,
             agent,
             last_error: None,
@@ -74,6 +74,7 @@ impl Events {
         if matches!(line.tag.as_str(), "item.started" | "item.completed")
             && changes_something(&line.item.tag, self.agent)
         {
+            self.has_answered = true;
             self.frames.out().acted();
         }
         match line.tag.as_str() {
@@ -123,7 +124,7 @@ impl Events {
     fn let_go(&mut self) {
         for item in std::mem::take(&mut self.held) {
             let id = item["id"].as_str().unwrap_or_default().to_owned();
-            self.has_spoken |= item["type"] == "message";
+            self.has_answered |= item["type"] == "message";
             self.frames.done(&id, &item);
         }
     }
@@ -133,7 +134,8 @@ impl Events {
         match self.ended.take() {
             Some(Ended::Completed(usage)) => {
                 self.let_go();
-                if self.has_spoken {
+                // Codex passes no refusal on: an answer of nothing at all is taken for one.
+                if self.has_answered {
                     self.frames.completed(&self.id, usage);
                 } else {
                     self.frames.out().fault(TurnError::withheld().fault());
