@@ -28,10 +28,6 @@ pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A worker that dies younger than this is not replaced before somebody needs it: it would probably die again.
 pub(crate) const HEALTHY_AGE: Duration = Duration::from_secs(5);
 
-/// How many threads a worker opens before another one takes its place. Codex keeps what a thread took, about 1 MB whatever was
-/// said in it, long after the thread was left (seen with 0.169); a start takes less than half a second, beside the turns that go on.
-pub(crate) const WORKER_THREADS_MAX: usize = 100;
-
 /// How long the requests for tool calls may take to come that belong to an answer which is over. They come at once.
 pub(crate) const TOOL_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -126,9 +126,6 @@ impl Pool {
         // Counted at once: the next turn must see that this slot is taken.
         let count = TurnCount::of(&slot);
         let worker = self.worker_of(&slot).await?;
-        if worker.is_worn() {
-            self.renew(&slot, &worker);
-        }
         Ok(Seat {
             worker,
             _count: count,
@@ -151,11 +148,6 @@ impl Pool {
         let worker = Worker::start(&self.settings, &self.tasks).await?;
         slot.started.store(true, Ordering::Relaxed);
         *place = Some(Arc::clone(&worker));
-        self.watch(slot, &worker);
-        Ok(worker)
-    }
-
-    fn watch(self: &Arc<Self>, slot: &Arc<Slot>, worker: &Worker) {
         self.tasks.spawn(watched(Watch {
             pool: Arc::downgrade(self),
             slot: Arc::downgrade(slot),
@@ -163,32 +155,7 @@ impl Pool {
             started: worker.started(),
             closing: self.closing.clone(),
         }));
-    }
-
-    /// Starts a worker that takes the place of another one, beside the turns that go on. The other one ends with its last turn and
-    /// with its last thread that waits.
-    fn renew(self: &Arc<Self>, slot: &Arc<Slot>, worn: &Arc<Worker>) {
-        let (settings, tasks) = (Arc::clone(&self.settings), self.tasks.clone());
-        let (pool, slot, worn) = (Arc::downgrade(self), Arc::clone(slot), Arc::downgrade(worn));
-        self.tasks.spawn(async move {
-            let fresh = match Worker::start(&settings, &tasks).await {
-                Ok(fresh) => fresh,
-                Err(fault) => {
-                    tracing::warn!("an engine process could not be renewed: {fault}");
-                    return;
-                }
-            };
-            let Some(pool) = pool.upgrade() else {
-                return;
-            };
-            let mut place = slot.worker.lock().await;
-            // It may have died, and another one have come in its place.
-            let stands = |current: &Arc<Worker>| std::ptr::eq(Arc::as_ptr(current), worn.as_ptr());
-            if place.as_ref().is_some_and(stands) {
-                pool.watch(&slot, &fresh);
-                *place = Some(fresh);
-            }
-        });
+        Ok(worker)
     }
 
     /// Lets a thread wait for the results of its tools, as long as it may.

@@ -1,7 +1,7 @@
 //! One `codex app-server`: its process, the calls that wait for an answer, the threads that listen.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::rpc::{Incoming, OfThread, Outgoing, Reply, RpcError};
 use crate::fault::{unusable, worker_died};
 use crate::home::catalog_path;
-use crate::limits::{CALL_TIMEOUT, LINE_BYTES_MAX, START_TIMEOUT, WORKER_THREADS_MAX};
+use crate::limits::{CALL_TIMEOUT, LINE_BYTES_MAX, START_TIMEOUT};
 use crate::process::{self, Process};
 use crate::settings::EngineSettings;
 
@@ -50,8 +50,6 @@ pub(super) type Inbox = mpsc::UnboundedReceiver<Message>;
 pub(crate) struct Worker {
     lines: mpsc::UnboundedSender<String>,
     next_id: AtomicU64,
-    /// How many threads it has opened since it was started, or since another one was to take its place.
-    opened: AtomicUsize,
     shared: Arc<Shared>,
     /// Cancelled when the process is gone, or is to go.
     gone: CancellationToken,
@@ -92,7 +90,6 @@ impl Worker {
         let worker = Arc::new(Self {
             lines,
             next_id: AtomicU64::new(1),
-            opened: AtomicUsize::new(0),
             shared: Arc::default(),
             gone: CancellationToken::new(),
             started: Instant::now(),
@@ -148,14 +145,6 @@ impl Worker {
     /// Cancelled when the process is gone; cancelling it ends the process.
     pub(super) fn end(&self) -> CancellationToken {
         self.gone.clone()
-    }
-
-    /// Whether it has opened so many threads that another worker should take its place. Says so once, and once more after as many
-    /// threads again.
-    pub(super) fn is_worn(&self) -> bool {
-        let worn = |opened: usize| opened.checked_sub(WORKER_THREADS_MAX);
-        let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
-        self.opened.fetch_update(set, read, worn).is_ok()
     }
 
     /// When the process was started.
@@ -218,7 +207,6 @@ impl Worker {
 
     /// Listens to what happens in a thread that was just opened, from now on.
     pub(super) fn listen(&self, thread_id: &str) -> Inbox {
-        self.opened.fetch_add(1, Ordering::Relaxed);
         let (sender, inbox) = mpsc::unbounded_channel();
         // A process that is gone by now tells nobody any more.
         if self.is_alive() {
