@@ -5,13 +5,14 @@ use polywire_schema::{Compiled, DROPPED_MAX, Target, compile};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     Target::Permissive,
     Target::OpenaiStrict,
     Target::Moonshot,
     Target::Gemini,
     Target::Mistral,
     Target::Anthropic,
+    Target::Basic,
 ];
 
 /// Compiles any JSON for each target. Expects an object with properties, a list of what was dropped that keeps its limit, and that
@@ -34,7 +35,8 @@ pub fn schema(input: &[u8]) {
             | Target::Moonshot
             | Target::Gemini
             | Target::Mistral
-            | Target::Anthropic => target,
+            | Target::Anthropic
+            | Target::Basic => target,
         };
         let again = compile(&Json::new(&*compiled.schema), again);
         assert_eq!(again.schema, compiled.schema, "for {target:?}");
