@@ -20,7 +20,16 @@ pub(crate) async fn save(
     key: Option<GivenKey>,
     before: &Settings,
 ) -> anyhow::Result<()> {
-    // Before the key is kept anywhere.
+    // Before the key is kept anywhere: what stands there for now only has to be a reference.
+    match &key {
+        Some(GivenKey::Reference(reference)) => {
+            edit.set_raw(&["providers", provider, "key"], reference)?;
+        }
+        Some(GivenKey::Itself { .. }) => {
+            edit.set_raw(&["providers", provider, "key"], "{ keyring = true }")?;
+        }
+        None => {}
+    }
     let expected = edit.settings();
     let expected = expected.context("nothing was changed, because the settings would not work")?;
     check_habits(&expected, provider)?;

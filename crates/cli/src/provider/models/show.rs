@@ -46,8 +46,9 @@ pub(crate) fn show(
     columns(&rows, NAME_MAX).iter().for_each(say);
     if let Some(fetched) = fetched {
         let count = models.len();
+        let plural = if count == 1 { "" } else { "s" };
         note(format_args!(
-            "{count} models, fetched {}; + is in the settings or the preset, * the default. --refresh asks again, --save writes them into the settings",
+            "{count} model{plural}, fetched {}; + is in the settings or the preset, * the default. --refresh asks again, --save writes them into the settings",
             fetched.age_in_words()
         ));
         if let Some(missing) = &fetched.missing {
