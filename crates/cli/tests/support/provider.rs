@@ -1,6 +1,11 @@
 //! What the tests of `polywire provider` share.
 
-#![allow(dead_code, reason = "each of the tests needs only a part of it")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each of the tests needs only a part of it; what goes wrong fails the test"
+)]
 
 use std::fs;
 use std::io::Write;
@@ -43,6 +48,15 @@ impl Outcome {
             assert!(self.stderr.contains(what), "`{what}` is not in {self:?}");
         }
         self
+    }
+
+    /// The same for one that has done a part of it.
+    #[track_caller]
+    pub(crate) fn failed_after(self, what: &[&str]) {
+        assert_eq!(self.code, 1, "{self:?}");
+        for what in what {
+            assert!(self.stderr.contains(what), "`{what}` is not in {self:?}");
+        }
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
