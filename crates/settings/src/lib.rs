@@ -4,10 +4,11 @@
 //! variables, the settings file, the `.env` file beside it (for keys only), defaults. A broken file is an error with a place and a
 //! way out, never a half-read configuration.
 //!
-//! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`].
+//! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`], [`Edit`].
 
 mod codex;
 mod dotenv;
+mod edit;
 mod engines;
 mod environment;
 mod error;
@@ -27,10 +28,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use polywire_catalog::Catalog;
-pub use polywire_credentials::{KeyError, KeySource, Proxy, Secret};
+use polywire_credentials::Keyring;
+pub use polywire_credentials::{KeyError, KeySource, KeyringEntry, Proxy, Secret};
 pub use polywire_engine::EngineSettings;
 
 pub use codex::CodexPlaces;
+pub use edit::{Edit, EditError, KeyPath, TomlValue, parse_value, toml_text};
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
@@ -80,6 +83,8 @@ pub struct Settings {
     pub warnings: Vec<String>,
     /// The environment variables that keys come from, as they were when the settings were read.
     variables: BTreeMap<String, Secret>,
+    /// The keyring, if there is one.
+    keyring: Keyring,
 }
 
 /// How clients reach us.
@@ -188,6 +193,11 @@ impl Settings {
         }
     }
 
+    /// The place for a provider's key in the system's keyring, whether it is there or not.
+    pub fn keyring_entry(&self, provider_id: &str) -> KeyringEntry {
+        KeyringEntry::of_provider(self.keyring, provider_id)
+    }
+
     /// What to do when a provider's key is missing or wrong.
     pub fn key_hint(&self, provider_id: &str) -> String {
         let file = self.paths.config_file.display();
@@ -198,6 +208,7 @@ impl Settings {
                 KeySource::Literal(_)
                 | KeySource::File(_)
                 | KeySource::Command(_)
+                | KeySource::Keyring(_)
                 | KeySource::None,
             )
             | None => provider.and_then(|provider| provider.key_variable.as_ref()),
@@ -232,7 +243,10 @@ impl Settings {
         match source {
             KeySource::Env(name) => self.variables.contains_key(name),
             KeySource::File(path) => path.exists(),
-            KeySource::Literal(_) | KeySource::Command(_) | KeySource::None => true,
+            KeySource::Literal(_)
+            | KeySource::Command(_)
+            | KeySource::Keyring(_)
+            | KeySource::None => true,
         }
     }
 }

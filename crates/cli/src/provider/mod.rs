@@ -1,0 +1,72 @@
+//! `polywire provider`: the providers of the settings, and what can be had from them. One file per subcommand.
+
+mod add;
+mod change;
+mod default;
+mod edit;
+mod editor;
+mod fields;
+mod key;
+mod key_state;
+mod key_store;
+mod list;
+mod model_names;
+mod models;
+mod presets;
+mod remove;
+mod secret_words;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use polywire_catalog::Provider;
+use polywire_settings::{Overrides, Settings};
+
+#[derive(Subcommand)]
+pub(crate) enum ProviderCommand {
+    /// Add a provider: on a terminal what is not said is asked for
+    Add(Box<add::AddArguments>),
+    /// The providers that can be used, and whether their keys are there
+    List(list::ListArguments),
+    /// Everything about one provider, and where each value comes from; keys are masked
+    Show(show::ShowArguments),
+    /// Change a provider; comments and layout of the settings file stay. Without a flag an editor opens
+    Edit(Box<edit::EditArguments>),
+    /// Remove a provider from the settings, and the key that polywire keeps for it
+    Remove(remove::RemoveArguments),
+    /// Tell or choose the provider that takes the names which nobody lists
+    Default(default::DefaultArguments),
+    /// The models that a provider lists, and those that the settings list of it
+    Models(models::ModelsArguments),
+    /// The providers that polywire knows and that only need a key
+    Presets(presets::PresetsArguments),
+}
+
+pub(crate) async fn provider(
+    command: ProviderCommand,
+    overrides: Overrides,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        ProviderCommand::List(arguments) => list::list(&arguments, &overrides).await,
+        ProviderCommand::Show(arguments) => show::show(&arguments, &overrides).await,
+        ProviderCommand::Add(arguments) => add::add(*arguments, &overrides).await,
+        ProviderCommand::Edit(arguments) => edit::edit(*arguments, &overrides).await,
+        ProviderCommand::Remove(arguments) => remove::remove(&arguments, &overrides).await,
+        ProviderCommand::Default(arguments) => default::default(&arguments, &overrides),
+        ProviderCommand::Models(arguments) => models::models(&arguments, &overrides).await,
+        ProviderCommand::Presets(arguments) => presets::presets(&arguments),
+    }
+}
+
+/// The provider of this name.
+fn find<'s>(settings: &'s Settings, name: &str) -> anyhow::Result<&'s Provider> {
+    let found = settings.catalog.provider(name);
+    found.map(AsRef::as_ref).ok_or_else(|| {
+        let hint = match polywire_catalog::preset(name) {
+            Some(_) => format!("it is a preset; `polywire provider add {name}` makes it yours"),
+            None => "`polywire provider list` shows those there are".to_owned(),
+        };
+        anyhow::anyhow!("there is no provider `{name}`\nhint: {hint}")
+    })
+}
