@@ -219,7 +219,7 @@ impl TomlText {
 }
 
 /// What a raw value says; `None` when it is not one value and nothing else.
-fn parsed(raw: &str) -> Option<Value> {
+pub(crate) fn parsed(raw: &str) -> Option<Value> {
     let mut table: Table = format!("value = {raw}").parse().ok()?;
     (table.len() == 1).then(|| table.remove("value"))?
 }
