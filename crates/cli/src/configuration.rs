@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use polywire_credentials::{Secret, ensure_token};
 use polywire_gateway::{
-    Configuration, ConfigurationSource, Gateway, LocalStates, Logins, ResponseStore, RetryLimits,
-    SearchKind, SearchService, Stores,
+    Configuration, ConfigurationSource, Fixed, Gateway, Live, LocalStates, Logins, ResponseStore,
+    RetryLimits, SearchKind, SearchService, Stores,
 };
 use polywire_login::{CodexLogin, LoginError, Places};
 use polywire_server::{Access, App};
@@ -112,6 +112,17 @@ pub(crate) fn service(
         }),
         store,
     })
+}
+
+/// The models of these settings and what can be done with them, without serving anybody.
+pub(crate) fn models(settings: &Settings) -> anyhow::Result<Arc<Live>> {
+    let stores = Stores {
+        responses: None,
+        receipts: None,
+    };
+    let gateway = Gateway::new(configuration(settings.clone()), Box::new(Fixed), stores)
+        .context("the settings cannot be used")?;
+    Ok(gateway.live())
 }
 
 /// Opens the store, if anything is to be kept. Turns are served without one as well, so that one that cannot be opened is told

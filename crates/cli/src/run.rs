@@ -74,7 +74,8 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     };
     let (settings, source) = configuration::load_watched(&overrides)?;
     configuration::tell_warnings(&settings);
-    let model = wanted_model(&arguments, &settings)?;
+    let (provider, name) = (arguments.provider.as_deref(), arguments.model.as_deref());
+    let model = wanted_model(provider, name, &settings)?;
     let target = usable_target(&model, &settings).await?;
     log_to_state(&settings)?;
     let served = gateway_for(&target, &settings, source, overrides.config.is_none()).await?;
@@ -88,8 +89,12 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
 
 /// The name under which the gateway serves what was asked for: always with the provider in front, so that a model of the same
 /// name elsewhere, or one that Codex knows itself, is not meant.
-fn wanted_model(arguments: &RunArguments, settings: &Settings) -> anyhow::Result<String> {
-    match (&arguments.provider, &arguments.model) {
+pub(crate) fn wanted_model(
+    provider: Option<&str>,
+    model: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<String> {
+    match (provider, model) {
         (Some(provider), Some(model)) => {
             // Some providers have models whose own names begin with the provider's.
             let known = settings.catalog.provider(provider);
@@ -99,7 +104,7 @@ fn wanted_model(arguments: &RunArguments, settings: &Settings) -> anyhow::Result
             Ok(format!("{provider}/{bare}"))
         }
         (Some(provider), None) => named(&format!("{provider}/"), settings),
-        (None, Some(model)) => Ok(model.clone()),
+        (None, Some(model)) => Ok(model.to_owned()),
         (None, None) => named("", settings).context(
             "no provider was named and the settings name no default\nhint: `polywire run codex -p PROVIDER -m MODEL`, or `-p demo` to try it without a key",
         ),
@@ -119,7 +124,7 @@ fn first_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
 
 /// The target that would serve the model, if it has what it needs. Better found now than in the middle of the client's first
 /// turn.
-async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
+pub(crate) async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
     let target = first_target(model, settings)?;
     let provider = &target.provider.id;
     settings.key(provider).await.map_err(|error| {
