@@ -2,11 +2,11 @@
 
 mod apply;
 mod catalog;
-mod checks;
+pub(crate) mod checks;
 mod command;
-mod configuration_file;
-mod preview;
-mod wanted;
+pub(crate) mod configuration_file;
+pub(crate) mod preview;
+pub(crate) mod wanted;
 
 pub(crate) use command::{CodexCommand, command};
 

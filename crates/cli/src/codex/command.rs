@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use polywire_settings::Overrides;
+use polywire_settings::{Overrides, Paths, ProcessEnvironment};
 
 use super::{apply, catalog};
+use crate::run;
 
 #[derive(Subcommand)]
 pub(crate) enum CodexCommand {
@@ -91,6 +92,7 @@ pub(crate) async fn command(
     command: CodexCommand,
     overrides: Overrides,
 ) -> anyhow::Result<ExitCode> {
+    run::recover(&Paths::find(&overrides, &ProcessEnvironment)?);
     match command {
         CodexCommand::Apply(arguments) => apply::apply(arguments, overrides).await,
         CodexCommand::Diff(arguments) => apply::diff(arguments, overrides).await,
