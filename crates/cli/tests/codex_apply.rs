@@ -440,12 +440,16 @@ async fn the_real_codex_works_on_it_and_goes_back_to_its_own() {
 
     edit(&["restore"]).await;
     before.assert_same(&Tree::codex_configuration(&home.codex_home()));
-    let turn = exec(&codex, home, &["hello"]).await;
-    assert_eq!(turn.messages(), ["From its own."], "{turn:#?}");
+    let of_its_own = exec(&codex, home, &["hello"]).await;
+    assert_eq!(of_its_own.messages(), ["From its own."], "{of_its_own:#?}");
     assert_eq!(own.received().last().unwrap().json()["model"], "own-model");
     assert_eq!(mcp_list(&codex, home).await, servers);
     before.assert_same(&Tree::codex_configuration(&home.codex_home()));
-
+    // The conversation that began on polywire goes on with `run`, which has the same provider id.
+    let resumed = house
+        .exec(&codex, &["resume", turn.thread_id(), "still there?"])
+        .await;
+    assert_eq!(resumed.messages(), ["From polywire."], "{resumed:#?}");
     gateway.stop().await;
 }
 

@@ -166,24 +166,20 @@ async fn the_real_codex_works_inside_of_it() {
     };
     let place = Place::new();
     let program = codex.program().display().to_string();
-    let exec = [
-        "codex",
-        &program,
-        "exec",
-        "--json",
-        "--skip-git-repo-check",
-        "hello",
-    ];
-    let ended = place.ended(&[], &exec).await;
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
-    let events = fs::read_to_string(place.beside("out")).unwrap();
-    assert!(events.contains("From polywire."), "{events}");
-    assert!(!events.contains("metadata"), "{events}");
-    assert_eq!(
-        place.house.upstream.received()[0].json()["model"],
-        "test-model"
-    );
-    place.assert_restored();
+    // Desktop speaks to Codex's app-server, which this starts and asks as Desktop does; and a Codex in its terminal works as well.
+    let server = ["debug", "app-server", "send-message-v2", "hello"].as_slice();
+    let exec = ["exec", "--json", "--skip-git-repo-check", "hello"].as_slice();
+    for words in [server, exec] {
+        let words = [&["codex", &program], words].concat();
+        let ended = place.ended(&[], &words).await;
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        let events = fs::read_to_string(place.beside("out")).unwrap();
+        assert!(events.contains("From polywire."), "{events}");
+        assert!(!events.contains("metadata for"), "{events}");
+        let asked = place.house.upstream.received();
+        assert_eq!(asked.last().unwrap().json()["model"], "test-model");
+        place.assert_restored();
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use polywire_client_files::{Journal, JournalError, Kept, Layer, Setting, TomlText, Wanted};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 const USERS: &str = "# mine\nmodel = 'gpt' # best\n\n[mcp_servers.docs]\ncommand = \"docs\"\n";
@@ -241,6 +242,84 @@ fn what_others_change_meanwhile_survives_another_edit() {
             "no model" => assert_eq!(model, None),
             _ => assert_eq!(model, Some("gpt"), "{name}"),
         }
+    }
+}
+
+/// Something that others do to a file that is ours at the moment.
+#[derive(Clone, Debug)]
+enum Other {
+    Set(Vec<&'static str>, i64),
+    Remove(Vec<&'static str>),
+}
+
+fn other() -> impl Strategy<Value = Other> {
+    let keys = [
+        "tui",
+        "theme",
+        "x",
+        "mcp_servers",
+        "docs",
+        "command",
+        "a b",
+        "providers",
+        "mine",
+    ];
+    let path = || prop::collection::vec(prop::sample::select(keys.to_vec()), 1..4);
+    prop_oneof![
+        (path(), any::<i64>()).prop_map(|(path, value)| Other::Set(path, value)),
+        path().prop_map(Other::Remove),
+    ]
+}
+
+/// Does what can be done; a table in the way of a value, for example, cannot.
+fn change(content: &[u8], others: &[Other]) -> Vec<u8> {
+    let mut text = TomlText::parse(content).unwrap();
+    for other in others {
+        match other {
+            Other::Set(path, value) => text.set(path, *value).map_or((), drop),
+            Other::Remove(path) => text.remove(path).map_or((), drop),
+        }
+    }
+    text.to_bytes()
+}
+
+/// What a file says, tables that hold nothing left aside: whether one is said to be there depends on how it was written.
+fn meaning(content: &[u8]) -> toml::Table {
+    fn tidy(table: &toml::Table) -> toml::Table {
+        let entries = table.iter().map(|(key, value)| match value.as_table() {
+            Some(inner) => (key.clone(), toml::Value::Table(tidy(inner))),
+            None => (key.clone(), value.clone()),
+        });
+        let is_empty = |value: &toml::Value| value.as_table().is_some_and(toml::Table::is_empty);
+        entries.filter(|(_, value)| !is_empty(value)).collect()
+    }
+    tidy(TomlText::parse(content).unwrap().root())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// With our edit below them or without it, the edits of others come to the same.
+    #[test]
+    fn edits_of_others_are_as_if_ours_had_never_been(
+        file in prop::sample::select(nasty_files()),
+        others in prop::collection::vec(other(), 0..5),
+    ) {
+        let before = fs::read(&file).unwrap();
+        // Numbers that are none are not the same as themselves.
+        prop_assume!(!file.ends_with("numbers_and_dates.toml"));
+        // A table of ours that they remove with all that is around it is another story.
+        let touches_ours = others.iter().any(|other| match other {
+            Other::Set(path, _) => path.len() == 1 && path[0] == "providers",
+            Other::Remove(path) => path[0] == "providers",
+        });
+        prop_assume!(!touches_ours);
+        let place = Place::with(&before);
+        place.apply(&wanted("one"));
+        fs::write(&place.file, change(&fs::read(&place.file).unwrap(), &others)).unwrap();
+        place.restore();
+        let left = fs::read(&place.file).unwrap();
+        prop_assert_eq!(meaning(&left), meaning(&change(&before, &others)));
     }
 }
 
