@@ -21,7 +21,7 @@ mod provider;
 pub use base_url::{BaseUrlError, normalise_base_url};
 pub use lookup::{Catalog, ListedModel, Resolved, UnknownModel};
 pub use model_list::read_codex_models;
-pub use models_document::{CONTEXT_WINDOW_FALLBACK, models_document};
+pub use models_document::{CONTEXT_WINDOW_FALLBACK, models_document, models_file};
 pub use models_page::{ModelsPage, ModelsPageError, NextPage, read_models_page};
 pub use preset::{Preset, demo_provider, parse_preset, preset, presets};
 pub use price::Price;

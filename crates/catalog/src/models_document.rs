@@ -27,6 +27,9 @@ const INSTRUCTIONS: &str = include_str!("../codex_instructions.md");
 /// What models that get the freeform `apply_patch` tool are told about it.
 const APPLY_PATCH_INSTRUCTIONS: &str = include_str!("../codex_apply_patch.md");
 
+/// What Codex calls a model that is known and not shown in lists.
+const HIDDEN: &str = "hide";
+
 /// The slug of Codex's own reviews of what it is about to do. It must be known, and nobody would choose it from a list.
 const AUTO_REVIEW: &str = "codex-auto-review";
 
@@ -40,29 +43,14 @@ pub fn models_document(
     extra_model: Option<&str>,
     can_search: &dyn Fn(&Resolved) -> bool,
 ) -> String {
-    let mut listed = catalog.listed_models();
-    if let Some(slug) = extra_model
-        && listed.iter().all(|model| model.slug != slug)
-        && let Ok(targets) = catalog.resolve(slug)
-    {
-        listed.push(ListedModel {
-            slug: slug.to_owned(),
-            targets,
-        });
-    }
-
+    let listed = listed(catalog, extra_model);
     let data: Vec<OpenAiModel<'_>> = listed.iter().map(openai_model).collect();
     let mut document = String::from("{\"object\":\"list\",\"data\":");
     document.push_str(&json(&data));
     document.push_str(",\"models\":[");
     let start = document.len();
     let hints = Hints::new();
-    // The extra model is the one that is about to be used, so it must not be the one that no longer fits.
-    let (extra, others) = match extra_model {
-        Some(slug) => listed.iter().partition(|model| model.slug == slug),
-        None => (Vec::new(), listed.iter().collect::<Vec<_>>()),
-    };
-    for (priority, model) in extra.into_iter().chain(others).enumerate() {
+    for (priority, model) in in_order(&listed, extra_model).enumerate() {
         let entry = json(&codex_model(model, priority, catalog, &hints, can_search));
         if document.len() - start + entry.len() > CODEX_ENTRIES_BYTES_MAX {
             break;
@@ -74,6 +62,53 @@ pub fn models_document(
     }
     document.push_str("]}");
     document
+}
+
+/// Codex's catalog as a file, for its setting `model_catalog_json`: one entry a line, so that the line of an error names the entry.
+///
+/// Every entry has the names that the CLI reads and those that Desktop reads, without which its list of models stays empty. `extra_model` and
+/// `can_search` are as for [`models_document()`].
+pub fn models_file(
+    catalog: &Catalog,
+    extra_model: Option<&str>,
+    can_search: &dyn Fn(&Resolved) -> bool,
+) -> String {
+    let listed = listed(catalog, extra_model);
+    let hints = Hints::new();
+    let entries = in_order(&listed, extra_model).enumerate();
+    let lines: Vec<String> = entries
+        .map(|(priority, model)| {
+            let codex = codex_model(model, priority, catalog, &hints, can_search);
+            json(&DesktopModel::of(codex))
+        })
+        .collect();
+    format!("{{\"models\":[\n{}\n]}}\n", lines.join(",\n"))
+}
+
+/// The models to list, with one more that is about to be used.
+fn listed(catalog: &Catalog, extra_model: Option<&str>) -> Vec<ListedModel> {
+    let mut listed = catalog.listed_models();
+    if let Some(slug) = extra_model
+        && listed.iter().all(|model| model.slug != slug)
+        && let Ok(targets) = catalog.resolve(slug)
+    {
+        listed.push(ListedModel {
+            slug: slug.to_owned(),
+            targets,
+        });
+    }
+    listed
+}
+
+/// The extra model is the one that is about to be used, so it comes first: it must not be the one that no longer fits.
+fn in_order<'l>(
+    listed: &'l [ListedModel],
+    extra_model: Option<&str>,
+) -> impl Iterator<Item = &'l ListedModel> {
+    let (extra, others): (Vec<_>, Vec<_>) = listed
+        .iter()
+        .partition(|model| Some(model.slug.as_str()) == extra_model);
+    extra.into_iter().chain(others)
 }
 
 /// Values of these types always become JSON: their keys are field names and they hold no floats.
@@ -155,6 +190,49 @@ struct CodexModel<'a> {
 struct ReasoningLevel<'a> {
     effort: &'a str,
     description: &'static str,
+}
+
+/// The same under the names that Codex Desktop reads, beside those of the CLI (told by the launcher that was here before, whose lists of
+/// models stayed empty without either; the app-server's `model/list` has these names too).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DesktopModel<'a> {
+    #[serde(flatten)]
+    codex: CodexModel<'a>,
+    model: &'a str,
+    display_name: String,
+    hidden: bool,
+    is_default: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_reasoning_effort: Option<&'a str>,
+    supported_reasoning_efforts: Vec<DesktopEffort<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DesktopEffort<'a> {
+    reasoning_effort: &'a str,
+    description: &'static str,
+}
+
+impl<'a> DesktopModel<'a> {
+    fn of(codex: CodexModel<'a>) -> Self {
+        let levels = codex.supported_reasoning_levels.iter();
+        Self {
+            model: codex.slug,
+            display_name: codex.display_name.clone(),
+            hidden: codex.visibility == HIDDEN,
+            is_default: codex.priority == 0,
+            default_reasoning_effort: codex.default_reasoning_level,
+            supported_reasoning_efforts: levels
+                .map(|level| DesktopEffort {
+                    reasoning_effort: level.effort,
+                    description: level.description,
+                })
+                .collect(),
+            codex,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -292,7 +370,7 @@ fn visibility(listed: &ListedModel, catalog: &Catalog) -> &'static str {
                 .any(|target| target.upstream_model == rest && target.model.is_some())
     });
     if doubled || listed.slug == AUTO_REVIEW {
-        "hide"
+        HIDDEN
     } else {
         "list"
     }
@@ -430,6 +508,37 @@ mod tests {
                 entry["slug"]
             );
         }
+    }
+
+    #[test]
+    fn a_file_has_an_entry_a_line_with_both_spellings() {
+        let catalog = catalog();
+        let file = models_file(&catalog, Some("gpt-9"), &|_| false);
+        let lines: Vec<&str> = file.lines().collect();
+        assert_eq!(lines.first(), Some(&"{\"models\":["));
+        assert_eq!(lines.last(), Some(&"]}"));
+        let whole: Value = serde_json::from_str(&file).unwrap();
+        let entries = whole["models"].as_array().unwrap();
+        assert_eq!(entries.len() + 2, lines.len());
+        let served = document(&catalog, Some("gpt-9"));
+        for (entry, served) in entries.iter().zip(served["models"].as_array().unwrap()) {
+            for (name, value) in served.as_object().unwrap() {
+                assert_eq!(&entry[name], value, "{name}");
+            }
+            assert_eq!(entry["model"], entry["slug"]);
+            assert_eq!(entry["displayName"], entry["display_name"]);
+            assert_eq!(entry["hidden"], entry["visibility"] == "hide");
+            let efforts = entry["supportedReasoningEfforts"].as_array().unwrap();
+            let levels = entry["supported_reasoning_levels"].as_array().unwrap();
+            assert_eq!(efforts.len(), levels.len());
+            for (effort, level) in efforts.iter().zip(levels) {
+                assert_eq!(effort["reasoningEffort"], level["effort"]);
+                assert_eq!(effort["description"], level["description"]);
+            }
+        }
+        assert_eq!(entries[0]["slug"], "gpt-9");
+        assert_eq!(entries[0]["isDefault"], true);
+        assert_eq!(entries[1]["isDefault"], false);
     }
 
     #[test]

@@ -1,5 +1,15 @@
 //! The Codex CLI as a program to launch: where it is, and the overrides that point it at the gateway.
 
+mod apply;
+mod catalog;
+pub(crate) mod checks;
+mod command;
+pub(crate) mod configuration_file;
+pub(crate) mod preview;
+pub(crate) mod wanted;
+
+pub(crate) use command::{CodexCommand, command};
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +19,7 @@ pub(crate) const TOKEN_VARIABLE: &str = "POLYWIRE_CODEX_TOKEN";
 
 /// The provider id under which Codex knows the gateway. Its name must be neither `OpenAI` nor `Azure`, which make Codex ask for
 /// remote compaction and send private item metadata (observed with Codex 0.169).
-const PROVIDER: &str = "polywire";
+pub(crate) const PROVIDER: &str = "polywire";
 
 /// Finds the program: the path that was given, else the first `codex` of the search path.
 pub(crate) fn find(given: Option<&Path>, search_path: Option<&str>) -> anyhow::Result<PathBuf> {
@@ -42,7 +52,7 @@ fn is_program(path: &Path) -> bool {
 /// new of a conversation; where none can be opened it turns to HTTP by itself. The tests play every turn over both.
 pub(crate) fn overrides(gateway: SocketAddr, model: &str) -> Vec<String> {
     let base_url = format!("http://{gateway}/v1");
-    let catalog_url = format!("{base_url}/models?model={}", percent_encoded(model));
+    let catalog_url = catalog_url(&base_url, model);
     let provider = format!(
         "model_providers.{PROVIDER}={{name=\"polywire\",base_url=\"{base_url}\",model_catalog_url=\"{catalog_url}\",\
          env_key=\"{TOKEN_VARIABLE}\",wire_api=\"responses\",supports_websockets=true,\
@@ -56,6 +66,11 @@ pub(crate) fn overrides(gateway: SocketAddr, model: &str) -> Vec<String> {
     .into_iter()
     .flat_map(|value| ["-c".to_owned(), value])
     .collect()
+}
+
+/// Where Codex finds the catalog, this model named in it.
+fn catalog_url(base_url: &str, model: &str) -> String {
+    format!("{base_url}/models?model={}", percent_encoded(model))
 }
 
 fn percent_encoded(text: &str) -> String {

@@ -8,8 +8,9 @@ use anyhow::Context;
 use polywire_catalog::Provider;
 use polywire_credentials::{Secret, ensure_token};
 use polywire_gateway::{
-    Configuration, ConfigurationError, ConfigurationSource, Connection, Endpoint, Gateway,
-    LocalStates, Logins, ResponseStore, RetryLimits, SearchKind, SearchService, Stores, Variables,
+    Configuration, ConfigurationError, ConfigurationSource, Connection, Endpoint, Fixed, Gateway,
+    Live, LocalStates, Logins, ResponseStore, RetryLimits, SearchKind, SearchService, Stores,
+    Variables,
 };
 use polywire_login::{CodexLogin, LoginError, Places};
 use polywire_server::{Access, App};
@@ -113,6 +114,17 @@ pub(crate) fn service(
         }),
         store,
     })
+}
+
+/// The models of these settings and what can be done with them, without serving anybody.
+pub(crate) fn models(settings: &Settings) -> anyhow::Result<Arc<Live>> {
+    let stores = Stores {
+        responses: None,
+        receipts: None,
+    };
+    let gateway = Gateway::new(configuration(settings.clone()), Box::new(Fixed), stores)
+        .context("the settings cannot be used")?;
+    Ok(gateway.live())
 }
 
 /// Opens the store, if anything is to be kept. Turns are served without one as well, so that one that cannot be opened is told

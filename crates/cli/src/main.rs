@@ -6,6 +6,7 @@ mod codex_login;
 mod columns;
 mod config;
 mod configuration;
+mod confirm;
 mod demo;
 mod demo_client;
 mod log_json;
@@ -72,6 +73,9 @@ enum Command {
     Logout(logout::LogoutArguments),
     /// Whose ChatGPT login is used, how long it is good for, what of its plan is left
     Whoami(whoami::WhoamiArguments),
+    /// Codex's own configuration: have it use polywire until that is taken back
+    #[command(subcommand)]
+    Codex(codex::CodexCommand),
     /// The settings in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -113,6 +117,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Login(login) => login::login(login).await,
         Command::Logout(logout) => logout::logout(logout).await,
         Command::Whoami(whoami) => whoami::whoami(whoami).await,
+        Command::Codex(command) => codex::command(command, overrides).await,
         Command::Config(command) => config::config(&command, &overrides),
     }
 }

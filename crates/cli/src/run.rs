@@ -1,5 +1,7 @@
 //! `polywire run CLIENT`: a coding client on a provider, with none of its files changed.
 
+mod desktop;
+
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,13 +14,14 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use polywire_credentials::Secret;
 use polywire_plan::Target;
-use polywire_settings::{Overrides, Settings};
+use polywire_settings::{Overrides, Paths, ProcessEnvironment, Settings};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{Service, WatchedSettings, login_problem};
 use crate::{codex, configuration, logging, running, serve};
+pub(crate) use desktop::recover;
 
 /// A log larger than this is begun anew.
 const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -36,6 +39,8 @@ pub(crate) struct RunArguments {
     /// Where the Codex CLI is [default: the first `codex` of the search path]
     #[arg(long, value_name = "PATH")]
     codex: Option<PathBuf>,
+    #[command(flatten)]
+    desktop: desktop::DesktopArguments,
     /// Refuse a turn rather than lose something of it that matters, and say what
     #[arg(long)]
     strict: bool,
@@ -48,6 +53,8 @@ pub(crate) struct RunArguments {
 enum ClientName {
     /// The Codex CLI
     Codex,
+    /// Codex Desktop, which takes no settings on its command line: its configuration is edited as long as it runs
+    CodexDesktop,
 }
 
 /// A gateway to point the client at.
@@ -64,7 +71,11 @@ struct OwnGateway {
 }
 
 pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
-    let ClientName::Codex = arguments.client;
+    desktop::recover(&Paths::find(&overrides, &ProcessEnvironment)?);
+    match arguments.client {
+        ClientName::Codex => arguments.desktop.refuse_for_others()?,
+        ClientName::CodexDesktop => return desktop::run(arguments, overrides).await,
+    }
     let search_path = configuration::variable("PATH");
     let program = codex::find(arguments.codex.as_deref(), search_path.as_deref())?;
     let overrides = Overrides {
@@ -74,7 +85,8 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     };
     let (settings, source) = configuration::load_watched(&overrides)?;
     configuration::tell_warnings(&settings);
-    let model = wanted_model(&arguments, &settings)?;
+    let (provider, name) = (arguments.provider.as_deref(), arguments.model.as_deref());
+    let model = wanted_model(provider, name, &settings)?;
     let target = usable_target(&model, &settings).await?;
     log_to_state(&settings)?;
     let served = gateway_for(&target, &settings, source, overrides.config.is_none()).await?;
@@ -88,8 +100,12 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
 
 /// The name under which the gateway serves what was asked for: always with the provider in front, so that a model of the same
 /// name elsewhere, or one that Codex knows itself, is not meant.
-fn wanted_model(arguments: &RunArguments, settings: &Settings) -> anyhow::Result<String> {
-    match (&arguments.provider, &arguments.model) {
+pub(crate) fn wanted_model(
+    provider: Option<&str>,
+    model: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<String> {
+    match (provider, model) {
         (Some(provider), Some(model)) => {
             // Some providers have models whose own names begin with the provider's.
             let known = settings.catalog.provider(provider);
@@ -99,7 +115,7 @@ fn wanted_model(arguments: &RunArguments, settings: &Settings) -> anyhow::Result
             Ok(format!("{provider}/{bare}"))
         }
         (Some(provider), None) => named(&format!("{provider}/"), settings),
-        (None, Some(model)) => Ok(model.clone()),
+        (None, Some(model)) => Ok(model.to_owned()),
         (None, None) => named("", settings).context(
             "no provider was named and the settings name no default\nhint: `polywire run codex -p PROVIDER -m MODEL`, or `-p demo` to try it without a key",
         ),
@@ -119,7 +135,7 @@ fn first_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
 
 /// The target that would serve the model, if it has what it needs. Better found now than in the middle of the client's first
 /// turn.
-async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
+pub(crate) async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
     let target = first_target(model, settings)?;
     let provider = &target.provider.id;
     settings.key(provider).await.map_err(|error| {
@@ -193,14 +209,14 @@ async fn launch(
 ) -> anyhow::Result<ExitStatus> {
     let token = served.token.as_ref().map_or("none", Secret::reveal);
     // Before the client runs, so that no request to end is missed.
-    let signals = Signals::new()?;
-    let child = Command::new(program)
+    let mut signals = Signals::new()?;
+    let mut child = Command::new(program)
         .args(codex::overrides(served.address, model))
         .args(arguments)
         .env(codex::TOKEN_VARIABLE, token)
         .spawn()
         .with_context(|| format!("{} could not be started", program.display()))?;
-    wait_for(child, signals).await
+    wait_for(&mut child, &mut signals).await
 }
 
 /// The signals that would end us while the client runs.
@@ -218,11 +234,20 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
         })
     }
+
+    /// Waits for any of them.
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
 }
 
 /// Waits for the client. An interrupt at the terminal reaches the client by itself and is its own to handle; elsewhere it is
 /// passed on, as a request to end always is.
-async fn wait_for(mut child: Child, mut signals: Signals) -> anyhow::Result<ExitStatus> {
+async fn wait_for(child: &mut Child, signals: &mut Signals) -> anyhow::Result<ExitStatus> {
     loop {
         let passed_on = tokio::select! {
             status = child.wait() => return Ok(status?),

@@ -1,10 +1,10 @@
 //! A new content in the place of an old one: the file is the one or the other, whatever happens.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use crate::disk::Disk;
 
 /// The most symbolic links that are followed, as in the kernel.
 const LINKS_MAX: usize = 40;
@@ -34,6 +34,12 @@ pub enum ReplaceError {
         /// Why.
         source: io::Error,
     },
+    /// Somebody else has written to it meanwhile.
+    #[error("{} was changed by somebody else at the same moment\nhint: try again", path.display())]
+    Changed {
+        /// The file to replace.
+        path: PathBuf,
+    },
 }
 
 /// Replaces the content of the file that `path` leads to, past symbolic links, or makes it. Its folder must be there.
@@ -44,24 +50,39 @@ pub enum ReplaceError {
 /// # Errors
 /// The file is read-only, or nothing can be written in its folder, or the disk is full, or its owner cannot be kept. The file is as it was.
 pub fn replace_atomically(path: &Path, content: &[u8], new_mode: u32) -> Result<(), ReplaceError> {
+    replace(&Disk::new(), path, content, new_mode, |_| Ok(true))
+}
+
+/// The same on this disk. `is_as_seen` is asked for the target at the last moment; when it says no, nothing is replaced.
+pub(crate) fn replace(
+    disk: &Disk,
+    path: &Path,
+    content: &[u8],
+    new_mode: u32,
+    is_as_seen: impl Fn(&Path) -> io::Result<bool>,
+) -> Result<(), ReplaceError> {
     let target = link_target(path);
     let old = fs::metadata(&target).ok();
     if old.as_ref().is_some_and(|old| old.permissions().readonly()) {
         return Err(ReplaceError::ReadOnly { path: target });
     }
-    let file = written_beside(&target, content, old.as_ref(), new_mode).map_err(|source| {
-        ReplaceError::Write {
-            path: target.clone(),
-            source,
-        }
+    let written = disk.write_beside(&target, content, old.as_ref(), new_mode);
+    let file = written.map_err(|source| ReplaceError::Write {
+        path: target.clone(),
+        source,
     })?;
-    let replaced = file.persist(&target).map_err(|error| error.error);
-    replaced
-        .and_then(|_| sync_folder(folder_of(&target)))
-        .map_err(|source| ReplaceError::Replace {
+    let failed = |source| ReplaceError::Replace {
+        path: target.clone(),
+        source,
+    };
+    if !is_as_seen(&target).map_err(failed)? {
+        return Err(ReplaceError::Changed {
             path: target.clone(),
-            source,
-        })
+        });
+    }
+    disk.rename(file, &target)
+        .and_then(|()| disk.sync_folder(folder_of(&target)))
+        .map_err(failed)
 }
 
 /// Where a path leads, past symbolic links. A rename over a link would replace the link.
@@ -85,50 +106,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn written_beside(
-    target: &Path,
-    content: &[u8],
-    old: Option<&Metadata>,
-    new_mode: u32,
-) -> io::Result<NamedTempFile> {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let mut file = tempfile::Builder::new()
-        .prefix(&temporary_prefix(&name))
-        .tempfile_in(folder_of(target))?;
-    keep_owner_and_mode(file.as_file(), old, new_mode)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
 /// How temporary files beside a file are called: hidden, and told from everybody else's.
 pub(crate) fn temporary_prefix(name: &str) -> String {
     format!(".{name}.polywire-")
-}
-
-#[cfg(unix)]
-fn keep_owner_and_mode(file: &File, old: Option<&Metadata>, new_mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-    let new = file.metadata()?;
-    if let Some(old) = old
-        && (old.uid(), old.gid()) != (new.uid(), new.gid())
-    {
-        // Root edits somebody's file: it must stay theirs.
-        fchown(file, Some(old.uid()), Some(old.gid()))?;
-    }
-    let mode = old.map_or(new_mode, |old| old.permissions().mode() & 0o7777);
-    file.set_permissions(fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn keep_owner_and_mode(_: &File, _: Option<&Metadata>, _: u32) -> io::Result<()> {
-    Ok(())
-}
-
-/// Brings a new name to the disk. Systems where a folder cannot be opened write it by themselves.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder) {
-        Ok(folder) => folder.sync_all(),
-        Err(_) => Ok(()),
-    }
 }

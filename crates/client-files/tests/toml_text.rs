@@ -225,6 +225,16 @@ fn what_edits_look_like() {
 }
 
 #[test]
+fn values_have_lines() {
+    let text = TomlText::parse(b"\xef\xbb\xbfa = 1\r\n\r\n[t]\r\nk = [\r\n]\r\nl.m = 2").unwrap();
+    let line = |path: &[&str]| text.line(path);
+    assert_eq!(line(&["a"]), Some(1));
+    assert_eq!(line(&["t", "k"]), Some(4));
+    assert_eq!(line(&["t", "l", "m"]), Some(6));
+    assert_eq!(line(&["t", "l"]), None);
+}
+
+#[test]
 fn what_cannot_be_edited_is_refused_and_left_alone() {
     let before = "a = 1\n[t]\nk = 1\n[[h]]\nk = 1\n[h.i]\n";
     let mut text = TomlText::parse(before.as_bytes()).unwrap();

@@ -151,7 +151,7 @@ fn assignment(keys: &[&str], value: &str) -> String {
 }
 
 /// Keys with dots between them, in quotes where they need some.
-pub(super) fn dotted(keys: &[&str]) -> String {
+pub(crate) fn dotted(keys: &[&str]) -> String {
     let keys: Vec<String> = keys.iter().map(ToTomlKey::to_toml_key).collect();
     keys.join(".")
 }

@@ -100,7 +100,7 @@ impl Entry {
 }
 
 /// Whether `path` is `beginning` or goes on from it.
-pub(super) fn begins_with<A: AsRef<str>, B: AsRef<str>>(path: &[A], beginning: &[B]) -> bool {
+pub(crate) fn begins_with<A: AsRef<str>, B: AsRef<str>>(path: &[A], beginning: &[B]) -> bool {
     path.len() >= beginning.len()
         && beginning
             .iter()

@@ -58,7 +58,7 @@ pub(super) fn same(one: &Table, other: &Table) -> bool {
 }
 
 /// Whether two values say the same.
-pub(super) fn same_value(one: &Value, other: &Value) -> bool {
+pub(crate) fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Float(one), Value::Float(other)) => {
             one.total_cmp(other).is_eq() || (one.is_nan() && other.is_nan())

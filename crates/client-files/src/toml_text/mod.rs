@@ -12,4 +12,8 @@ mod remove;
 mod text;
 
 pub use error::{EditError, TomlError};
+pub(crate) use insert::dotted;
+pub(crate) use layout::begins_with;
+pub(crate) use meaning::same_value;
 pub use text::TomlText;
+pub(crate) use text::parsed;

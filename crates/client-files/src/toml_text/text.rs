@@ -82,6 +82,12 @@ impl TomlText {
         Some(&self.text[entry.value.clone()])
     }
 
+    /// The line, counted from 1, in which the value at a path begins. `None` for tables that have headers or dotted keys.
+    pub fn line(&self, path: &[&str]) -> Option<usize> {
+        let entry = self.layout.entry(path)?;
+        Some(self.text[..entry.value.start].split('\n').count())
+    }
+
     /// Sets the value at a path: in the place of the one that is there, else behind its neighbours, else below a new header at the end of
     /// the file. Tables are written inline.
     ///
@@ -219,7 +225,7 @@ impl TomlText {
 }
 
 /// What a raw value says; `None` when it is not one value and nothing else.
-fn parsed(raw: &str) -> Option<Value> {
+pub(crate) fn parsed(raw: &str) -> Option<Value> {
     let mut table: Table = format!("value = {raw}").parse().ok()?;
     (table.len() == 1).then(|| table.remove("value"))?
 }
