@@ -1,7 +1,6 @@
 //! Connections: accept, serve, and end in good order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -94,11 +93,11 @@ async fn connection(stream: TcpStream, service: TowerToHyperService<axum::Router
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}");
     }
+    let has_asked = CancellationToken::new();
     let service = Noting {
         service,
-        has_asked: Arc::default(),
+        has_asked: has_asked.clone(),
     };
-    let has_asked = Arc::clone(&service.has_asked);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -106,33 +105,35 @@ async fn connection(stream: TcpStream, service: TowerToHyperService<axum::Router
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cut.cancelled() => return,
-        () = stop.drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let spare = async {
-                tokio::time::sleep(SPARE_TIMEOUT).await;
-                if has_asked.load(Ordering::Relaxed) {
-                    std::future::pending::<()>().await;
-                }
-            };
-            tokio::select! {
-                ended = connection => ended,
-                () = stop.cut.cancelled() => return,
-                () = spare => return,
+    let ended = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = stop.drain.cancelled() => {}
+        }
+        // hyper closes a connection at once that was never asked for anything, and with it a request that is on its way.
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = has_asked.cancelled() => {}
+            () = tokio::time::sleep(SPARE_TIMEOUT) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
+    tokio::select! {
+        ended = ended => {
+            if let Err(error) = ended {
+                tracing::debug!("a connection ended early: {error}");
             }
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("a connection ended early: {error}");
+        () = stop.cut.cancelled() => {}
     }
 }
 
 /// The routes, for one connection; notes that it was asked for something.
 struct Noting {
     service: TowerToHyperService<axum::Router>,
-    has_asked: Arc<AtomicBool>,
+    /// Cancelled, for want of a better latch, by the first request.
+    has_asked: CancellationToken,
 }
 
 impl Service<hyper::Request<Incoming>> for Noting {
@@ -142,7 +143,7 @@ impl Service<hyper::Request<Incoming>> for Noting {
     type Future = <TowerToHyperService<axum::Router> as Service<hyper::Request<Incoming>>>::Future;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
-        self.has_asked.store(true, Ordering::Relaxed);
+        self.has_asked.cancel();
         self.service.call(request)
     }
 }

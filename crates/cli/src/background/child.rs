@@ -30,13 +30,17 @@ pub(crate) async fn serve(overrides: &Overrides) -> anyhow::Result<ExitCode> {
     if let Err(error) = nix::unistd::setsid() {
         tracing::debug!("no session of its own: {error}");
     }
-    let opened = open(overrides).await;
-    let word = match &opened {
-        Ok(_) => Word::Ready,
-        Err(error) => Word::Failed(error.chain().map(ToString::to_string).collect()),
+    let (serving, places) = match open(overrides).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            // Into the log first: whoever hears of it looks there next.
+            logging::complain(&error);
+            let words = error.chain().map(ToString::to_string).collect();
+            say_and_close(&Word::Failed(words));
+            return Ok(ExitCode::FAILURE);
+        }
     };
-    say_and_close(&word);
-    let (serving, places) = opened?;
+    say_and_close(&Word::Ready);
     let ended = serving.run().await;
     note_end(&places, ended)?;
     Ok(ExitCode::SUCCESS)
