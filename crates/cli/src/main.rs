@@ -17,6 +17,7 @@ mod receipts;
 mod run;
 mod running;
 mod serve;
+mod service;
 mod serving;
 mod state;
 mod supervisor;
@@ -69,6 +70,9 @@ enum Command {
     Status(background::StatusArguments),
     /// Show the log of the gateway in the background
     Logs(background::LogsArguments),
+    /// Let the system of your session look after the gateway
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Show the gateway's token, which its clients must send
     Token,
     /// What each turn was: who asked for what, who served it, what it cost, what was lost
@@ -119,6 +123,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Restart(restart) => background::restart(restart, overrides).await,
         Command::Status(status) => background::status(status, overrides).await,
         Command::Logs(logs) => background::logs(logs, overrides).await,
+        Command::Service(command) => service::service(command, overrides).await,
         Command::Token => configuration::show_token(&overrides),
         Command::Receipts(receipts) => receipts::receipts(receipts, overrides).await,
         Command::Login(login) => login::login(login).await,

@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 use crate::DaemonError;
 
 /// Makes a folder that only its owner may enter, with those that lead to it. One that is there stays as it is.
-pub(crate) fn make_folder(path: &Path) -> Result<(), DaemonError> {
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private_folder(path: &Path) -> Result<(), DaemonError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -42,7 +45,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, D
 /// Replaces a JSON file with mode 0600. A crash leaves the old one or the new one.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DaemonError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    make_folder(folder)?;
+    make_private_folder(folder)?;
     let written = serde_json::to_vec_pretty(value)
         .map_err(io::Error::from)
         .and_then(|mut bytes| {

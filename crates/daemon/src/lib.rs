@@ -15,6 +15,7 @@ mod state;
 pub mod units;
 
 pub use error::DaemonError;
+pub use files::make_private_folder;
 pub use installation::{Installation, Installed, UnitState};
 pub use lock::Lock;
 pub use log::{Follower, Gap, LogLimits, RotatingLog, append_private};

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::DaemonError;
-use crate::files::make_folder;
+use crate::files::make_private_folder;
 
 /// The right to start or stop the gateway in the background. Given back when dropped, and by the system when the process ends.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Lock {
     /// # Errors
     /// The file cannot be made or opened, or the system refuses.
     pub fn try_take(path: &Path) -> Result<Option<Self>, DaemonError> {
-        make_folder(path.parent().unwrap_or(Path::new(".")))?;
+        make_private_folder(path.parent().unwrap_or(Path::new(".")))?;
         let refused = |source| DaemonError::Lock {
             path: path.to_owned(),
             source,

@@ -17,6 +17,7 @@ use polywire_daemon::{GatewayState, Lock, Places, Presence, RunningGateway};
 use polywire_settings::{Overrides, Paths, ProcessEnvironment};
 
 pub(crate) use child::serve;
+pub(crate) use last::{arguments, said_now, secret_variables};
 pub(crate) use logs::{LogsArguments, logs};
 pub(crate) use restart::{RestartArguments, restart};
 pub(crate) use start::{StartArguments, start};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{inode, part};
 use crate::DaemonError;
-use crate::files::make_folder;
+use crate::files::make_private_folder;
 
 /// How much of a log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl RotatingLog {
         limits: LogLimits,
         mut on_file: impl FnMut(&File) + Send + 'static,
     ) -> Result<Self, DaemonError> {
-        make_folder(path.parent().unwrap_or(Path::new(".")))?;
+        make_private_folder(path.parent().unwrap_or(Path::new(".")))?;
         let opened = append_private(path).and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = opened.map_err(|source| DaemonError::write(path, source))?;
         on_file(&file);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use launchd::launchd_agent;
 pub use quadlet::{CONTAINER_PORT, quadlet_container};
-pub use systemd::{systemd_service, systemd_socket};
+pub use systemd::{systemd_can_start, systemd_service, systemd_socket};
 
 /// What looks after a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl ServiceSpec {
 #[cfg(test)]
 pub(crate) fn spec() -> ServiceSpec {
     ServiceSpec {
-        program: "/opt/a \"b\" 50%/polywire".into(),
+        program: "/opt/a b 50% $c/polywire".into(),
         arguments: vec!["--provider".into(), "$zai".into()],
         environment: [("XDG_CONFIG_HOME", "/home/me/my config"), ("X", "a\\b<&>")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -101,14 +101,20 @@ fn line(unit: &mut String, key: &str, value: &str) {
 }
 
 fn command(spec: &ServiceSpec) -> String {
-    let program = spec.program.to_string_lossy();
-    let words = [program.as_ref(), "serve"].into_iter();
-    let words = words.chain(spec.arguments.iter().map(String::as_str));
-    let words: Vec<String> = words
-        // Only a command line has variables.
-        .map(|text| word(text).replace('$', "$$"))
-        .collect();
+    // Arguments have variables, the name of the program has none.
+    let arguments = ["serve"]
+        .into_iter()
+        .chain(spec.arguments.iter().map(String::as_str))
+        .map(|text| word(text).replace('$', "$$"));
+    let program = word(&spec.program.to_string_lossy());
+    let words: Vec<String> = std::iter::once(program).chain(arguments).collect();
     words.join(" ")
+}
+
+/// Whether systemd can start a program at this path. It refuses names with quotes, backslashes and control characters, however they are written (seen with 252).
+pub fn systemd_can_start(program: &Path) -> bool {
+    let refused = |sign: char| sign.is_control() || ['"', '\'', '\\'].contains(&sign);
+    program.to_str().is_some_and(|path| !path.contains(refused))
 }
 
 /// A folder that may be missing.
