@@ -173,6 +173,9 @@ async fn remove_others(
     Ok(())
 }
 
+/// The most files that are kept of one name. Whoever has that many has lost count.
+const KEPT_MAX: u32 = 1000;
+
 /// Keeps a file that is not ours under another name.
 fn keep_foreign(unit: &Unit, installation: &Installation) -> anyhow::Result<()> {
     match installation.state_of(&unit.path)? {
@@ -184,7 +187,7 @@ fn keep_foreign(unit: &Unit, installation: &Installation) -> anyhow::Result<()> 
         name.push(format!(".before-polywire-{number}"));
         PathBuf::from(name)
     };
-    let free = (1..).map(named).find(|path| !path.exists());
+    let free = (1..=KEPT_MAX).map(named).find(|path| !path.exists());
     let kept = free.context("no name is left for the file that is there")?;
     fs::copy(&unit.path, &kept)
         .with_context(|| format!("{} could not be kept", unit.path.display()))?;
