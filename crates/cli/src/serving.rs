@@ -45,6 +45,11 @@ impl Serving {
         };
         let address = listener.local_addr()?;
         let token = configuration::token(&settings)?;
+        if token.is_none() && !address.ip().is_loopback() {
+            anyhow::bail!(
+                "the supervisor listens on {address}, and `auth = \"none\"` would let everybody who reaches it use your keys\nhint: let it listen on a loopback address, or keep `auth = \"token\"`"
+            );
+        }
         let service = configuration::service(address, &settings, source, token)?;
         let (interrupt, terminate) = (
             signal(SignalKind::interrupt())?,

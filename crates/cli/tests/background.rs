@@ -236,10 +236,9 @@ async fn a_number_that_belongs_to_another_program_now_is_left_alone() {
     other_time["pid"] = json!(id.pid());
     // The number alone, and then the moment too: a gateway that would have become another program.
     for process in [other_time, serde_json::to_value(&id).unwrap()] {
-        for command in ["stop", "status"] {
+        for (command, code) in [("stop", 0), ("status", 1)] {
             background.write_state(&with(process.clone()));
             let ended = background.run(&[command]).await;
-            let code = if command == "stop" { 0 } else { 1 };
             assert_eq!(ended.code(), Some(code), "{ended:?}");
             let said = ended.stderr.join("\n");
             assert_says(&said, &[&id.pid().to_string(), "`sleep`", "left alone"]);
@@ -247,6 +246,26 @@ async fn a_number_that_belongs_to_another_program_now_is_left_alone() {
             assert_eq!(background.state()["running"], Value::Null);
         }
     }
+}
+
+#[tokio::test]
+async fn a_gateway_of_another_machine_is_neither_stopped_nor_forgotten() {
+    let background = with_answers();
+    background.done(&["start"]).await;
+    let mut state = background.state();
+    background.done(&["stop"]).await;
+    state["running"]["host"] = json!("another-machine");
+    background.write_state(&state);
+    for command in ["status", "stop", "start", "restart"] {
+        let refused = background.run(&[command]).await;
+        assert_eq!(refused.code(), Some(1), "{refused:?}");
+        assert_says(
+            &refused.stderr.join("\n"),
+            &["runs on `another-machine`", "hint:", "gateway.json"],
+        );
+        assert_eq!(background.state(), state);
+    }
+    std::fs::remove_file(background.file("gateway.json")).unwrap();
 }
 
 /// A child of this test, killed when it is dropped.

@@ -184,17 +184,11 @@ async fn a_supervisor_hands_over_its_socket_and_is_told() {
     let socket = tokio::net::UnixDatagram::from_std(socket).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-
-    // As systemd does it: the socket is number 3, and the process is named by its number.
-    let script = r#"exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" serve"#;
-    let mut command = house.home.command("sh");
+    let mut command = by_socket(&house, listener);
     command
-        .args(["-c", script, env!("CARGO_BIN_EXE_polywire")])
         .env("NOTIFY_SOCKET", &path)
-        .env("POLYWIRE_TOKEN", "pw-a-token-for-tests-0123456789")
         // The socket counts, not the settings.
-        .env("POLYWIRE_LISTEN", "127.0.0.1:1")
-        .stdin(OwnedFd::from(listener));
+        .env("POLYWIRE_LISTEN", "127.0.0.1:1");
     let gateway = SocketActivated::start(command);
     let ready = heard(&socket, "READY=1").await;
     assert_says(
@@ -207,6 +201,33 @@ async fn a_supervisor_hands_over_its_socket_and_is_told() {
     assert!(gateway.ended().success());
     // Ours was the only copy that was left open.
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// `polywire serve`, started as systemd does it: the socket is number 3, and the process that it is meant for is named by its number.
+fn by_socket(house: &House, listener: TcpListener) -> tokio::process::Command {
+    let script = r#"exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" serve"#;
+    let mut command = house.home.command("sh");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_polywire")])
+        .env("POLYWIRE_TOKEN", "pw-a-token-for-tests-0123456789")
+        .stdin(OwnedFd::from(listener));
+    command
+}
+
+#[tokio::test]
+async fn a_socket_that_everybody_reaches_is_not_served_without_a_token() {
+    let upstream = ScriptedUpstream::start(|_, _| answer("hello"));
+    let house = House::new(
+        env!("CARGO_BIN_EXE_polywire"),
+        env!("CARGO_TARGET_TMPDIR"),
+        upstream,
+    );
+    let mut command = by_socket(&house, TcpListener::bind("0.0.0.0:0").unwrap());
+    command.env("POLYWIRE_AUTH", "none");
+    let refused = command.output().await.unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_says(&said, &["would let everybody", "hint:"]);
 }
 
 /// A child whose standard input is not ours to choose.

@@ -52,6 +52,8 @@ pub struct StartOptions {
 pub struct RunningGateway {
     /// Which process it is.
     pub process: ProcessId,
+    /// The name of its machine: folders for state can be shared by several.
+    pub host: String,
     /// The program.
     pub executable: PathBuf,
     /// The version of polywire.
@@ -171,6 +173,7 @@ mod tests {
     fn own(executable: &Path) -> RunningGateway {
         RunningGateway {
             process: ProcessId::own().unwrap(),
+            host: "here".into(),
             executable: executable.to_owned(),
             version: "0.1.0".into(),
             address: "127.0.0.1:1".parse().unwrap(),

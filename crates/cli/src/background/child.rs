@@ -10,7 +10,7 @@ use polywire_processes::ProcessId;
 use polywire_settings::Overrides;
 use serde::{Deserialize, Serialize};
 
-use super::{last, now};
+use super::{host, last, now};
 use crate::serving::{Ended, Serving};
 use crate::{configuration, logging};
 
@@ -67,6 +67,7 @@ async fn open(overrides: &Overrides) -> anyhow::Result<(Serving, Places)> {
         log: places.log_file.clone(),
         running: Some(RunningGateway {
             process: ProcessId::own()?,
+            host: host(),
             executable: std::env::current_exe().context("the system does not tell our program")?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: serving.address,

@@ -48,11 +48,11 @@ pub(crate) fn said_now(overrides: &Overrides) -> anyhow::Result<StartOptions> {
 pub(crate) fn secret_variables(settings: &Settings) -> BTreeSet<String> {
     let keys = settings.keys.values();
     let keys = keys.chain(settings.search.iter().map(|search| &search.key));
-    let names = keys.filter_map(|key| match key {
-        KeySource::Env(name) => Some(name.as_str()),
-        KeySource::Literal(_) | KeySource::File(_) | KeySource::Command(_) | KeySource::None => {
-            None
-        }
+    let names = keys.filter_map(|key| {
+        let KeySource::Env(name) = key else {
+            return None;
+        };
+        Some(name.as_str())
     });
     names
         .chain([TOKEN_VARIABLE])

@@ -61,6 +61,8 @@ enum Found {
     Running(RunningGateway),
     /// It ended without saying so. The second is what has its number now, in words.
     Lost(RunningGateway, Option<String>),
+    /// It was started on another machine that has the same files, or in a container, and cannot be looked at from here.
+    Elsewhere(RunningGateway),
     /// None is said to run.
     Nothing,
 }
@@ -69,11 +71,35 @@ fn look(state: Option<&GatewayState>) -> anyhow::Result<Found> {
     let Some(running) = state.and_then(|state| state.running.clone()) else {
         return Ok(Found::Nothing);
     };
-    Ok(match running.presence()? {
+    let presence = running.presence()?;
+    Ok(match presence {
         Presence::Running => Found::Running(running),
+        Presence::Gone | Presence::Another(_) if running.host != host() => {
+            Found::Elsewhere(running)
+        }
         Presence::Gone => Found::Lost(running, None),
         Presence::Another(process) => Found::Lost(running, Some(program_name(&process))),
     })
+}
+
+/// The name of this machine, or of this container.
+fn host() -> String {
+    let name = nix::unistd::gethostname();
+    name.map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// What is said of a gateway that cannot be looked at from here.
+fn elsewhere(gateway: &RunningGateway, places: &Places) -> String {
+    format!(
+        "a gateway runs on `{}`, started {}, and this is `{}`\nhint: stop it there; when that machine is gone, or is this one under an older name, remove {}",
+        gateway.host,
+        moment(gateway.started_at),
+        host(),
+        places.state_file.display()
+    )
 }
 
 /// Forgets a gateway that is not there any more. What it was started with stays, for `restart`.

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::child::Word;
 use super::last::{self, WithEarlier};
-use super::{Found, callable, forget, lock, look, lost};
+use super::{Found, callable, elsewhere, forget, lock, look, lost};
 use crate::configuration;
 use crate::logging::{note, say};
 use crate::serve::GatewayArguments;
@@ -43,6 +43,7 @@ pub(crate) async fn start(
             note("hint: `polywire restart` starts it anew, with the options that are given");
             return Ok(ExitCode::SUCCESS);
         }
+        Found::Elsewhere(running) => bail!(elsewhere(&running, &places)),
         Found::Lost(running, now) => {
             note(format_args!("note: {}", lost(&running, now.as_deref())));
             if let Some(state) = &mut state {

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use polywire_daemon::{GatewayState, Places, RunningGateway};
 use polywire_settings::{Overrides, Settings};
 use serde_json::{Value, json};
 
 use super::start::providers;
-use super::{Found, callable, forget, last, look, lost, moment, now, places};
+use super::{Found, callable, elsewhere, forget, last, look, lost, moment, now, places};
 use crate::logging::{note, say};
 use crate::{configuration, running};
 
@@ -39,6 +40,7 @@ pub(crate) async fn status(
             }
             return Ok(ExitCode::SUCCESS);
         }
+        (Found::Elsewhere(gateway), _) => bail!(elsewhere(&gateway, &places)),
         (Found::Lost(gateway, now), Some(state)) => {
             forget(state, &places)?;
             tell_stopped(&arguments, &places, Some(&lost(&gateway, now.as_deref())));
@@ -106,6 +108,12 @@ impl Facts {
             "address",
             format!("http://{}/v1", callable(gateway.address)),
         )];
+        if self.is_stopping() {
+            rows.push((
+                "stopping",
+                "turns at work may end, nothing new begins".to_owned(),
+            ));
+        }
         let at_work = self.counter("turns_at_work");
         rows.extend(at_work.map(|turns| ("turns", format!("{turns} at work"))));
         let settings = self.settings.as_ref();
@@ -117,6 +125,11 @@ impl Facts {
             say(format_args!("  {name:<11}{value}"));
         }
         self.tell_problems();
+    }
+
+    fn is_stopping(&self) -> bool {
+        let said = self.readiness.as_ref();
+        said.is_some_and(|(_, said)| said["status"] == "stopping")
     }
 
     fn details(&self, state: &GatewayState, places: &Places) -> Vec<(&'static str, String)> {
@@ -202,6 +215,7 @@ impl Facts {
             "started_at": moment(gateway.started_at),
             "uptime_seconds": self.uptime(),
             "answers": self.answers,
+            "stopping": self.is_stopping(),
             "ready": self.readiness.as_ref().map(|(is_ready, _)| is_ready),
             "problems": self.problems(),
             "turns_at_work": self.counter("turns_at_work"),

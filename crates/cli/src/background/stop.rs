@@ -4,18 +4,17 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, bail};
 use clap::Args;
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use polywire_credentials::Secret;
 use polywire_daemon::{GatewayState, Places, RunningGateway};
 use polywire_processes::Ending;
 use polywire_settings::Overrides;
 use tokio::time::Instant;
 
-use super::{Found, LOOK_INTERVAL, callable, forget, lock, look, lost, places, turns_are};
+use super::{
+    Found, LOOK_INTERVAL, callable, elsewhere, forget, lock, look, lost, places, turns_are,
+};
 use crate::logging::{note, say};
 use crate::{configuration, running};
 
@@ -76,6 +75,7 @@ pub(super) async fn stop_running(
             stopping.end(places, timeout).await?;
             Ok(Stopped::Now)
         }
+        (Found::Elsewhere(gateway), _) => bail!(elsewhere(&gateway, places)),
         (Found::Lost(gateway, now), Some(mut state)) => {
             note(format_args!("note: {}", lost(&gateway, now.as_deref())));
             forget(&mut state, places)?;
@@ -111,7 +111,9 @@ impl Stopping {
                 turns_are(turns)
             ));
         }
-        self.ask()?;
+        polywire_processes::ask_to_end(&self.gateway.process).context(
+            "the gateway could not be asked to stop\nhint: stop it as the user who started it",
+        )?;
         let patience = shorter.unwrap_or(drain + CLOSE_TIMEOUT);
         let mut ending = Ending::Ended;
         if !self.ends_within(patience, turns).await? {
@@ -121,23 +123,6 @@ impl Stopping {
             ending = tokio::task::spawn_blocking(firmly).await??;
         }
         self.tell_end(places, ending)
-    }
-
-    /// SIGTERM, to the process that was found to be the gateway a moment ago.
-    fn ask(&self) -> anyhow::Result<()> {
-        let pid = self.gateway.process.pid();
-        let signalled = i32::try_from(pid)
-            .map_err(|_| Errno::ESRCH)
-            .and_then(|number| kill(Pid::from_raw(number), Signal::SIGTERM));
-        match signalled {
-            Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(Errno::EPERM) => Err(anyhow!(
-                "the gateway with pid {pid} belongs to another user\nhint: stop it as the user who started it"
-            )),
-            Err(error) => Err(anyhow!(
-                "the gateway with pid {pid} could not be asked to stop: {error}"
-            )),
-        }
     }
 
     async fn ends_within(
