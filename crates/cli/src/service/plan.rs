@@ -186,7 +186,7 @@ fn warnings(
                 .to_owned(),
         ),
         UnitKind::Quadlet if !settings.logins.is_empty() => warnings.push(
-            "the container does not see your ChatGPT login; a provider that is reached by it does not work there"
+            "the container does not see Codex's login; a provider that is reached by it does not work there"
                 .to_owned(),
         ),
         UnitKind::Systemd if spec.runs_programs => warnings.push(
