@@ -132,6 +132,7 @@ async fn what_would_be_written_can_be_seen_before() {
             &[
                 "containers/systemd/polywire.container\n[Unit]",
                 "Image=example/polywire:1",
+                "Exec=serve --provider demo\n",
                 "PublishPort=127.0.0.1:48917:4891",
                 "ReadOnly=true",
                 "DropCapability=all",
@@ -152,6 +153,32 @@ async fn what_would_be_written_can_be_seen_before() {
         !path.ends_with("home/calls")
     }));
     assert!(machine.told().is_empty());
+}
+
+#[tokio::test]
+async fn a_container_reads_the_settings_where_they_are_mounted() {
+    let machine = Machine::new();
+    let home = &machine.background.house.home;
+    home.write("work/mine.toml", "log = \"debug\"\n");
+    let mut install = machine
+        .background
+        .command(&["--config", "mine.toml", "service"]);
+    install
+        .args(["install", "--print", "--kind", "quadlet", "--strict"])
+        .env("POLYWIRE_LISTEN", "0.0.0.0:5000")
+        .env("POLYWIRE_LOG_FORMAT", "json");
+    let shown = ended(install).await.stdout.join("\n");
+    assert_says(
+        &shown,
+        &[
+            "Exec=serve --config /config/polywire/mine.toml --strict\n",
+            "Environment=POLYWIRE_LISTEN=0.0.0.0:4891\nEnvironment=POLYWIRE_LOG_FORMAT=json\n",
+            // On loopback, whatever the settings say.
+            "PublishPort=127.0.0.1:5000:4891\n",
+            &format!("Volume={}:/config/polywire:ro", home.work().display()),
+        ],
+    );
+    assert!(!shown.contains("XDG_"), "{shown}");
 }
 
 #[tokio::test]
@@ -372,6 +399,16 @@ async fn keys_that_a_service_does_not_see_are_told() {
         !shown.stdout.join("\n").contains("SystemCallFilter"),
         "{shown:?}"
     );
+}
+
+#[tokio::test]
+async fn the_help_pages() {
+    let machine = Machine::new();
+    for command in ["install", "uninstall", "status"] {
+        let help = machine.done(&[command, "--help"]).await;
+        assert!(help.stderr.is_empty(), "{help:?}");
+        insta::assert_snapshot!(format!("help_{command}"), help.stdout.join("\n"));
+    }
 }
 
 /// systemd's own check, where it is: the words of its manuals are many.

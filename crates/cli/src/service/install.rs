@@ -44,7 +44,10 @@ pub(super) async fn install(
     arguments: InstallArguments,
     overrides: Overrides,
 ) -> anyhow::Result<ExitCode> {
-    let overrides = arguments.gateway.over(overrides);
+    let mut overrides = arguments.gateway.over(overrides);
+    // What is written down is read from another folder.
+    let config = overrides.config.as_deref().map(std::path::absolute);
+    overrides.config = config.transpose().context("the current folder is gone")?;
     let settings = configuration::load(&overrides)?;
     configuration::tell_warnings(&settings);
     let kind = arguments.kind.unwrap_or(KindName::usual()).kind();

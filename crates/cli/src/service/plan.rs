@@ -10,7 +10,7 @@ use polywire_daemon::units::{
 };
 use polywire_daemon::{Places, StartOptions};
 use polywire_settings::{
-    Environment, KeySource, Overrides, ProcessEnvironment, Settings, TOKEN_VARIABLE,
+    AuthMode, Environment, KeySource, Overrides, ProcessEnvironment, Settings, TOKEN_VARIABLE,
 };
 
 use crate::background::{arguments, said_now, secret_variables};
@@ -79,6 +79,7 @@ impl Plan {
             UnitKind::Quadlet => {
                 let folder = config_home()?.join("containers/systemd");
                 let paths = &settings.paths;
+                let spec = in_container(overrides, settings, &spec)?;
                 let text = quadlet_container(&spec, image, &paths.config_dir, &paths.token_file);
                 vec![at(folder, format!("{UNIT_NAME}.container"), text)]
             }
@@ -123,6 +124,42 @@ fn spec(overrides: &Overrides, settings: &Settings) -> anyhow::Result<ServiceSpe
         drain_timeout: settings.server.drain_timeout,
         writable: writable(settings),
         runs_programs: runs_programs(settings),
+    })
+}
+
+/// The variables that mean the same in a container: they name no place of this machine.
+const VARIABLES_ANYWHERE: [&str; 4] = [
+    "POLYWIRE_DEFAULT_PROVIDER",
+    "POLYWIRE_LOG",
+    "POLYWIRE_LOG_FORMAT",
+    "POLYWIRE_STRICT",
+];
+
+/// The same gateway inside of a container, where the folder of the settings has another name.
+fn in_container(
+    overrides: &Overrides,
+    settings: &Settings,
+    spec: &ServiceSpec,
+) -> anyhow::Result<ServiceSpec> {
+    if settings.server.auth == AuthMode::None {
+        bail!(
+            "a gateway in a container listens on every address in there, and `auth = \"none\"` is for loopback only\nhint: leave `auth` out, or write `auth = \"token\"`"
+        );
+    }
+    let paths = &settings.paths;
+    let name = paths.config_file.file_name().filter(|_| paths.config_named);
+    let options = StartOptions {
+        config: name.map(|name| Path::new("/config/polywire").join(name)),
+        listen: None,
+        variables: BTreeMap::new(),
+        ..said_now(overrides)?
+    };
+    let mut environment = spec.environment.clone();
+    environment.retain(|name, _| VARIABLES_ANYWHERE.contains(&name.as_str()));
+    Ok(ServiceSpec {
+        arguments: arguments(&options),
+        environment,
+        ..spec.clone()
     })
 }
 

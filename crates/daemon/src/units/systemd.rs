@@ -19,8 +19,8 @@ pub fn systemd_service(spec: &ServiceSpec, by_socket: bool) -> String {
     unit.push_str("# Ready when it listens. It follows its settings by itself, so that there is nothing to reload.\n");
     unit.push_str("Type=notify\nNotifyAccess=main\n");
     line(&mut unit, "ExecStart", &command(spec));
-    for (name, value) in &spec.environment {
-        line(&mut unit, "Environment", &word(&format!("{name}={value}")));
+    for variable in environment_words(spec) {
+        line(&mut unit, "Environment", &variable);
     }
     unit.push_str("Restart=on-failure\nRestartSec=2\n");
     unit.push_str("# Turns at work may end; what the gateway itself started is not asked to leave before them.\n");
@@ -95,20 +95,28 @@ fn harden(unit: &mut String, spec: &ServiceSpec) {
     }
 }
 
-fn line(unit: &mut String, key: &str, value: &str) {
+pub(super) fn line(unit: &mut String, key: &str, value: &str) {
     // Writing to a string cannot fail.
     writeln!(unit, "{key}={value}").ok();
 }
 
 fn command(spec: &ServiceSpec) -> String {
     // Arguments have variables, the name of the program has none.
-    let arguments = ["serve"]
-        .into_iter()
-        .chain(spec.arguments.iter().map(String::as_str))
-        .map(|text| word(text).replace('$', "$$"));
-    let program = word(&spec.program.to_string_lossy());
-    let words: Vec<String> = std::iter::once(program).chain(arguments).collect();
+    format!("{} {}", word(&spec.program.to_string_lossy()), words(spec))
+}
+
+/// What stands behind the program.
+pub(super) fn words(spec: &ServiceSpec) -> String {
+    let words = ["serve"].into_iter();
+    let words = words.chain(spec.arguments.iter().map(String::as_str));
+    let words: Vec<String> = words.map(|text| word(text).replace('$', "$$")).collect();
     words.join(" ")
+}
+
+/// The variables as they stand behind `Environment=`.
+pub(super) fn environment_words(spec: &ServiceSpec) -> impl Iterator<Item = String> {
+    let variables = spec.environment.iter();
+    variables.map(|(name, value)| word(&format!("{name}={value}")))
 }
 
 /// Whether systemd can start a program at this path. It refuses names with quotes, backslashes and control characters, however they are written (seen with 252).
