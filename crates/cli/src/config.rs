@@ -56,6 +56,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
         row(settings, "server.auth", auth.to_owned()),
         row(
             settings,
+            "server.drain_timeout",
+            settings.server.drain_timeout.to_string(),
+        ),
+        row(
+            settings,
             "log",
             settings.log.clone().unwrap_or_else(|| "info".to_owned()),
         ),
@@ -63,6 +68,16 @@ fn rows(settings: &Settings) -> Vec<Row> {
             settings,
             "log_format",
             settings.log_format.name().to_owned(),
+        ),
+        row(
+            settings,
+            "log_file.max_mb",
+            settings.log_file.max_mb.to_string(),
+        ),
+        row(
+            settings,
+            "log_file.keep",
+            settings.log_file.keep.to_string(),
         ),
         row(
             settings,

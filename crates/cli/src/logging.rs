@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use polywire_settings::{LogFormat, Settings};
+use polywire_daemon::{LogLimits, RotatingLog};
+use polywire_settings::{LogFileSettings, LogFormat, Settings};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -64,6 +67,28 @@ pub(crate) fn log_to_stderr(settings: &Settings, default: &str) -> anyhow::Resul
 /// Logs to a file, for when the terminal belongs to somebody else.
 pub(crate) fn log_to_file(settings: &Settings, default: &str, file: File) -> anyhow::Result<()> {
     log_to(settings, default, file, false)
+}
+
+/// Logs to a file that moves aside when it is full. `on_file` is given each file that is begun.
+pub(crate) fn log_to_rotating_file(
+    settings: &Settings,
+    path: &Path,
+    on_file: impl FnMut(&File) + Send + 'static,
+) -> anyhow::Result<()> {
+    let LogFileSettings { max_mb, keep } = settings.log_file;
+    let limits = LogLimits {
+        bytes_max: u64::from(max_mb) * 1_000_000,
+        keep: usize::try_from(keep).unwrap_or(usize::MAX),
+    };
+    let log = RotatingLog::open(path, limits, on_file)?;
+    log_to(settings, "info", Mutex::new(log), false)
+}
+
+/// From here on, what is said to standard error goes into this file, as the log there is written.
+pub(crate) fn say_errors_to(file: &File, format: LogFormat) -> anyhow::Result<()> {
+    nix::unistd::dup2_stderr(file)?;
+    NOTES_AS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+    Ok(())
 }
 
 fn log_to(

@@ -1,6 +1,7 @@
 //! The polywire program. One file per command; errors end with a hint; exit codes are the shell's business.
 
 mod ask;
+mod background;
 mod codex;
 mod codex_login;
 mod columns;
@@ -20,7 +21,10 @@ mod receipts;
 mod run;
 mod running;
 mod serve;
+mod service;
+mod serving;
 mod state;
+mod supervisor;
 mod whoami;
 
 use std::path::PathBuf;
@@ -63,6 +67,19 @@ enum Command {
     Provider(provider::ProviderCommand),
     /// Run the gateway in the foreground
     Serve(serve::ServeArguments),
+    /// Start the gateway in the background
+    Start(background::StartArguments),
+    /// Stop the gateway in the background: turns at work may end first
+    Stop(background::StopArguments),
+    /// Stop the gateway in the background and start it as it was started last, with the options that are given
+    Restart(background::RestartArguments),
+    /// Whether a gateway runs and how it does. Exit code 0 when one runs, 1 when none does
+    Status(background::StatusArguments),
+    /// Show the log of the gateway in the background
+    Logs(background::LogsArguments),
+    /// Let the system of your session look after the gateway
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Show the gateway's token, which its clients must send
     Token,
     /// What each turn was: who asked for what, who served it, what it cost, what was lost
@@ -112,6 +129,12 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(run) => run::run(run, overrides).await,
         Command::Provider(command) => provider::provider(command, overrides).await,
         Command::Serve(serve) => serve::serve(serve, overrides).await,
+        Command::Start(start) => background::start(start, overrides).await,
+        Command::Stop(stop) => background::stop(stop, overrides).await,
+        Command::Restart(restart) => background::restart(restart, overrides).await,
+        Command::Status(status) => background::status(status, overrides).await,
+        Command::Logs(logs) => background::logs(logs, overrides).await,
+        Command::Service(command) => service::service(command, overrides).await,
         Command::Token => configuration::show_token(&overrides),
         Command::Receipts(receipts) => receipts::receipts(receipts, overrides).await,
         Command::Login(login) => login::login(login).await,

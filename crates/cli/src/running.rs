@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use polywire_catalog::Provider;
 use polywire_credentials::Secret;
 use polywire_upstream::Upstream;
+use serde_json::Value;
 
 /// How long a gateway on this machine may take to answer a question. It takes a millisecond; another program on that port may
 /// never answer.
@@ -45,12 +46,27 @@ pub(crate) async fn serves_provider(
     running["base_url"] == provider.base_url.as_str() && running["has_key"] == true
 }
 
+/// What a gateway counts, when it takes our token.
+pub(crate) async fn counters(address: SocketAddr, token: Option<&Secret>) -> Option<Value> {
+    let (status, body) = get(address, "/metrics", token).await?;
+    let body = (status == StatusCode::OK).then_some(body)?;
+    serde_json::from_slice(&body).ok()
+}
+
+/// Whether a gateway has all that its providers need, and what it says of that.
+pub(crate) async fn readiness(address: SocketAddr) -> Option<(bool, Value)> {
+    let (status, body) = get(address, "/ready", None).await?;
+    let said = serde_json::from_slice(&body).unwrap_or_default();
+    Some((status == StatusCode::OK, said))
+}
+
 async fn get(
     address: SocketAddr,
     path: &str,
     token: Option<&Secret>,
 ) -> Option<(StatusCode, Bytes)> {
-    let mut request = Request::get(format!("http://{address}{path}"));
+    let mut request =
+        Request::get(format!("http://{address}{path}")).header("accept", "application/json");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {}", token.reveal()));
     }

@@ -1,75 +1,71 @@
 //! `polywire serve`: the gateway in the foreground.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use polywire_settings::{Overrides, Settings};
+use polywire_processes::Process;
+use polywire_settings::Overrides;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-use crate::logging::note;
-use crate::{configuration, logging, running};
-
-/// How long turns at work may go on after the first signal. A second signal ends them at once.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::serving::Serving;
+use crate::{background, configuration, logging, running};
 
 #[derive(Args)]
 pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    gateway: GatewayArguments,
+    /// Log to this file instead of standard error; when it is full it moves aside, as `[log_file]` in the settings says
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// What `polywire start` starts
+    #[arg(long, hide = true)]
+    background: bool,
+}
+
+/// What can be said of a gateway where it is started.
+#[derive(Args, Clone, Default)]
+pub(crate) struct GatewayArguments {
     /// Where to listen [default: 127.0.0.1:4891]
     #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
+    pub(crate) listen: Option<String>,
     /// The provider that serves every name which nobody lists; the name of a preset is enough
     #[arg(short, long, value_name = "PROVIDER")]
-    provider: Option<String>,
+    pub(crate) provider: Option<String>,
     /// Refuse a turn rather than lose something of it that matters, and say what
     #[arg(long)]
-    strict: bool,
+    pub(crate) strict: bool,
+}
+
+impl GatewayArguments {
+    /// These, together with what is said on every command line.
+    pub(crate) fn over(self, overrides: Overrides) -> Overrides {
+        Overrides {
+            listen: self.listen,
+            default_provider: self.provider,
+            strict: self.strict,
+            ..overrides
+        }
+    }
 }
 
 pub(crate) async fn serve(
     arguments: ServeArguments,
     overrides: Overrides,
 ) -> anyhow::Result<ExitCode> {
-    let overrides = Overrides {
-        listen: arguments.listen,
-        default_provider: arguments.provider,
-        strict: arguments.strict,
-        ..overrides
-    };
+    let overrides = arguments.gateway.over(overrides);
+    if arguments.background {
+        return background::serve(&overrides).await;
+    }
     let (settings, source) = configuration::load_watched(&overrides)?;
-    logging::log_to_stderr(&settings, "info")?;
+    match &arguments.log_file {
+        Some(path) => logging::log_to_rotating_file(&settings, path, |_| {})?,
+        None => logging::log_to_stderr(&settings, "info")?,
+    }
     configuration::tell_warnings(&settings);
-    let listener = bind(settings.server.listen).await?;
-    let address = listener.local_addr()?;
-    let token = configuration::token(&settings)?;
-    let stop = CancellationToken::new();
-    let service = configuration::service(address, &settings, source, token)?;
-    let app = Arc::clone(&service.app);
-    announce(address, &settings);
-    let tasks = app.gateway.tasks.clone();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        () = polywire_server::serve(listener, app, stop.clone()) => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    stop.cancel();
-    tasks.close();
-    if !tasks.is_empty() {
-        note("stopping when the turns at work have ended; a second signal stops at once");
-    }
-    tokio::select! {
-        () = tasks.wait() => {}
-        () = tokio::time::sleep(DRAIN_TIMEOUT) => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    service.close().await;
+    let serving = Serving::open(settings, source).await?;
+    serving.run().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,14 +78,36 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     if error.kind() != std::io::ErrorKind::AddrInUse {
         anyhow::bail!("cannot listen on {address}: {error}");
     }
+    let holder = holder(address.port());
     if running::is_polywire(address).await {
         anyhow::bail!(
-            "a polywire gateway is already running on {address}\nhint: use it, or choose another address with `--listen 127.0.0.1:PORT`"
+            "a polywire gateway is already running on {address}{}\nhint: use it, or choose another address with `--listen 127.0.0.1:PORT`",
+            holder.map_or_else(String::new, |(pid, _)| format!(" with pid {pid}"))
         );
     }
     anyhow::bail!(
-        "port {} is taken by another program\nhint: choose another address with `--listen 127.0.0.1:PORT`, or set `listen` under [server] in the settings",
-        address.port()
+        "port {} is taken by another program{}\nhint: choose another address with `--listen 127.0.0.1:PORT`, or set `listen` under [server] in the settings",
+        address.port(),
+        holder.map_or_else(String::new, |(pid, name)| format!(": {name}, pid {pid}"))
+    )
+}
+
+/// Who listens on a port of this machine, as far as the system tells: the process and the name of its program.
+fn holder(port: u16) -> Option<(u32, String)> {
+    let listeners = polywire_processes::listeners(port).ok()?;
+    let process = listeners
+        .into_iter()
+        .flat_map(|found| found.processes)
+        .next()?;
+    Some((process.id.pid(), program_name(&process)))
+}
+
+/// What a process is called: the file of its program. Not its command line, which may hold secrets of others.
+pub(crate) fn program_name(process: &Process) -> String {
+    let name = process.program().and_then(std::path::Path::file_name);
+    name.map_or_else(
+        || "a program that the system does not name".to_owned(),
+        |name| format!("`{}`", name.to_string_lossy()),
     )
 }
 
@@ -105,15 +123,4 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-fn announce(address: SocketAddr, settings: &Settings) {
-    note(format_args!("polywire listens on http://{address}/v1"));
-    let providers: Vec<&str> = settings
-        .catalog
-        .providers
-        .iter()
-        .map(|provider| provider.id.as_str())
-        .collect();
-    note(format_args!("providers: {}", providers.join(", ")));
 }

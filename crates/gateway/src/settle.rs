@@ -7,10 +7,13 @@ mod log;
 mod receipt;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use polywire_catalog::Price;
-use polywire_conversation::{Event, Fault, Ledger, Loss, Request, StopReason, Usage, estimate};
+use polywire_conversation::{
+    Event, Fault, FaultClass, Ledger, Loss, Origin, Request, StopReason, Usage, estimate,
+};
 use polywire_plan::Target;
 use polywire_store::ReceiptSink;
 
@@ -32,6 +35,8 @@ pub(crate) struct Settlement {
     client: Client,
     receipts: Option<Arc<dyn ReceiptSink>>,
     metrics: Arc<Metrics>,
+    /// The gateway cuts its turns off.
+    is_cut: Arc<AtomicBool>,
     is_strict: bool,
     /// The client wants a stream.
     streams: bool,
@@ -108,6 +113,7 @@ impl Settlement {
             client: accepted.client,
             receipts: gateway.receipts(),
             metrics: Arc::clone(&gateway.metrics),
+            is_cut: Arc::clone(&gateway.is_cut),
             is_strict,
             streams: false,
             model: String::new(),
@@ -306,6 +312,20 @@ impl Settlement {
         self.phases.add(Phase::Total, ended - self.began);
     }
 
+    /// A turn that ends while the gateway cuts off its turns has not been left by its client.
+    fn note_cut(&mut self) {
+        let is_open = matches!(self.attempt.outcome, Outcome::ClientLeft);
+        if is_open && self.is_cut.load(Ordering::Relaxed) {
+            self.attempt.outcome = Outcome::Failed(Fault {
+                origin: Origin::Ours,
+                ..Fault::new(
+                    FaultClass::Overloaded,
+                    "the gateway stopped before the answer was whole",
+                )
+            });
+        }
+    }
+
     fn milliseconds_until(&self, moment: Instant) -> u64 {
         u64::try_from((moment - self.began).as_millis()).unwrap_or(u64::MAX)
     }
@@ -343,6 +363,7 @@ impl Attempt {
 impl Drop for Settlement {
     fn drop(&mut self) {
         let ended = Instant::now();
+        self.note_cut();
         self.measure(ended);
         self.log();
         self.metrics.ended(self.counted());

@@ -1,6 +1,7 @@
 //! What the gateway holds between turns: connections, the configuration in force, the tasks it has started.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use polywire_catalog::{Catalog, Resolved};
@@ -100,6 +101,8 @@ pub struct Gateway {
     pub turns: Arc<Semaphore>,
     /// Owns every task that is started for a turn; shutdown waits for it.
     pub tasks: TaskTracker,
+    /// The turns at work are being cut off.
+    pub(crate) is_cut: Arc<AtomicBool>,
     /// What the configurations that come and go have in common.
     lasting: Lasting,
 }
@@ -146,6 +149,7 @@ impl Gateway {
             model_lists: ModelLists::default(),
             turns: Arc::new(Semaphore::new(TURNS_MAX)),
             tasks: TaskTracker::new(),
+            is_cut: Arc::default(),
             lasting,
         }))
     }
@@ -217,6 +221,12 @@ impl Gateway {
     /// How many turns are at work.
     pub fn turns_at_work(&self) -> usize {
         TURNS_MAX.saturating_sub(self.turns.available_permits())
+    }
+
+    /// From here on a turn that ends without its end was cut off by us, and its client has not left. To be called before what it runs on
+    /// is taken away.
+    pub fn cut_off(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
     }
 
     /// What reads finished provider answers to their end.

@@ -159,6 +159,21 @@ pub(crate) fn overloaded(retry_after: Duration) -> Fault {
     }
 }
 
+/// The gateway is stopping, and begins nothing. 503 in every dialect: it is the gateway that is not there, not a provider that has too much to do.
+pub(crate) fn stopping(dialect: ClientDialect, turn_id: &str) -> Response<Body> {
+    let fault = Fault {
+        origin: Origin::Ours,
+        ..Fault::new(
+            FaultClass::Overloaded,
+            "the gateway is stopping. hint: try again in a moment; if it does not come back, `polywire start`",
+        )
+        .with_retry(Retry::After(Some(RETRY_AFTER_DEFAULT)))
+    };
+    let mut response = error_page(dialect, &fault, turn_id);
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

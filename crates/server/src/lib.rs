@@ -15,4 +15,4 @@ mod websocket;
 
 pub use access::Access;
 pub use routes::App;
-pub use serve::serve;
+pub use serve::{Stop, serve, serve_and_turn_away};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use polywire_gateway::metrics::Counts;
 use polywire_gateway::{EngineState, Gateway, Problem};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::prometheus;
 use crate::routes::{Shared, json_page};
+use crate::serve::Stop;
 
 /// Everything that is told of a running gateway.
 pub(crate) struct Facts {
@@ -85,8 +86,13 @@ impl Machine {
 ///
 /// One that has not makes the gateway not ready, even where others would serve: whoever configured it counts on it, and the body tells
 /// which it is. It is open to everybody who reaches the gateway, as probes are: names of providers and words of ours, no path, no
-/// account. A gateway that is stopping accepts no connection, so whoever gets an answer gets this one.
-pub(crate) async fn ready(State(app): Shared) -> Response<Body> {
+/// account. A gateway that is stopping is not ready, whatever its providers have.
+pub(crate) async fn ready(State(app): Shared, Extension(stop): Extension<Stop>) -> Response<Body> {
+    if stop.drain.is_cancelled() {
+        let mut response = json_page(json!({"status": "stopping"}).to_string());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return response;
+    }
     let machine = Machine::of(&app.gateway);
     let is_ready = machine.problems.is_empty();
     let mut body = Map::new();

@@ -10,10 +10,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, head
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use polywire_gateway::{ClientDialect, Gateway};
-use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::error_page::Refusal;
+use crate::error_page::{self, Refusal};
+use crate::serve::Stop;
 use crate::turns::{self, Asked, client_of};
 use crate::{helpers, kept, operations, websocket};
 
@@ -30,9 +30,9 @@ pub(crate) type Shared = State<Arc<App>>;
 /// What every request of the Messages protocol carries, and no other.
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
-/// The routes. `stop` tells connections that outlive their request when to end.
-pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
-    let api = Router::new()
+/// The routes. `stop` tells connections that outlive their request when to end, and everybody that nothing further begins.
+pub(crate) fn router(app: Arc<App>, stop: Stop) -> Router {
+    let turns = Router::new()
         .route("/v1/responses", post(responses).get(upgrade))
         .route("/responses", post(responses).get(upgrade))
         .route("/v1/responses/compact", post(compact))
@@ -49,13 +49,17 @@ pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
         .route("/alpha/search", post(search))
         .route("/v1/models", get(models))
         .route("/models", get(models))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            turned_away,
+        ));
+    let api = turns
         .route("/api/providers/{id}", get(provider))
         .route("/metrics", get(operations::metrics))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             token_checked,
-        ))
-        .layer(Extension(stop));
+        ));
     Router::new()
         .route("/health", get(health))
         .route("/healthz", get(health))
@@ -67,6 +71,7 @@ pub(crate) fn router(app: Arc<App>, stop: CancellationToken) -> Router {
             Arc::clone(&app),
             source_checked,
         ))
+        .layer(Extension(stop))
         .with_state(app)
 }
 
@@ -105,6 +110,24 @@ async fn token_checked(State(app): Shared, request: Request, next: Next) -> Resp
         Ok(()) => next.run(request).await,
         Err(refusal) => refused(&app, refusal, request.uri(), request.headers()),
     }
+}
+
+/// Tells whoever comes while the gateway stops to come again: its successor may listen then. Those who ask how it does are answered to the end.
+async fn turned_away(
+    State(app): Shared,
+    Extension(stop): Extension<Stop>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    if !stop.drain.is_cancelled() {
+        return next.run(request).await;
+    }
+    let dialect = dialect_of(request.uri(), request.headers());
+    let id = fresh_turn_id();
+    let mut response = error_page::stopping(dialect, &id);
+    turns::name_turn(&mut response, dialect, &id);
+    app.gateway.metrics.refused(response.status().as_u16());
+    response
 }
 
 async fn responses(State(app): Shared, request: Request) -> Response<Body> {
@@ -154,7 +177,7 @@ async fn compact(State(app): Shared, request: Request) -> Response<Body> {
 /// A WebSocket. Codex turns to HTTP at once and in silence when a request without an upgrade is answered 426.
 async fn upgrade(
     State(app): Shared,
-    Extension(stop): Extension<CancellationToken>,
+    Extension(stop): Extension<Stop>,
     request: Request,
 ) -> Response<Body> {
     let client = client_of(request.headers());
@@ -167,7 +190,10 @@ async fn upgrade(
                 .max_message_size(websocket::MESSAGE_BYTES_MAX)
                 .max_frame_size(websocket::MESSAGE_BYTES_MAX)
                 .on_upgrade(async move |socket| {
-                    websocket::serve(app, client, stop, socket).await;
+                    tokio::select! {
+                        () = websocket::serve(app, client, stop.drain, socket) => {}
+                        () = stop.cut.cancelled() => {}
+                    }
                     drop(at_work);
                 })
         }

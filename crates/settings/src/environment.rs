@@ -3,6 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// The variable that holds the gateway's token: the only one of ours that holds a secret.
+pub const TOKEN_VARIABLE: &str = "POLYWIRE_TOKEN";
+
+/// The variables of ours that hold no secret, so that they may be written down for the next start.
+pub const PLAIN_VARIABLES: [&str; 11] = [
+    "POLYWIRE_AUTH",
+    "POLYWIRE_CHATGPT_URL",
+    "POLYWIRE_CODEX_ISSUER",
+    "POLYWIRE_CONFIG",
+    "POLYWIRE_DEFAULT_PROVIDER",
+    "POLYWIRE_LISTEN",
+    "POLYWIRE_LOG",
+    "POLYWIRE_LOG_FORMAT",
+    "POLYWIRE_STORE",
+    "POLYWIRE_STRICT",
+    "CODEX_HOME",
+];
+
 /// Environment variables and the home folder.
 pub trait Environment {
     /// The value of a variable; `None` when it is not set or not Unicode.

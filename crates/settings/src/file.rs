@@ -19,6 +19,8 @@ pub(crate) struct ConfigFile {
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) strict: Option<bool>,
     #[serde(default)]
+    pub(crate) log_file: LogFileTable,
+    #[serde(default)]
     pub(crate) server: ServerTable,
     #[serde(default)]
     pub(crate) providers: BTreeMap<String, ProviderTable>,
@@ -38,6 +40,14 @@ pub(crate) struct ConfigFile {
 pub(crate) struct ServerTable {
     pub(crate) listen: Option<String>,
     pub(crate) auth: Option<AuthMode>,
+    pub(crate) drain_timeout: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogFileTable {
+    pub(crate) max_mb: Option<u32>,
+    pub(crate) keep: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -138,7 +138,7 @@ impl Loading<'_> {
     }
 
     /// A number that makes no sense as 0. `way_out` tells what was probably meant.
-    fn at_least_one(
+    pub(crate) fn at_least_one(
         &mut self,
         key: &str,
         number: Option<u32>,

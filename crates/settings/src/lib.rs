@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod keeping;
 mod load;
+mod log_file;
 mod log_format;
 mod paths;
 mod providers;
@@ -34,10 +35,11 @@ pub use polywire_engine::EngineSettings;
 
 pub use codex::CodexPlaces;
 pub use edit::{Edit, EditError, KeyPath, TomlValue, parse_value, toml_text};
-pub use environment::{Environment, ProcessEnvironment};
+pub use environment::{Environment, PLAIN_VARIABLES, ProcessEnvironment, TOKEN_VARIABLE};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
 pub use load::load;
+pub use log_file::LogFileSettings;
 pub use log_format::{LogFormat, UnknownLogFormat};
 pub use paths::Paths;
 pub use search::{SearchProvider, SearchSettings};
@@ -67,6 +69,8 @@ pub struct Settings {
     pub log: Option<String>,
     /// How the log is written.
     pub log_format: LogFormat,
+    /// How much is kept of a log that goes to a file.
+    pub log_file: LogFileSettings,
     /// Whether a turn that would lose something severe is refused.
     pub strict: bool,
     /// Where turns are kept, and what of stored responses.
@@ -94,13 +98,19 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// What clients have to show.
     pub auth: AuthMode,
+    /// How long turns at work may go on once the gateway is asked to stop, in seconds. After 0 seconds they are cut off at once.
+    pub drain_timeout: u32,
 }
+
+/// Half a minute: most answers are whole by then, and nobody who shuts a machine down waits much longer.
+const DRAIN_TIMEOUT: u32 = 30;
 
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
             auth: AuthMode::Token,
+            drain_timeout: DRAIN_TIMEOUT,
         }
     }
 }

@@ -60,6 +60,7 @@ pub(crate) fn load_text(
     let server = loading.server(&config)?;
     let log = loading.log(&config);
     let log_format = loading.log_format(&config)?;
+    let log_file = loading.log_file(&config)?;
     let token = loading.token()?;
     let strict = loading.strict(overrides, &config)?;
     let store = loading.store(&config)?;
@@ -86,6 +87,7 @@ pub(crate) fn load_text(
         token,
         log,
         log_format,
+        log_file,
         strict,
         store,
         receipts,
@@ -226,6 +228,8 @@ impl Loading<'_> {
             config.server.auth,
         );
         server.auth = auth.unwrap_or_default();
+        let drain_timeout = self.in_file("server.drain_timeout", config.server.drain_timeout);
+        server.drain_timeout = drain_timeout.unwrap_or(server.drain_timeout);
         self.check_exposure(&server)?;
         Ok(server)
     }

@@ -61,6 +61,12 @@ fn shown(settings: &Settings) -> String {
         writeln!(text, "{key} {value} ({origin})").unwrap();
     };
     line("log_format", settings.log_format.name().to_owned());
+    line("log_file.max_mb", settings.log_file.max_mb.to_string());
+    line("log_file.keep", settings.log_file.keep.to_string());
+    line(
+        "server.drain_timeout",
+        settings.server.drain_timeout.to_string(),
+    );
     line("strict", settings.strict.to_string());
     let store = &settings.store;
     line("store.path", store.path.display().to_string());
@@ -109,6 +115,10 @@ fn what_works() {
         ("strict = true", &[]),
         ("strict = true", &[("POLYWIRE_STRICT", "false")]),
         ("log_format = \"json\"", &[]),
+        (
+            "[log_file]\nmax_mb = 1\nkeep = 0\n[server]\ndrain_timeout = 0",
+            &[],
+        ),
         ("log_format = \"json\"", &[("POLYWIRE_LOG_FORMAT", "text")]),
         ("", &[("POLYWIRE_STRICT", "1")]),
         ("", &[("POLYWIRE_STRICT", "")]),
@@ -150,6 +160,7 @@ fn what_does_not_work() {
         ("strict = \"yes\"", &[]),
         ("", &[("POLYWIRE_STRICT", "perhaps")]),
         ("log_format = \"xml\"", &[]),
+        ("[log_file]\nmax_mb = 0", &[]),
         ("", &[("POLYWIRE_LOG_FORMAT", "yaml")]),
         ("[store]\nmax_days = 3", &[]),
         ("[store]\nmax_age_days = 0", &[]),

@@ -1,0 +1,15 @@
+//! What the system tells of processes.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+
+#[cfg(target_os = "linux")]
+pub use linux::boot_id;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{process, processes, running_system, variables};
+#[cfg(not(target_os = "linux"))]
+pub use other::boot_id;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use other::{process, processes, running_system, variables};
