@@ -1,5 +1,6 @@
 //! The polywire program. One file per command; errors end with a hint; exit codes are the shell's business.
 
+mod cleanup;
 mod codex;
 mod codex_login;
 mod config;
@@ -66,6 +67,8 @@ enum Command {
     Logout(logout::LogoutArguments),
     /// Whose ChatGPT login is used, how long it is good for, what of its plan is left
     Whoami(whoami::WhoamiArguments),
+    /// End and remove what crashed programs have left behind: Codex's processes, pid files, sockets
+    Cleanup(cleanup::CleanupArguments),
     /// The settings in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -106,6 +109,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Login(login) => login::login(login).await,
         Command::Logout(logout) => logout::logout(logout).await,
         Command::Whoami(whoami) => whoami::whoami(whoami).await,
+        Command::Cleanup(arguments) => cleanup::cleanup(&arguments, &overrides),
         Command::Config(command) => config::config(&command, &overrides),
     }
 }
