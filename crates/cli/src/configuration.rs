@@ -114,6 +114,33 @@ pub(crate) fn service(
     })
 }
 
+/// A gateway that keeps nothing and follows no files, for a moment's use by ourselves.
+pub(crate) fn service_alone(
+    address: SocketAddr,
+    settings: &Settings,
+    token: Option<Secret>,
+) -> anyhow::Result<Service> {
+    let configuration = configuration(settings.clone());
+    let gateway = Gateway::new(configuration, Box::new(Unchanging), Stores::default())
+        .context("the settings cannot be used")?;
+    Ok(Service {
+        app: Arc::new(App {
+            gateway,
+            access: Access::new(address, token),
+        }),
+        store: None,
+    })
+}
+
+/// Settings that stay as they are.
+struct Unchanging;
+
+impl ConfigurationSource for Unchanging {
+    fn changed(&self) -> Option<Result<Configuration, String>> {
+        None
+    }
+}
+
 /// Opens the store, if anything is to be kept. Turns are served without one as well, so that one that cannot be opened is told
 /// and not fatal.
 fn open_store(settings: &Settings) -> Option<Store> {

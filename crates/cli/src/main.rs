@@ -7,6 +7,7 @@ mod config;
 mod configuration;
 mod demo;
 mod demo_client;
+mod doctor;
 mod log_json;
 mod logging;
 mod login;
@@ -67,6 +68,8 @@ enum Command {
     Logout(logout::LogoutArguments),
     /// Whose ChatGPT login is used, how long it is good for, what of its plan is left
     Whoami(whoami::WhoamiArguments),
+    /// What is wrong, and what to do: settings, keys, network, Codex and its configuration, leftovers
+    Doctor(doctor::DoctorArguments),
     /// End and remove what crashed programs have left behind: Codex's processes, pid files, sockets
     Cleanup(cleanup::CleanupArguments),
     /// The settings in force
@@ -109,6 +112,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Login(login) => login::login(login).await,
         Command::Logout(logout) => logout::logout(logout).await,
         Command::Whoami(whoami) => whoami::whoami(whoami).await,
+        Command::Doctor(doctor) => doctor::doctor(doctor, overrides).await,
         Command::Cleanup(arguments) => cleanup::cleanup(&arguments, &overrides),
         Command::Config(command) => config::config(&command, &overrides),
     }

@@ -28,7 +28,7 @@ use crate::logging::{note, say, say_part};
 use crate::printable::{printable, printable_json};
 
 pub(crate) use leftover::Leftover;
-pub(crate) use places::Places;
+pub(crate) use places::{Places, Snapshot};
 pub(crate) use search::search;
 pub(crate) use stall::{Stall, stalls};
 
