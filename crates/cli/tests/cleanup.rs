@@ -17,7 +17,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use polywire_processes::{ProcessId, boot_id, end, listeners};
-use polywire_testkit::{Ended, Running, TempHome, Terminal};
+use polywire_testkit::{CodexCli, Ended, Running, TempHome, Terminal};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
@@ -182,7 +182,7 @@ fn dead_pid() -> u32 {
 
 /// Makes a file as old as one whose process is long gone.
 fn age(path: &Path) {
-    let then = SystemTime::now() - Duration::from_secs(24 * 3600);
+    let then = SystemTime::now() - Duration::from_hours(24);
     File::options()
         .write(true)
         .open(path)
@@ -521,7 +521,7 @@ async fn an_engines_work_folders_are_removed_when_no_polywire_is_older() {
     let old = old.parent().unwrap().to_owned();
     File::open(&old)
         .unwrap()
-        .set_modified(SystemTime::now() - Duration::from_secs(24 * 3600))
+        .set_modified(SystemTime::now() - Duration::from_hours(24))
         .unwrap();
     // It counts as one that may be at work: it runs for longer than the new folder is there.
     let polywire = program(&home.work(), "polywire");
@@ -618,4 +618,51 @@ async fn what_cannot_be_removed_is_told() {
         ended.stderr.join("\n").contains("could not be removed"),
         "{ended:?}"
     );
+}
+
+/// What the real daemon writes of itself is understood: kept while it runs, stale when it was killed.
+#[tokio::test]
+async fn the_real_daemon_of_codex() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let home = home();
+    let mut command = codex.command(&home);
+    command.args(["app-server", "daemon", "start"]);
+    let started = Running::start(command).ended().await;
+    assert_eq!(started.code(), Some(0), "{started:?}");
+    let folder = home.codex_home();
+    let names = ["daemon.pid", "daemon-updater.pid"];
+    let pid_files = names.map(|name| folder.join("app-server-daemon").join(name));
+    let processes = pid_files.clone().map(|path| {
+        let file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let pid = u32::try_from(file["pid"].as_u64().unwrap()).unwrap();
+        // Ended when the test ends, however it ends.
+        let id = ProcessId::of(pid).unwrap().unwrap();
+        Orphan { id, input: None }
+    });
+    let socket = folder.join("app-server-control/app-server-control.sock");
+    let shown = found(&home, &[]).await;
+    for path in pid_files.iter().chain([&socket]) {
+        assert_kept(of_file(&shown, path), "runs");
+    }
+    for process in &processes {
+        assert_eq!(of_process(&shown, &process.id), None, "{shown:#?}");
+    }
+    for process in &processes {
+        // As a crash does, which leaves everything behind.
+        let pid = i32::try_from(process.id.pid()).unwrap();
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .unwrap();
+        wait_until("the daemon to end", || !process.id.is_alive().unwrap());
+    }
+    let only = [&pid_files[0], &pid_files[1], &socket].map(|path| text(path));
+    let done = act_on(&home, &only, &[]).await;
+    for path in pid_files.iter().chain([&socket]) {
+        assert_stale(of_file(&done, path), "does not run");
+        assert!(fs::symlink_metadata(path).is_err(), "{done:#?}");
+    }
 }

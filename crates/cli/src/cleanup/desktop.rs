@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use polywire_processes::{Process, listeners};
 
+use super::codex::is_app_server;
 use super::leftover::{Case, Kind, Leftover};
 use super::number::{self, Meant};
 use super::places::{Places, Snapshot, has_argument, lies_below};
@@ -174,7 +175,7 @@ fn is_main(process: &Process, folder: &Path) -> bool {
     let handler = CRASH_HANDLERS
         .iter()
         .any(|name| super::places::named(process, name));
-    directly && !helper && !handler
+    directly && !helper && !handler && !is_app_server(process)
 }
 
 /// The installation whose web assets are in this folder.

@@ -1,13 +1,14 @@
 //! Which Codex CLI is installed.
 
 use std::path::Path;
-use std::process::Stdio;
 
+use polywire_settings::Overrides;
 use tokio::process::Command;
 
 use super::check::Subject;
 use super::finding::Finding;
 use super::settings::split_hint;
+use super::trial::{TemporaryHome, output};
 use crate::printable::shortened;
 
 /// The version that polywire is tested with.
@@ -22,7 +23,7 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
             return vec![Finding::notice("codex", what).hint(hint)];
         }
     };
-    vec![match version(program).await {
+    vec![match version(program, &subject.overrides).await {
         Ok(version) => judged(&version).at(program.display()),
         Err(why) => Finding::problem("codex", format!("it does not tell its version: {why}"))
             .at(program.display())
@@ -30,15 +31,12 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
     }]
 }
 
-/// The version that `codex --version` tells.
-async fn version(program: &Path) -> Result<String, String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|error| error.to_string())?;
+/// The version that `codex --version` tells. In a home of its own, because even then Codex writes in its home.
+async fn version(program: &Path, overrides: &Overrides) -> Result<String, String> {
+    let home = TemporaryHome::new(overrides).map_err(|error| format!("{error:#}"))?;
+    let mut command = Command::new(program);
+    command.arg("--version").env("CODEX_HOME", home.at("codex"));
+    let output = output(command).await.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.split_whitespace().last();
     match version.filter(|version| numbers(version).is_some()) {

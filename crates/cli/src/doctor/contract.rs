@@ -1,20 +1,20 @@
 //! Whether the installed Codex does what polywire relies on: a short run of it on the built-in demo provider, in a home of its own, with
 //! nobody asked on the network.
 
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::path::Path;
+use std::process::Output;
 use std::sync::Arc;
 
 use anyhow::Context;
 use polywire_credentials::Secret;
-use polywire_settings::{Overrides, Paths, ProcessEnvironment};
+use polywire_settings::Overrides;
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::check::Subject;
 use super::finding::Finding;
+use super::trial::{TemporaryHome, output};
 use crate::configuration::{self, variable};
 use crate::printable::shortened;
 use crate::{codex, serve};
@@ -66,55 +66,14 @@ async fn run(program: &Path, overrides: &Overrides) -> anyhow::Result<Output> {
         .env("HOME", home.at("home"))
         .env("CODEX_HOME", home.at("codex"))
         .env(codex::TOKEN_VARIABLE, token.reveal())
-        .current_dir(home.at("work"))
-        .stdin(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
+        .current_dir(home.at("work"));
     let output = tokio::select! {
-        output = command.output() => output.with_context(|| format!("{} could not be started", program.display())),
+        output = output(command) => output.with_context(|| format!("{} could not be started", program.display())),
         () = serving => Err(anyhow::anyhow!("the gateway stopped by itself")),
     };
     stop.cancel();
     service.close().await;
     output
-}
-
-/// A home for one run of Codex. Not in the system's folder for temporary files, where Codex does not make its helper programs. Removed when dropped.
-pub(crate) struct TemporaryHome {
-    folder: TempDir,
-}
-
-impl TemporaryHome {
-    pub(crate) fn new(overrides: &Overrides) -> anyhow::Result<Self> {
-        let state = Paths::find(overrides, &ProcessEnvironment)?.state_dir;
-        std::fs::create_dir_all(&state)
-            .with_context(|| format!("the folder {} could not be made", state.display()))?;
-        let folder = tempfile::Builder::new()
-            .prefix("doctor-")
-            .tempdir_in(&state)
-            .with_context(|| format!("no folder could be made in {}", state.display()))?;
-        for name in ["home", "codex", "work", "state"] {
-            std::fs::create_dir(folder.path().join(name))?;
-        }
-        Ok(Self { folder })
-    }
-
-    pub(crate) fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The settings of somebody who has changed none and has no keys.
-    fn settings(&self) -> anyhow::Result<polywire_settings::Settings> {
-        let place = |name: &str| self.at(name).display().to_string();
-        let environment = std::collections::BTreeMap::from([
-            ("HOME".to_owned(), place("home")),
-            ("XDG_STATE_HOME".to_owned(), place("state")),
-        ]);
-        Ok(polywire_settings::load(
-            &Overrides::default(),
-            &environment,
-        )?)
-    }
 }
 
 /// What polywire relies on, and whether it was seen.

@@ -1,6 +1,7 @@
 //! `polywire doctor`: what is wrong, and what to do.
 //!
-//! Reading order: `finding` (what a check gives), `check` (all of them, as data), then one file for each group.
+//! Reading order: `finding` (what a check gives), `check` (all of them, as data), then one file for each group. Nothing here changes a file of
+//! the user's; what has to be tried is tried in a home of its own (`trial`).
 
 mod check;
 mod codex;
@@ -15,6 +16,7 @@ mod proxies;
 mod reach;
 mod settings;
 mod stale;
+mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,7 +6,6 @@
 mod files;
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,8 +13,8 @@ use tokio::process::Command;
 
 use self::files::{Change, Tree, places};
 use super::check::{Outcome, Subject};
-use super::contract::TemporaryHome;
 use super::finding::Finding;
+use super::trial::{TemporaryHome, output};
 use crate::printable::shortened;
 
 /// How long the run may take; as for the contract.
@@ -95,11 +94,8 @@ async fn run(codex: &Path, subject: &Subject, work: &TemporaryHome) -> anyhow::R
             "--ephemeral",
         ])
         .args(["--", "What is in this folder?"])
-        .current_dir(work.at("work"))
-        .stdin(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(RUN_TIMEOUT, command.output())
+        .current_dir(work.at("work"));
+    let output = tokio::time::timeout(RUN_TIMEOUT, output(command))
         .await
         .with_context(|| format!("the run did not end within {} s", RUN_TIMEOUT.as_secs()))??;
     if output.status.success() {

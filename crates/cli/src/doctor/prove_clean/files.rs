@@ -13,27 +13,22 @@ const FILES_MAX: usize = 20_000;
 /// Larger files are compared by size and time alone. Settings are a thousand times smaller.
 const HASHED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What Codex writes in its own home whenever it runs (observed with Codex 0.169, codex-client.md 5.5, 6 and 9).
-const CODEXS_OWN: [&str; 22] = [
+/// What Codex writes in its own home whenever it runs: seen with Codex 0.169, or named in its program. And its databases.
+const CODEXS_OWN: [&str; 17] = [
     ".sandbox_migration",
     ".tmp",
     "app-server-control",
     "app-server-daemon",
     "archived_sessions",
-    "attachments",
-    "cache",
     "history.jsonl",
     "installation_id",
-    "internal_storage.json",
     "log",
-    "memories",
     "models_cache.json",
     "packages",
     "session_index.jsonl",
     "sessions",
     "shell_snapshots",
     "skills/.system",
-    "sqlite",
     "thread-writer-locks",
     "tmp",
     "version.json",
