@@ -9,6 +9,7 @@ use super::check::Subject;
 use super::finding::Finding;
 use super::settings::split_hint;
 use super::trial::{TemporaryHome, output};
+use crate::codex::INSTALL;
 use crate::printable::shortened;
 
 /// The version that polywire is tested with.
@@ -19,7 +20,7 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
         Ok(program) => program,
         Err(error) => {
             let (what, hint) = split_hint(error);
-            let hint = hint.unwrap_or("install it with `npm install -g @openai/codex`");
+            let hint = hint.map_or_else(|| format!("install it with `{INSTALL}`"), str::to_owned);
             return vec![Finding::notice("codex", what).hint(hint)];
         }
     };
@@ -27,7 +28,7 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
         Ok(version) => judged(&version).at(program.display()),
         Err(why) => Finding::problem("codex", format!("it does not tell its version: {why}"))
             .at(program.display())
-            .hint("install it anew with `npm install -g @openai/codex`"),
+            .hint(format!("install it anew with `{INSTALL}`")),
     }]
 }
 
@@ -59,7 +60,7 @@ fn judged(version: &str) -> Finding {
     }
     let what = format!("version {version} is older than the tested {TESTED}");
     Finding::warning("codex_version", what)
-        .hint("bring it up to date with `npm install -g @openai/codex`; `codex contract` below tells whether it works as it is")
+        .hint(format!("bring it up to date with `{INSTALL}`; `codex contract` below tells whether it works as it is"))
 }
 
 /// The three numbers of a version, whatever follows them.

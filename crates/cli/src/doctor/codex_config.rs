@@ -9,10 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::Subject;
 use super::finding::Finding;
+use super::known::codex_providers;
 use crate::configuration::variable;
-
-/// The providers that Codex brings itself. Nobody else may have their names.
-const BUILT_IN: [&str; 4] = ["amazon-bedrock", "lmstudio", "ollama", "openai"];
 
 /// A file of settings, with where its lines begin.
 struct ConfigFile<'a> {
@@ -164,7 +162,7 @@ fn named_providers(
         .and_then(|value| value.get_ref().as_table());
     for (name, value) in tables.into_iter().flatten() {
         let id = name.get_ref().to_string();
-        if BUILT_IN.contains(&id.as_str()) {
+        if is_built_in(&id) {
             found.push(
                 Finding::problem(
                     "reserved_provider",
@@ -197,6 +195,10 @@ fn named_providers(
     found
 }
 
+fn is_built_in(id: &str) -> bool {
+    codex_providers().any(|name| name == id)
+}
+
 fn text_of<'t>(table: &'t DeTable<'_>, key: &str) -> Option<(&'t str, Range<usize>)> {
     let value: &Spanned<DeValue<'_>> = table.get(key)?;
     Some((value.get_ref().as_str()?, value.span()))
@@ -209,7 +211,7 @@ fn chosen_provider(
     providers: &BTreeSet<String>,
 ) -> Option<Finding> {
     let (id, span) = text_of(table, "model_provider")?;
-    if BUILT_IN.contains(&id) || providers.contains(id) {
+    if is_built_in(id) || providers.contains(id) {
         return None;
     }
     Some(

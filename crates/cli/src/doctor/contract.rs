@@ -13,6 +13,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::check::Subject;
+use super::codex::TESTED;
 use super::finding::Finding;
 use super::trial::{TemporaryHome, output};
 use crate::configuration::{self, variable};
@@ -104,7 +105,13 @@ fn judged(output: &Output) -> Vec<Finding> {
     found
 }
 
-const HINT: &str = "polywire may not work with this version of Codex: look for a newer polywire, or install the tested one with `npm install -g @openai/codex@0.169.0`";
+/// What to do when Codex is not what it was.
+fn hint() -> String {
+    format!(
+        "polywire may not work with this version of Codex: look for a newer polywire, or install the tested one with `{}@{TESTED}`",
+        codex::INSTALL
+    )
+}
 
 impl Seen {
     fn items(&self, kind: &str) -> impl Iterator<Item = &Value> {
@@ -126,7 +133,7 @@ impl Seen {
             } else {
                 Finding::warning("contract_warning", format!("it warns: {message}"))
             };
-            finding.hint(HINT)
+            finding.hint(hint())
         };
         self.items("error").map(warning).collect()
     }
@@ -147,7 +154,7 @@ impl Seen {
         let last = self.said.lines().rev().find(|line| !line.trim().is_empty());
         let why = told.or(last).unwrap_or("it says nothing");
         let what = format!("the turn did not end well: {}", shortened(why, 300));
-        Some(Finding::problem("contract_turn", what).hint(HINT))
+        Some(Finding::problem("contract_turn", what).hint(hint()))
     }
 
     fn tool_call(&self) -> Option<Finding> {
@@ -159,7 +166,7 @@ impl Seen {
                 "contract_tool",
                 "no tool was called, though the model asked for it",
             )
-            .hint(HINT)
+            .hint(hint())
         })
     }
 }

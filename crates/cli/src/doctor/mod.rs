@@ -9,6 +9,7 @@ mod codex_config;
 mod contract;
 mod finding;
 mod keys;
+mod known;
 mod modes;
 mod ports;
 mod prove_clean;

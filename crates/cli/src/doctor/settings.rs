@@ -37,7 +37,7 @@ pub(crate) fn check(subject: &Subject) -> Vec<Finding> {
                 "no_provider",
                 "no provider is configured, only the built-in demo",
             )
-            .hint("set a key such as `ZAI_API_KEY`, or add a provider to the settings"),
+            .hint("`polywire provider add` adds one"),
         );
     }
     found

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use polywire_settings::{Environment, ProcessEnvironment, Settings};
 use sha2::{Digest, Sha256};
 
+use crate::doctor::known::user_files;
+
 /// More files than this are not compared; a home of Codex has some hundreds.
 const FILES_MAX: usize = 20_000;
 
@@ -34,34 +36,6 @@ const CODEXS_OWN: [&str; 17] = [
     "version.json",
 ];
 
-/// Start files of shells, in the home folder.
-const SHELL_FILES: [&str; 13] = [
-    ".bash_login",
-    ".bash_logout",
-    ".bash_profile",
-    ".bashrc",
-    ".config/fish/config.fish",
-    ".config/fish/fish_variables",
-    ".inputrc",
-    ".profile",
-    ".zlogin",
-    ".zprofile",
-    ".zshenv",
-    ".zshrc",
-    ".gitconfig",
-];
-
-/// Settings of other coding clients, in the home folder. Not their sessions: a client at work writes those all the time.
-const CLIENT_FILES: [&str; 7] = [
-    ".aider.conf.yml",
-    ".claude/CLAUDE.md",
-    ".claude/settings.json",
-    ".claude/settings.local.json",
-    ".config/opencode/opencode.json",
-    ".config/opencode/opencode.jsonc",
-    ".gemini/settings.json",
-];
-
 /// A file, or a folder with all that is in it.
 pub(super) struct Place {
     path: PathBuf,
@@ -80,8 +54,7 @@ pub(super) fn places(codex_home: &Path, settings: Option<&Settings>) -> Vec<Plac
         is_codexs: true,
     }];
     if let Some(home) = ProcessEnvironment.home() {
-        let files = SHELL_FILES.into_iter().chain(CLIENT_FILES);
-        places.extend(files.map(|name| place(home.join(name))));
+        places.extend(user_files().map(|name| place(home.join(name))));
     }
     if let Some(settings) = settings {
         places.push(place(settings.paths.config_dir.clone()));
