@@ -14,10 +14,11 @@ use crate::{Process, ProcessError, ProcessId};
 /// The time at which this run of the machine began, in seconds since 1970.
 ///
 /// # Errors
-/// None on these systems.
-#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
+/// The system does not tell.
 pub fn boot_id() -> Result<String, ProcessError> {
-    Ok(System::boot_time().to_string())
+    let time = System::boot_time();
+    let time = time.map_err(|error| ProcessError::read("the time of the start", error))?;
+    Ok(time.to_string())
 }
 
 pub(crate) fn running_system() -> Result<String, ProcessError> {
@@ -26,12 +27,12 @@ pub(crate) fn running_system() -> Result<String, ProcessError> {
 
 pub(crate) fn process(pid: u32) -> Result<Option<Process>, ProcessError> {
     let wanted = [Pid::from_u32(pid)];
-    let system = look(ProcessesToUpdate::Some(&wanted), false);
+    let system = look(ProcessesToUpdate::Some(&wanted), false)?;
     system.process(wanted[0]).map_or(Ok(None), read)
 }
 
 pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
-    let system = look(ProcessesToUpdate::All, false);
+    let system = look(ProcessesToUpdate::All, false)?;
     let all = system.processes().values();
     all.filter_map(|process| read(process).transpose())
         .collect()
@@ -40,7 +41,7 @@ pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
 /// The values of these variables at the start of a process.
 pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<String, OsString>> {
     let wanted = [Pid::from_u32(id.pid())];
-    let system = look(ProcessesToUpdate::Some(&wanted), true);
+    let system = look(ProcessesToUpdate::Some(&wanted), true).ok()?;
     let process = system.process(wanted[0])?;
     if process.start_time() != id.start() {
         return None;
@@ -57,7 +58,7 @@ pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<Strin
     Some(found)
 }
 
-fn look(which: ProcessesToUpdate<'_>, environment: bool) -> System {
+fn look(which: ProcessesToUpdate<'_>, environment: bool) -> Result<System, ProcessError> {
     let mut what = ProcessRefreshKind::nothing()
         .with_user(UpdateKind::Always)
         .with_exe(UpdateKind::Always)
@@ -66,9 +67,10 @@ fn look(which: ProcessesToUpdate<'_>, environment: bool) -> System {
     if environment {
         what = what.with_environ(UpdateKind::Always);
     }
-    let mut system = System::new();
+    let mut system =
+        System::new().map_err(|error| ProcessError::read("the list of processes", error))?;
     system.refresh_processes_specifics(which, true, what);
-    system
+    Ok(system)
 }
 
 fn read(process: &sysinfo::Process) -> Result<Option<Process>, ProcessError> {
