@@ -72,9 +72,12 @@ impl Told {
         Self::by(command(home, arguments)).await
     }
 
-    /// Whatever is not as it should be comes with what to do.
+    /// Whatever is not as it should be comes with what to do, and stands in the documentation.
     fn assert_helpful(&self) {
+        let page = include_str!("../../../docs/doctor.md");
         for finding in &self.findings {
+            let id = format!("`{}`", finding["id"].as_str().unwrap());
+            assert!(page.contains(&id), "{id} is not in docs/doctor.md");
             let severity = finding["severity"].as_str().unwrap();
             let helped = finding["hint"].as_str().is_some_and(|hint| hint.len() > 5);
             assert!(helped || matches!(severity, "ok" | "notice"), "{finding:#}");

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use polywire_settings::{CodexPlaces, Overrides, Settings};
@@ -28,7 +29,7 @@ pub(crate) struct Subject {
     pub(crate) offline: bool,
 }
 
-type Work<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + 'a>>;
+type Work = Pin<Box<dyn Future<Output = Vec<Finding>>>>;
 
 /// One check.
 pub(crate) struct Check {
@@ -36,7 +37,7 @@ pub(crate) struct Check {
     pub(crate) name: &'static str,
     /// How long it may take.
     limit: Duration,
-    run: for<'a> fn(&'a Subject) -> Work<'a>,
+    run: fn(Arc<Subject>) -> Work,
 }
 
 /// What a check found.
@@ -65,59 +66,73 @@ pub(crate) const CHECKS: [Check; 10] = [
     Check {
         name: "settings",
         limit: FILES,
-        run: |subject| Box::pin(async { settings::check(subject) }),
+        run: |subject| Box::pin(aside(move || settings::check(&subject))),
     },
     Check {
         name: "keys",
         limit: KEYS,
-        run: |subject| Box::pin(keys::check(subject)),
+        run: |subject| Box::pin(async move { keys::check(&subject).await }),
     },
     Check {
         name: "file modes",
         limit: FILES,
-        run: |subject| Box::pin(async { modes::check(subject) }),
+        run: |subject| Box::pin(aside(move || modes::check(&subject))),
     },
     Check {
         name: "port",
         limit: FILES,
-        run: |subject| Box::pin(ports::check(subject)),
+        run: |subject| Box::pin(async move { ports::check(&subject).await }),
     },
     Check {
         name: "proxies",
         limit: FILES,
-        run: |subject| Box::pin(async { proxies::check(subject) }),
+        run: |subject| Box::pin(aside(move || proxies::check(&subject))),
     },
     Check {
         name: "providers",
         limit: NETWORK,
-        run: |subject| Box::pin(reach::check(subject)),
+        run: |subject| Box::pin(async move { reach::check(&subject).await }),
     },
     Check {
         name: "codex",
-        limit: FILES,
-        run: |subject| Box::pin(codex::check(subject)),
+        limit: RUN,
+        run: |subject| Box::pin(async move { codex::check(&subject).await }),
     },
     Check {
         name: "codex configuration",
         limit: FILES,
-        run: |subject| Box::pin(async { codex_config::check(subject) }),
+        run: |subject| Box::pin(aside(move || codex_config::check(&subject))),
     },
     Check {
         name: "codex contract",
         limit: RUN,
-        run: |subject| Box::pin(contract::check(subject)),
+        run: |subject| Box::pin(async move { contract::check(&subject).await }),
     },
     Check {
         name: "leftovers",
         limit: FILES,
-        run: |subject| Box::pin(async { stale::check(subject) }),
+        run: |subject| Box::pin(aside(move || stale::check(&subject))),
     },
 ];
 
+/// Makes a check that reads files on a thread of its own, so that the others go on. One that hangs is left behind.
+async fn aside(check: impl FnOnce() -> Vec<Finding> + Send + 'static) -> Vec<Finding> {
+    let (done, found) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        if done.send(check()).is_err() {
+            tracing::debug!("a check ended too late");
+        }
+    });
+    found.await.unwrap_or_else(|_| {
+        let what = "the check itself failed";
+        vec![Finding::problem("check_failed", what).hint("please report it as a bug of polywire")]
+    })
+}
+
 impl Check {
     /// Makes the check, within its time.
-    pub(crate) async fn outcome(&self, subject: &Subject) -> Outcome {
-        let work = (self.run)(subject);
+    pub(crate) async fn outcome(&self, subject: &Arc<Subject>) -> Outcome {
+        let work = (self.run)(Arc::clone(subject));
         let in_time = tokio::time::timeout(self.limit, work).await;
         let findings = in_time.unwrap_or_else(|_| vec![self.too_slow()]);
         Outcome {

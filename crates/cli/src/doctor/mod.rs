@@ -21,6 +21,7 @@ mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use futures_util::future::join_all;
@@ -58,7 +59,7 @@ pub(crate) async fn doctor(
     arguments: DoctorArguments,
     overrides: Overrides,
 ) -> anyhow::Result<ExitCode> {
-    let subject = subject(&arguments, overrides)?;
+    let subject = Arc::new(subject(&arguments, overrides)?);
     let outcomes = if arguments.prove_clean {
         vec![prove_clean::outcome(&subject).await]
     } else {

@@ -81,3 +81,36 @@ impl Drop for Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use polywire_processes::ProcessId;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_program_has_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "sleep 60 & echo $! > pid.new; mv pid.new pid; wait"])
+            .current_dir(folder.path());
+        let mut running = Box::pin(output(command));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !file.exists() {
+            assert!(Instant::now() < deadline, "it did not start");
+            let soon = tokio::time::timeout(Duration::from_millis(10), &mut running);
+            assert!(soon.await.is_err(), "it ended by itself");
+        }
+        let pid = std::fs::read_to_string(&file).unwrap();
+        let sleeper = ProcessId::of(pid.trim().parse().unwrap()).unwrap().unwrap();
+        drop(running);
+        while sleeper.is_alive().unwrap() {
+            assert!(Instant::now() < deadline, "it goes on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
