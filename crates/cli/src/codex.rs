@@ -21,6 +21,9 @@ pub(crate) const TOKEN_VARIABLE: &str = "POLYWIRE_CODEX_TOKEN";
 /// remote compaction and send private item metadata (observed with Codex 0.169).
 pub(crate) const PROVIDER: &str = "polywire";
 
+/// How the Codex CLI is installed.
+pub(crate) const INSTALL: &str = "npm install -g @openai/codex";
+
 /// Finds the program: the path that was given, else the first `codex` of the search path.
 pub(crate) fn find(given: Option<&Path>, search_path: Option<&str>) -> anyhow::Result<PathBuf> {
     if let Some(given) = given {

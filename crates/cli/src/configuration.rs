@@ -118,13 +118,28 @@ pub(crate) fn service(
 
 /// The models of these settings and what can be done with them, without serving anybody.
 pub(crate) fn models(settings: &Settings) -> anyhow::Result<Arc<Live>> {
-    let stores = Stores {
-        responses: None,
-        receipts: None,
-    };
-    let gateway = Gateway::new(configuration(settings.clone()), Box::new(Fixed), stores)
-        .context("the settings cannot be used")?;
-    Ok(gateway.live())
+    Ok(gateway_alone(settings)?.live())
+}
+
+/// A gateway that keeps nothing and follows no files, for a moment's use by ourselves.
+pub(crate) fn service_alone(
+    address: SocketAddr,
+    settings: &Settings,
+    token: Option<Secret>,
+) -> anyhow::Result<Service> {
+    Ok(Service {
+        app: Arc::new(App {
+            gateway: gateway_alone(settings)?,
+            access: Access::new(address, token),
+        }),
+        store: None,
+    })
+}
+
+fn gateway_alone(settings: &Settings) -> anyhow::Result<Arc<Gateway>> {
+    let configuration = configuration(settings.clone());
+    Gateway::new(configuration, Box::new(Fixed), Stores::default())
+        .context("the settings cannot be used")
 }
 
 /// Opens the store, if anything is to be kept. Turns are served without one as well, so that one that cannot be opened is told

@@ -2,6 +2,7 @@
 
 mod ask;
 mod background;
+mod cleanup;
 mod codex;
 mod codex_login;
 mod columns;
@@ -10,6 +11,7 @@ mod configuration;
 mod confirm;
 mod demo;
 mod demo_client;
+mod doctor;
 mod log_json;
 mod logging;
 mod login;
@@ -93,6 +95,10 @@ enum Command {
     /// Codex's own configuration: have it use polywire until that is taken back
     #[command(subcommand)]
     Codex(codex::CodexCommand),
+    /// What is wrong, and what to do: settings, keys, network, Codex and its configuration, leftovers
+    Doctor(doctor::DoctorArguments),
+    /// End and remove what crashed programs have left behind: Codex's processes, pid files, sockets
+    Cleanup(cleanup::CleanupArguments),
     /// The settings in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -141,6 +147,8 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Logout(logout) => logout::logout(logout).await,
         Command::Whoami(whoami) => whoami::whoami(whoami).await,
         Command::Codex(command) => codex::command(command, overrides).await,
+        Command::Doctor(doctor) => doctor::doctor(doctor, overrides).await,
+        Command::Cleanup(arguments) => cleanup::cleanup(&arguments, &overrides),
         Command::Config(command) => config::config(&command, &overrides),
     }
 }

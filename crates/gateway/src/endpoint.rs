@@ -303,7 +303,7 @@ impl Endpoint {
         self.way.credentials.are_there(&self.provider).await
     }
 
-    async fn credential(&self, upstream: &Upstream) -> Result<Credential, Fault> {
+    pub(crate) async fn credential(&self, upstream: &Upstream) -> Result<Credential, Fault> {
         // A login is renewed by the way on which it is used.
         let upstream = upstream.through(&self.way.proxy);
         self.way.credentials.get(&self.provider, &upstream).await

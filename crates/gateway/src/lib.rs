@@ -15,6 +15,7 @@ mod exchange;
 mod fault;
 mod form;
 mod identity;
+mod inquiry;
 mod legs;
 pub mod limits;
 mod listing;

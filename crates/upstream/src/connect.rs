@@ -41,7 +41,7 @@ enum Way {
 /// Nobody may be reached directly whose settings name a proxy.
 #[derive(Debug, thiserror::Error)]
 #[error("the proxy's address cannot be used for this destination")]
-struct ProxyUnusable;
+pub(crate) struct ProxyUnusable;
 
 impl Connector {
     /// A connector that honours `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case.
@@ -67,7 +67,8 @@ impl Connector {
         }
     }
 
-    fn proxy_for(&self, destination: &Uri) -> Result<Option<Intercept>, ProxyUnusable> {
+    /// The proxy on the way to a destination.
+    pub(crate) fn proxy_for(&self, destination: &Uri) -> Result<Option<Intercept>, ProxyUnusable> {
         match &self.way {
             Way::Direct => Ok(None),
             Way::Environment(_) if destination.host().is_some_and(is_loopback) => Ok(None),
@@ -113,18 +114,7 @@ impl Service<Uri> for Connector {
         };
         let destination = with_port(destination);
         Box::pin(async move {
-            let through_proxy = async {
-                if proxy
-                    .uri()
-                    .scheme_str()
-                    .is_some_and(|scheme| scheme.starts_with("socks5"))
-                {
-                    through_socks(direct, &proxy, destination).await
-                } else {
-                    through_tunnel(direct, &proxy, destination).await
-                }
-            };
-            tokio::time::timeout(CONNECT_TIMEOUT, through_proxy)
+            tokio::time::timeout(CONNECT_TIMEOUT, through(direct, &proxy, destination))
                 .await
                 .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
         })
@@ -132,7 +122,7 @@ impl Service<Uri> for Connector {
 }
 
 /// The destination with its port in it. The tunnel of `hyper-util` takes one without for port 443, whatever its scheme (seen in 0.1.21).
-fn with_port(destination: Uri) -> Uri {
+pub(crate) fn with_port(destination: Uri) -> Uri {
     let port = match (destination.port(), destination.scheme_str()) {
         (None, Some("http")) => 80,
         (None, Some("https")) => 443,
@@ -145,23 +135,28 @@ fn with_port(destination: Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or(destination)
 }
 
-async fn through_socks(
-    direct: HttpConnector,
+/// Makes a connection through a proxy. `direct` connects to the proxy itself.
+pub(crate) async fn through<C>(
+    direct: C,
     proxy: &Intercept,
     destination: Uri,
-) -> Result<TokioIo<TcpStream>, BoxError> {
-    let mut socks = SocksV5::new(proxy.uri().clone(), direct);
-    if let Some((user, password)) = proxy.raw_auth() {
-        socks = socks.with_auth(user.to_owned(), password.to_owned());
+) -> Result<TokioIo<TcpStream>, BoxError>
+where
+    C: Service<Uri, Response = TokioIo<TcpStream>> + Clone + Send + 'static,
+    C::Error: Error + Send + Sync + 'static,
+    C::Future: Send + 'static,
+{
+    let is_socks = proxy
+        .uri()
+        .scheme_str()
+        .is_some_and(|scheme| scheme.starts_with("socks5"));
+    if is_socks {
+        let mut socks = SocksV5::new(proxy.uri().clone(), direct);
+        if let Some((user, password)) = proxy.raw_auth() {
+            socks = socks.with_auth(user.to_owned(), password.to_owned());
+        }
+        return Ok(socks.call(destination).await?);
     }
-    Ok(socks.call(destination).await?)
-}
-
-async fn through_tunnel(
-    direct: HttpConnector,
-    proxy: &Intercept,
-    destination: Uri,
-) -> Result<TokioIo<TcpStream>, BoxError> {
     let mut tunnel = Tunnel::new(proxy.uri().clone(), direct);
     if let Some(authorization) = proxy.basic_auth() {
         tunnel = tunnel.with_auth(authorization.clone());

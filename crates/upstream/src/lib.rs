@@ -3,10 +3,11 @@
 //! This crate knows HTTP and nothing about what the bytes mean. It is the only place where an HTTP client is built. Dropping
 //! a response body closes its connection, which is how a client that hangs up stops the provider.
 //!
-//! Start with [`Upstream::send`], then `pool.rs`, `connect.rs`.
+//! Start with [`Upstream::send`], then `pool.rs`, `connect.rs`. [`walk`] is for those who ask where a connection fails.
 
 mod connect;
 mod pool;
+mod walk;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub use connect::Connector;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 pub use hyper::Error as BodyError;
 pub use hyper::body::Incoming;
+
+pub use walk::{Heard, Step, StepError, StepLimits, StepTaken, Stopped, TlsProblem, Walk, walk};
 
 use pool::Pool;
 

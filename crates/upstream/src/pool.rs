@@ -67,15 +67,23 @@ impl Pool {
         if let Some(client) = self.secure.get() {
             return Ok(client);
         }
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_platform_verifier(provider)?
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(self.connector.clone());
+        let connector = secured(self.connector.clone())?;
         // Two first requests at once make two clients; the second is dropped unused.
         Ok(self.secure.get_or_init(|| builder().build(connector)))
     }
+}
+
+/// Connections over TLS, or plain ones where the address says so, on those of `connector`. The system's own root certificates count.
+///
+/// # Errors
+/// The system's root certificates cannot be had.
+pub(crate) fn secured<C>(connector: C) -> Result<HttpsConnector<C>, std::io::Error> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    Ok(hyper_rustls::HttpsConnectorBuilder::new()
+        .with_provider_and_platform_verifier(provider)?
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(connector))
 }
 
 fn builder() -> legacy::Builder {

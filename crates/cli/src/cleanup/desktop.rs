@@ -1,0 +1,256 @@
+//! What Codex Desktop and its Linux packages leave behind (codex-client.md 9, seed-behaviours.md A2.13).
+
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use polywire_processes::{Process, listeners};
+
+use super::codex::is_app_server;
+use super::leftover::{Case, Kind, Leftover};
+use super::number::{self, Meant};
+use super::places::{Places, Snapshot, has_argument, lies_below};
+
+/// The port of the packages' web server.
+const WEB_PORT: u16 = 5175;
+
+/// Chromium's own helper, which has no `--type=` argument either.
+const CRASH_HANDLERS: [&str; 2] = ["chrome_crashpad_handler", "chrome-sandbox"];
+
+pub(crate) fn find(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
+    let mut found = profile_locks(places);
+    found.extend(pid_files(places));
+    found.extend(sockets(places, snapshot));
+    found.extend(web_servers(snapshot));
+    found.extend(helpers(places, snapshot));
+    found
+}
+
+/// Whether anybody answers on a socket.
+pub(crate) enum Answer {
+    /// Somebody takes connections.
+    Taken,
+    /// Nobody does.
+    Refused,
+    /// It cannot be told; why.
+    Unclear(String),
+}
+
+pub(crate) fn answer_of(path: &Path) -> Answer {
+    match UnixStream::connect(path) {
+        Ok(_) => Answer::Taken,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
+        // A link to a socket that is not there any more.
+        Err(error) if error.kind() == ErrorKind::NotFound => Answer::Refused,
+        Err(error) => Answer::Unclear(format!("whether somebody answers cannot be told: {error}")),
+    }
+}
+
+/// The three links by which Electron keeps a second start out. The lock says `machine-number`, the socket leads to one in a temporary folder.
+fn profile_locks(places: &Places) -> Vec<Leftover> {
+    let Some(profile) = &places.desktop_profile else {
+        return Vec::new();
+    };
+    let lock = profile.join("SingletonLock");
+    let Some(holder) = std::fs::read_link(&lock).ok() else {
+        return Vec::new();
+    };
+    let holder = holder.to_string_lossy().into_owned();
+    let socket = profile.join("SingletonSocket");
+    // The lock last: without it the others mean nothing, and would be found by nobody.
+    let links = [
+        profile.join("SingletonCookie"),
+        socket.clone(),
+        lock.clone(),
+    ];
+    let verdict = lock_verdict(&lock, &holder, &socket);
+    let mut found = Vec::new();
+    for link in links {
+        let Some(mut case) = Case::of_file(Kind::DesktopLock, &link) else {
+            continue;
+        };
+        match &verdict {
+            Ok(proof) => {
+                for fact in proof {
+                    case = case.known(fact.clone());
+                }
+                found.push(case.stale());
+            }
+            Err(why) => found.push(case.kept(why.clone())),
+        }
+    }
+    found
+}
+
+/// Why a lock is stale, or why it is kept.
+fn lock_verdict(lock: &Path, holder: &str, socket: &Path) -> Result<Vec<String>, String> {
+    let Some((machine, pid)) = holder
+        .rsplit_once('-')
+        .and_then(|(machine, pid)| Some((machine, pid.parse::<u32>().ok()?)))
+    else {
+        return Err(format!("what it says is not understood: `{holder}`"));
+    };
+    let own = nix::unistd::gethostname().map_err(|error| error.to_string())?;
+    if machine != own.to_string_lossy() {
+        return Err(format!(
+            "it was made on another machine, or this one had another name: `{machine}`"
+        ));
+    }
+    let written = std::fs::symlink_metadata(lock).and_then(|about| about.modified());
+    let gone = match number::by_time(pid, written.ok()) {
+        Meant::Nobody(why) => why,
+        Meant::Runs(process) => return Err(format!("process {} runs", process.id.pid())),
+        Meant::Unclear(why) => return Err(why),
+    };
+    match answer_of(socket) {
+        Answer::Refused => Ok(vec![gone, "nobody answers on its socket".to_owned()]),
+        Answer::Taken => Err("somebody answers on its socket".to_owned()),
+        Answer::Unclear(why) => Err(why),
+    }
+}
+
+fn pid_files(places: &Places) -> Vec<Leftover> {
+    let files = places.desktop_states.iter().flat_map(|folder| {
+        ["app.pid", "webview.pid"]
+            .into_iter()
+            .map(|name| folder.join(name))
+    });
+    files
+        .filter_map(|path| {
+            let case = Case::of_file(Kind::DesktopPidFile, &path)?;
+            Some(match number::meant(&path) {
+                Meant::Nobody(why) => case.known(why).stale(),
+                Meant::Runs(process) => case.kept(format!("process {} runs", process.id.pid())),
+                Meant::Unclear(why) => case.kept(why),
+            })
+        })
+        .collect()
+}
+
+/// A socket is removed only when no Desktop runs, because a starting one has made it and does not answer yet.
+fn sockets(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
+    let runs = places
+        .desktop_folders
+        .iter()
+        .find_map(|folder| main_process(snapshot, folder));
+    let paths = places
+        .desktop_runtimes
+        .iter()
+        .map(|folder| folder.join("launch-action.sock"));
+    paths
+        .filter_map(|path| {
+            let case = Case::of_file(Kind::DesktopSocket, &path)?;
+            Some(match (answer_of(&path), runs) {
+                (Answer::Taken, _) => case.kept("somebody answers"),
+                (Answer::Unclear(why), _) => case.kept(why),
+                (Answer::Refused, Some(desktop)) => {
+                    case.kept(format!("Desktop runs (process {})", desktop.id.pid()))
+                }
+                (Answer::Refused, None) => case
+                    .known("nobody answers")
+                    .known("no Desktop runs")
+                    .stale(),
+            })
+        })
+        .collect()
+}
+
+/// The main process of a Desktop that is installed there: the one that is none of Chromium's helpers.
+pub(crate) fn main_process<'a>(snapshot: &'a Snapshot, folder: &Path) -> Option<&'a Process> {
+    snapshot
+        .processes
+        .iter()
+        .find(|process| is_main(process, folder))
+}
+
+fn is_main(process: &Process, folder: &Path) -> bool {
+    let directly = process
+        .program()
+        .and_then(Path::parent)
+        .is_some_and(|parent| parent == folder);
+    let helper = process
+        .command_line
+        .iter()
+        .any(|argument| argument.starts_with("--type="));
+    let handler = CRASH_HANDLERS
+        .iter()
+        .any(|name| super::places::named(process, name));
+    directly && !helper && !handler && !is_app_server(process)
+}
+
+/// The installation whose web assets are in this folder.
+fn installation_of(working_directory: &Path) -> Option<PathBuf> {
+    let content = working_directory
+        .ends_with("content/webview")
+        .then(|| working_directory.parent()?.parent())??;
+    Some(content.to_owned())
+}
+
+fn web_servers(snapshot: &Snapshot) -> Vec<Leftover> {
+    let Ok(listeners) = listeners(WEB_PORT) else {
+        return Vec::new();
+    };
+    let mut servers: Vec<Process> = listeners
+        .into_iter()
+        .flat_map(|listener| listener.processes)
+        .filter(Process::is_own)
+        .collect();
+    servers.dedup();
+    servers
+        .iter()
+        .filter_map(|server| web_server(server, snapshot))
+        .collect()
+}
+
+fn web_server(server: &Process, snapshot: &Snapshot) -> Option<Leftover> {
+    // Whatever else listens there is somebody else's.
+    let installation = installation_of(server.working_directory.as_deref()?)?;
+    let is_theirs = server
+        .command_line
+        .iter()
+        .any(|argument| argument == "http.server" || argument.ends_with("webview-server.py"))
+        && has_argument(server, &WEB_PORT.to_string());
+    if !is_theirs {
+        return None;
+    }
+    let case = Case::of_process(Kind::DesktopWebServer, server)
+        .known(format!("it listens on port {WEB_PORT}"))
+        .known(format!(
+            "it serves the web assets of {}",
+            installation.display()
+        ));
+    if let Some(desktop) = main_process(snapshot, &installation) {
+        return Some(case.kept(format!("Desktop runs (process {})", desktop.id.pid())));
+    }
+    let case = case.known("no Desktop of that folder runs");
+    Some(match snapshot.foster_parent(server) {
+        Some(fact) => case.known(fact).stale(),
+        None => case.kept(format!("its parent, process {}, runs", server.parent)),
+    })
+}
+
+/// Processes of an installation whose main process has ended.
+fn helpers(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
+    let mut found = Vec::new();
+    for folder in &places.desktop_folders {
+        if main_process(snapshot, folder).is_some() {
+            continue;
+        }
+        let orphans = snapshot
+            .processes
+            .iter()
+            .filter(|process| lies_below(process, folder))
+            // Those have rules of their own.
+            .filter(|process| !has_argument(process, "app-server"));
+        for process in orphans {
+            let case = Case::of_process(Kind::DesktopHelper, process)
+                .known(format!("its program lies in {}", folder.display()))
+                .known("no Desktop of that folder runs");
+            found.push(match snapshot.foster_parent(process) {
+                Some(fact) => case.known(fact).stale(),
+                None => case.kept(format!("its parent, process {}, runs", process.parent)),
+            });
+        }
+    }
+    found
+}

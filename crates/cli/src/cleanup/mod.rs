@@ -1,0 +1,197 @@
+//! `polywire cleanup`: what programs that ended badly have left behind.
+//!
+//! Everything is proven before it is touched: whose it is, when it began, what it runs, whether its parent lives, whether somebody answers. What
+//! cannot be proven is shown and kept. Nothing is judged by its name alone.
+//!
+//! Reading order: `leftover` (what is found), `places` (where to look), `desktop`, `codex`, `own` (the rules), `act`.
+
+mod act;
+mod codex;
+mod desktop;
+mod leftover;
+mod number;
+mod own;
+mod places;
+mod search;
+mod stall;
+
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use polywire_settings::Overrides;
+use serde::Serialize;
+
+use crate::configuration;
+use crate::logging::{note, say, say_part};
+use crate::printable::{printable, printable_json};
+
+pub(crate) use leftover::Leftover;
+pub(crate) use places::{Places, Snapshot};
+pub(crate) use search::search;
+pub(crate) use stall::{Stall, stalls};
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 when nothing is left to do or nothing was to be done, 1 when something could not be ended or removed."
+)]
+pub(crate) struct CleanupArguments {
+    /// End and remove what is proven to be stale, without asking
+    #[arg(long)]
+    yes: bool,
+    /// Look at this process or file alone; can be given several times
+    #[arg(long, value_name = "PID|PATH")]
+    only: Vec<String>,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+    /// Where Codex Desktop is installed, if in none of its packages' usual places
+    #[arg(long, value_name = "FOLDER")]
+    desktop: Option<PathBuf>,
+}
+
+/// A leftover, and what was done about it.
+#[derive(Serialize)]
+struct Treated {
+    #[serde(flatten)]
+    leftover: Leftover,
+    /// Whether it is proven that nobody needs it.
+    stale: bool,
+    /// What was done.
+    done: Option<&'static str>,
+    /// Why it could not be done.
+    error: Option<String>,
+}
+
+pub(crate) fn cleanup(
+    arguments: &CleanupArguments,
+    overrides: &Overrides,
+) -> anyhow::Result<ExitCode> {
+    let places = places(arguments.desktop.as_deref(), overrides)?;
+    let mut found = search(&places)?;
+    if !arguments.only.is_empty() {
+        found.retain(|leftover| arguments.only.iter().any(|only| leftover.subject.is(only)));
+    }
+    if !arguments.json {
+        show(&found);
+    }
+    let anything = found.iter().any(Leftover::is_stale);
+    let wanted = anything && (arguments.yes || (!arguments.json && agreed()));
+    if anything && !wanted && !arguments.json {
+        note("nothing was changed\nhint: `polywire cleanup --yes` ends and removes what is stale");
+    }
+    let treated: Vec<Treated> = found
+        .into_iter()
+        .map(|leftover| treat(leftover, wanted, &places))
+        .collect();
+    if arguments.json {
+        let json = serde_json::json!({ "leftovers": treated });
+        say(printable_json(&serde_json::to_string_pretty(&json)?));
+    } else {
+        tell(&treated);
+    }
+    let failed = treated.iter().any(|treated| treated.error.is_some());
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Where to look. Settings that cannot be read keep nobody from cleaning up; only the engines' folders are not known then.
+pub(crate) fn places(
+    desktop: Option<&std::path::Path>,
+    overrides: &Overrides,
+) -> anyhow::Result<Places> {
+    let homes: Vec<PathBuf> = match configuration::load(overrides) {
+        Ok(settings) => {
+            let engines = settings.engines.values();
+            engines.map(|engine| engine.engine_home.clone()).collect()
+        }
+        Err(error) => {
+            note(format_args!(
+                "warning: the settings cannot be read, so the work folders of engines are not looked at: {error}"
+            ));
+            Vec::new()
+        }
+    };
+    Places::find(desktop, homes)
+}
+
+fn treat(leftover: Leftover, wanted: bool, places: &Places) -> Treated {
+    let stale = leftover.is_stale();
+    let result = (stale && wanted).then(|| act::act(&leftover, places));
+    let (done, error) = match result {
+        None => (None, None),
+        Some(Ok(done)) => (Some(done), None),
+        Some(Err(error)) => (None, Some(format!("{error:#}"))),
+    };
+    Treated {
+        leftover,
+        stale,
+        done,
+        error,
+    }
+}
+
+fn show(found: &[Leftover]) {
+    let (stale, kept): (Vec<_>, Vec<_>) = found.iter().partition(|found| found.is_stale());
+    if stale.is_empty() {
+        say("Nothing stale was found.");
+    } else {
+        say("Stale, and proven to be:");
+    }
+    for leftover in stale {
+        show_one(leftover);
+    }
+    if !kept.is_empty() {
+        say("Kept:");
+    }
+    for leftover in kept {
+        show_one(leftover);
+    }
+}
+
+fn show_one(leftover: &Leftover) {
+    let subject = leftover.subject.to_string();
+    say(format_args!(
+        "  {}: {}",
+        leftover.kind.words(),
+        printable(&subject)
+    ));
+    for fact in leftover.proof.iter().chain(&leftover.kept) {
+        say(format_args!("      {}", printable(fact)));
+    }
+}
+
+fn tell(treated: &[Treated]) {
+    for Treated {
+        leftover,
+        done,
+        error,
+        ..
+    } in treated
+    {
+        let subject = printable(&leftover.subject.to_string());
+        match (done, error) {
+            (Some(done), _) => say(format_args!("{done}: {subject}")),
+            (None, Some(error)) => note(format_args!(
+                "error: {subject} is left: {}\nhint: run `polywire cleanup` again to see how it stands now",
+                printable(error)
+            )),
+            (None, None) => {}
+        }
+    }
+}
+
+/// Asks on a terminal; elsewhere nobody agrees.
+fn agreed() -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return false;
+    }
+    say_part("End and remove what is stale? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}

@@ -1,0 +1,668 @@
+//! `polywire cleanup` on real leftovers: dead and live processes, files that mean them, sockets.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use polywire_processes::{ProcessId, boot_id, end, listeners};
+use polywire_testkit::{CodexCli, Ended, Running, TempHome, Terminal};
+use serde_json::{Value, json};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
+
+fn home() -> TempHome {
+    TempHome::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+async fn cleanup(home: &TempHome, arguments: &[&str]) -> Ended {
+    let mut command = home.command(PROGRAM);
+    command.arg("cleanup").args(arguments);
+    Running::start(command).ended().await
+}
+
+/// Acts on this alone: this machine may have leftovers of others.
+async fn act_on(home: &TempHome, only: &[String], arguments: &[&str]) -> Vec<Value> {
+    let mut all = vec!["--yes"];
+    for subject in only {
+        all.extend(["--only", subject]);
+    }
+    found(home, &[&all, arguments].concat()).await
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn number(id: &ProcessId) -> String {
+    id.pid().to_string()
+}
+
+/// What was found, after an exit with 0.
+async fn found(home: &TempHome, arguments: &[&str]) -> Vec<Value> {
+    let ended = cleanup(home, &[&["--json"], arguments].concat()).await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let json: Value = serde_json::from_str(&ended.stdout.join("\n")).unwrap();
+    json["leftovers"].as_array().unwrap().clone()
+}
+
+fn of_file<'a>(found: &'a [Value], path: &Path) -> &'a Value {
+    let name = path.to_str().unwrap();
+    let is_it =
+        |subject: &Value| subject["file"]["path"] == name || subject["folder"]["path"] == name;
+    let leftover = found.iter().find(|leftover| is_it(&leftover["subject"]));
+    leftover.unwrap_or_else(|| panic!("no {name} in {found:#?}"))
+}
+
+fn of_process<'a>(found: &'a [Value], id: &ProcessId) -> Option<&'a Value> {
+    found
+        .iter()
+        .find(|leftover| leftover["subject"]["process"]["id"]["pid"] == id.pid())
+}
+
+#[track_caller]
+fn assert_stale(leftover: &Value, why: &str) {
+    assert_eq!(leftover["stale"], true, "{leftover:#}");
+    assert!(leftover["proof"].to_string().contains(why), "{leftover:#}");
+}
+
+#[track_caller]
+fn assert_kept(leftover: &Value, why: &str) {
+    assert_eq!(leftover["stale"], false, "{leftover:#}");
+    assert!(leftover["kept"].to_string().contains(why), "{leftover:#}");
+}
+
+/// A process that lives until this is dropped.
+struct Alive(Child);
+
+impl Alive {
+    fn sleep() -> Self {
+        Self(Command::new("sleep").arg("60").spawn().unwrap())
+    }
+
+    fn id(&self) -> ProcessId {
+        ProcessId::of(self.0.id()).unwrap().unwrap()
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A process whose parent has ended. It is ended when this is dropped.
+struct Orphan {
+    id: ProcessId,
+    input: Option<ChildStdin>,
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        end(&self.id, Duration::from_secs(1)).unwrap();
+    }
+}
+
+/// A program of this name that takes no notice of its input's end: a shell that runs the script of its first argument.
+fn program(folder: &Path, name: &str) -> PathBuf {
+    fs::create_dir_all(folder).unwrap();
+    let path = folder.join(name);
+    fs::copy("/bin/sh", &path).unwrap();
+    path
+}
+
+/// Lets a shell start `program` with these arguments and end.
+fn orphan(program: &Path, arguments: &str, folder: &Path, variables: &[(&str, &Path)]) -> Orphan {
+    orphan_by(Command::new("sh"), program, arguments, folder, variables)
+}
+
+fn orphan_by(
+    mut shell: Command,
+    program: &Path,
+    arguments: &str,
+    folder: &Path,
+    variables: &[(&str, &Path)],
+) -> Orphan {
+    let script = format!(
+        "exec 3<&0; '{}' <&3 3<&- {arguments} >/dev/null 2>&1 & echo $!",
+        program.display()
+    );
+    let mut parent = shell
+        .args(["-c", &script])
+        .current_dir(folder)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = parent.stdin.take();
+    let mut pid = String::new();
+    parent
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut pid)
+        .unwrap();
+    parent.wait().unwrap();
+    let id = ProcessId::of(pid.trim().parse().unwrap()).unwrap().unwrap();
+    wait_until("the orphan to run its program", || {
+        id.look()
+            .unwrap()
+            .is_some_and(|process| process.program() == Some(program))
+    });
+    Orphan { id, input }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = SystemTime::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(SystemTime::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The number of a process that has ended.
+fn dead_pid() -> u32 {
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}
+
+/// Makes a file as old as one whose process is long gone.
+fn age(path: &Path) {
+    let then = SystemTime::now() - Duration::from_hours(24);
+    File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(then)
+        .unwrap();
+}
+
+/// A socket at which nobody listens any more.
+fn dead_socket(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    drop(UnixListener::bind(path).unwrap());
+}
+
+#[tokio::test]
+async fn nothing_is_found_where_nothing_was_left() {
+    let home = home();
+    let ended = cleanup(&home, &["--only", "/none"]).await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, ["Nothing stale was found."], "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn pid_files_are_stale_when_nobody_is_meant() {
+    let home = home();
+    let sleeper = Alive::sleep();
+    let dead = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
+    let reused = home.write(
+        "state/codex-desktop/webview.pid",
+        sleeper.id().pid().to_string(),
+    );
+    age(&reused);
+    let live = home.write(
+        "state/chatgpt-desktop/app.pid",
+        sleeper.id().pid().to_string(),
+    );
+    let strange = home.write("state/chatgpt-desktop/webview.pid", "of nobody");
+    let shown = found(&home, &[]).await;
+    assert_stale(of_file(&shown, &dead), "does not run");
+    assert_stale(of_file(&shown, &reused), "another process now");
+    assert_kept(of_file(&shown, &live), "runs");
+    assert_kept(of_file(&shown, &strange), "no process number");
+    assert!(dead.exists() && reused.exists(), "showing changes nothing");
+
+    let (first, second) = (text(&dead), text(&reused));
+    let done = cleanup(&home, &["--yes", "--only", &first, "--only", &second]).await;
+    assert_eq!(done.code(), Some(0), "{done:?}");
+    let said = done.stdout.join("\n");
+    assert!(
+        said.contains(&format!("removed: {}", dead.display())),
+        "{said}"
+    );
+    assert!(!dead.exists() && !reused.exists());
+    assert!(live.exists() && strange.exists());
+    assert!(sleeper.id().is_alive().unwrap());
+}
+
+#[tokio::test]
+async fn processes_of_other_users_are_left_alone() {
+    if polywire_processes::own_user() != 0 {
+        eprintln!("not run: only root can start processes of other users");
+        return;
+    }
+    let home = home();
+    let mut command = Command::new("sleep");
+    let theirs = Alive(command.arg("60").uid(65534).spawn().unwrap());
+    let file = home.write("state/codex-desktop/app.pid", theirs.id().pid().to_string());
+    // In a folder that the other user may enter.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let codex = app_server(folder.path());
+    let mut shell = Command::new("sh");
+    shell.uid(65534);
+    let mut server = orphan_by(shell, &codex, "app-server", folder.path(), &[]);
+    drop(server.input.take());
+    let only = [text(&file), number(&theirs.id()), number(&server.id)];
+    let shown = act_on(&home, &only, &[]).await;
+    assert_stale(of_file(&shown, &file), "another user");
+    assert_eq!(of_process(&shown, &server.id), None);
+    assert!(theirs.id().is_alive().unwrap());
+    assert!(server.id.is_alive().unwrap());
+}
+
+/// A `codex` whose `app-server` hangs.
+fn app_server(folder: &Path) -> PathBuf {
+    fs::write(folder.join("app-server"), "while sleep 0.2; do :; done\n").unwrap();
+    program(folder, "codex")
+}
+
+#[tokio::test]
+async fn app_servers_that_nobody_can_drive_are_ended() {
+    let home = home();
+    let codex = app_server(&home.work());
+    let mut abandoned = orphan(&codex, "app-server", &home.work(), &[]);
+    drop(abandoned.input.take());
+    let driven = orphan(&codex, "app-server", &home.work(), &[]);
+    let nothing = orphan(&codex, "app-server </dev/null", &home.work(), &[]);
+    let listens = orphan(
+        &codex,
+        "app-server --listen ws://127.0.0.1:1",
+        &home.work(),
+        &[],
+    );
+    let parented = Alive(
+        Command::new(&codex)
+            .arg("app-server")
+            .current_dir(home.work())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let shown = found(&home, &[]).await;
+    let process = |id| of_process(&shown, id);
+    assert_stale(process(&abandoned.id).unwrap(), "nobody");
+    assert_stale(process(&abandoned.id).unwrap(), "parent has ended");
+    assert_stale(process(&nothing.id).unwrap(), "nothing comes");
+    let own = std::process::id();
+    assert_kept(
+        process(&driven.id).unwrap(),
+        &format!("process {own} can still drive it"),
+    );
+    assert_eq!(process(&listens.id), None);
+    assert_eq!(process(&parented.id()), None);
+
+    let ids = [&abandoned.id, &nothing.id, &driven.id, &listens.id];
+    let done = act_on(&home, &ids.map(number), &[]).await;
+    for ended in [&abandoned, &nothing] {
+        assert_eq!(of_process(&done, &ended.id).unwrap()["done"], "ended");
+        assert!(!ended.id.is_alive().unwrap());
+    }
+    for kept in [&driven.id, &listens.id, &parented.id()] {
+        assert!(kept.is_alive().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_lock_of_a_desktop_profile_goes_with_its_process() {
+    let home = home();
+    let profile = home.config().join("Codex");
+    fs::create_dir_all(&profile).unwrap();
+    let host = nix::unistd::gethostname().unwrap();
+    let host = host.to_str().unwrap();
+    let lock = profile.join("SingletonLock");
+    let socket = profile.join("SingletonSocket");
+    let real_socket = home.work().join("scoped/SingletonSocket");
+    symlink(&real_socket, &socket).unwrap();
+    symlink("1234", profile.join("SingletonCookie")).unwrap();
+    let sleeper = Alive::sleep();
+    symlink(format!("{host}-{}", sleeper.id().pid()), &lock).unwrap();
+    assert_kept(of_file(&found(&home, &[]).await, &lock), "runs");
+
+    fs::remove_file(&lock).unwrap();
+    symlink(format!("elsewhere-{}", dead_pid()), &lock).unwrap();
+    assert_kept(of_file(&found(&home, &[]).await, &lock), "another machine");
+
+    fs::remove_file(&lock).unwrap();
+    symlink(format!("{host}-{}", dead_pid()), &lock).unwrap();
+    fs::create_dir_all(real_socket.parent().unwrap()).unwrap();
+    let answering = UnixListener::bind(&real_socket).unwrap();
+    assert_kept(of_file(&found(&home, &[]).await, &lock), "somebody answers");
+
+    drop(answering);
+    let links = ["SingletonLock", "SingletonSocket", "SingletonCookie"];
+    let links = links.map(|name| text(&profile.join(name)));
+    let done = act_on(&home, &links, &[]).await;
+    assert_stale(of_file(&done, &lock), "nobody answers");
+    assert_eq!(fs::read_dir(&profile).unwrap().count(), 0, "{done:#?}");
+}
+
+#[tokio::test]
+async fn a_hand_over_socket_stays_while_a_desktop_runs() {
+    let home = home();
+    let installed = home.work().join("desktop");
+    let electron = program(&installed, "electron");
+    fs::write(installed.join("app"), "while sleep 0.2; do :; done\n").unwrap();
+    let arguments = ["--desktop", installed.to_str().unwrap()];
+    let dead = home
+        .work()
+        .join("../runtime/codex-desktop/launch-action.sock");
+    dead_socket(&dead);
+    let dead = dead
+        .parent()
+        .unwrap()
+        .canonicalize()
+        .unwrap()
+        .join("launch-action.sock");
+    let answered = dead.parent().unwrap().with_file_name("chatgpt-desktop");
+    fs::create_dir_all(&answered).unwrap();
+    let answered = answered.join("launch-action.sock");
+    let _listener = UnixListener::bind(&answered).unwrap();
+    let desktop = Alive(
+        Command::new(&electron)
+            .arg("app")
+            .current_dir(&installed)
+            .spawn()
+            .unwrap(),
+    );
+    let shown = found(&home, &arguments).await;
+    assert_kept(
+        of_file(&shown, &dead),
+        &format!("process {}", desktop.id().pid()),
+    );
+    drop(desktop);
+    let done = act_on(&home, &[text(&dead), text(&answered)], &arguments).await;
+    assert_stale(of_file(&done, &dead), "no Desktop runs");
+    assert_kept(of_file(&done, &answered), "somebody answers");
+    assert!(!dead.exists() && answered.exists());
+}
+
+#[tokio::test]
+async fn a_web_server_and_helpers_of_a_desktop_that_has_ended() {
+    let home = home();
+    let installed = home.work().join("desktop");
+    let assets = installed.join("content/webview");
+    fs::create_dir_all(&assets).unwrap();
+    let electron = program(&installed, "electron");
+    fs::write(installed.join("app"), "while sleep 0.2; do :; done\n").unwrap();
+    let helper = program(&installed.join("resources"), "node_repl");
+    let helper = orphan(&helper, "app --type=utility", &installed, &[]);
+    let python = Path::new("/usr/bin/python3");
+    if !python.exists() || !listeners(5175).unwrap().is_empty() {
+        eprintln!("not run: it needs python3 and port 5175");
+        return;
+    }
+    let python = python.canonicalize().unwrap();
+    let server = orphan(
+        &python,
+        "-m http.server 5175 --bind 127.0.0.1",
+        &assets,
+        &[],
+    );
+    wait_until("the web server", || !listeners(5175).unwrap().is_empty());
+    let arguments = ["--desktop", installed.to_str().unwrap()];
+    let desktop = Alive(
+        Command::new(&electron)
+            .arg("app")
+            .current_dir(&installed)
+            .spawn()
+            .unwrap(),
+    );
+    let shown = found(&home, &arguments).await;
+    assert_kept(of_process(&shown, &server.id).unwrap(), "Desktop runs");
+    assert_eq!(of_process(&shown, &helper.id), None);
+    drop(desktop);
+    let only = [number(&server.id), number(&helper.id)];
+    let done = act_on(&home, &only, &arguments).await;
+    assert_stale(of_process(&done, &server.id).unwrap(), "port 5175");
+    assert_stale(of_process(&done, &helper.id).unwrap(), "no Desktop");
+    assert!(!server.id.is_alive().unwrap());
+    assert!(!helper.id.is_alive().unwrap());
+}
+
+/// What Codex writes of a process in its own pid files.
+fn codex_pid_file(pid: u32, start: u64, boot: &str) -> String {
+    json!({
+        "pid": pid,
+        "processStartTime": "Wed Nov 25 20:36:52 2026",
+        "processIdentity": {"bootId": boot, "startTicks": start},
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn files_of_codex_daemon_are_stale_when_it_has_ended() {
+    let home = home();
+    let sleeper = Alive::sleep();
+    let boot = boot_id().unwrap();
+    let (pid, start) = (sleeper.id().pid(), sleeper.id().start());
+    let daemon = home.write(
+        "codex/app-server-daemon/daemon.pid",
+        codex_pid_file(pid, start + 1, &boot),
+    );
+    let updater = home.write(
+        "codex/app-server-daemon/daemon-updater.pid",
+        codex_pid_file(pid, start, &boot),
+    );
+    let socket = home
+        .codex_home()
+        .join("app-server-control/app-server-control.sock");
+    dead_socket(&socket);
+    let lock = home.write("codex/app-server-daemon/daemon.lock", "");
+    let log = home.write("codex/app-server-daemon/daemon.stderr.log", "why it ended");
+    let shown = found(&home, &[]).await;
+    assert_stale(of_file(&shown, &daemon), "started at another time");
+    assert_stale(of_file(&shown, &socket), "nobody answers");
+    assert_kept(of_file(&shown, &updater), "runs");
+
+    let held = File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let only = [&daemon, &socket, &updater].map(|path| text(path));
+    let shown = act_on(&home, &only, &[]).await;
+    assert_kept(of_file(&shown, &daemon), "daemon.lock");
+    drop(held);
+
+    // Before the machine was started anew.
+    home.write(
+        "codex/app-server-daemon/daemon.pid",
+        codex_pid_file(pid, start, "another"),
+    );
+    let done = act_on(&home, &only, &[]).await;
+    assert_stale(of_file(&done, &daemon), "before this machine");
+    assert!(!daemon.exists() && !socket.exists());
+    assert!(updater.exists() && lock.exists() && log.exists());
+    assert!(sleeper.id().is_alive().unwrap());
+}
+
+#[tokio::test]
+async fn a_daemon_whose_home_is_gone_is_ended() {
+    let home = home();
+    let codex = app_server(&home.work());
+    let lost = home.work().join("lost");
+    let arguments = "app-server --listen unix:// --managed-daemon";
+    let lost = orphan(&codex, arguments, &home.work(), &[("CODEX_HOME", &lost)]);
+    let there = orphan(
+        &codex,
+        arguments,
+        &home.work(),
+        &[("CODEX_HOME", &home.codex_home())],
+    );
+    let done = act_on(&home, &[&lost.id, &there.id].map(number), &[]).await;
+    assert_stale(of_process(&done, &lost.id).unwrap(), "is gone");
+    assert_eq!(of_process(&done, &there.id), None);
+    assert!(!lost.id.is_alive().unwrap());
+    assert!(there.id.is_alive().unwrap());
+}
+
+#[tokio::test]
+async fn an_engines_work_folders_are_removed_when_no_polywire_is_older() {
+    let home = home();
+    home.write(
+        "config/polywire/config.toml",
+        "[providers.codex]\nkind = \"codex-exec\"\nengine_home = \"~/engine\"\n",
+    );
+    let old = home.write("home/engine/scratch/turn-1/input.png", "…");
+    let old = old.parent().unwrap().to_owned();
+    File::open(&old)
+        .unwrap()
+        .set_modified(SystemTime::now() - Duration::from_hours(24))
+        .unwrap();
+    // It counts as one that may be at work: it runs for longer than the new folder is there.
+    let polywire = program(&home.work(), "polywire");
+    fs::write(home.work().join("serve"), "while sleep 0.2; do :; done\n").unwrap();
+    let serving = Alive(
+        Command::new(&polywire)
+            .arg("serve")
+            .current_dir(home.work())
+            .spawn()
+            .unwrap(),
+    );
+    let new = home.write("home/engine/scratch/turn-2/input.png", "…");
+    let new = new.parent().unwrap().to_owned();
+    let done = act_on(&home, &[text(&old), text(&new)], &[]).await;
+    assert_stale(of_file(&done, &old), "older than every polywire");
+    assert_kept(of_file(&done, &new), "polywire runs");
+    assert!(!old.exists() && new.exists());
+    assert!(serving.id().is_alive().unwrap());
+}
+
+#[tokio::test]
+async fn the_gateway_of_a_run_is_ended_when_nobody_of_the_run_is_left() {
+    let home = home();
+    let polywire = program(&home.work(), "polywire");
+    fs::write(
+        home.work().join("run-gateway"),
+        "while sleep 0.2; do :; done\n",
+    )
+    .unwrap();
+    let mark = [("POLYWIRE_RUN", Path::new("a-mark"))];
+    let mut gateway = orphan(&polywire, "run-gateway", &home.work(), &[]);
+    let user = {
+        let mut command = Command::new("sleep");
+        Alive(command.arg("60").envs(mark).spawn().unwrap())
+    };
+    assert_eq!(of_process(&found(&home, &[]).await, &gateway.id), None);
+    drop(gateway.input.take());
+    let shown = found(&home, &[]).await;
+    let kept = of_process(&shown, &gateway.id).unwrap();
+    assert_kept(kept, "comes of a run");
+    drop(user);
+    let shown = act_on(&home, &[number(&gateway.id)], &[]).await;
+    let leftover = of_process(&shown, &gateway.id).unwrap();
+    // Another test's run on this machine may be at work.
+    if leftover["stale"] == true {
+        assert_stale(leftover, "run` has ended");
+        assert!(!gateway.id.is_alive().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn on_a_terminal_it_asks() {
+    let home = home();
+    let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
+    for (answer, remains) in [("\r", true), ("y\r", false)] {
+        let mut command = home.command(PROGRAM);
+        command.args(["cleanup", "--only", &text(&file)]);
+        let mut terminal = Terminal::start(command);
+        terminal.shows("pid file of Desktop").await;
+        terminal.shows("[y/N]").await;
+        terminal.type_keys(answer);
+        assert_eq!(terminal.ended().await, Some(0));
+        assert_eq!(file.exists(), remains, "{}", terminal.text());
+    }
+}
+
+#[tokio::test]
+async fn without_a_terminal_nothing_is_done_unasked() {
+    let home = home();
+    let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
+    let ended = cleanup(&home, &[]).await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(
+        ended.stderr.join("\n").contains("cleanup --yes"),
+        "{ended:?}"
+    );
+    assert!(file.exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_is_told() {
+    if polywire_processes::own_user() == 0 {
+        eprintln!("not run: root can remove everything");
+        return;
+    }
+    let home = home();
+    let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
+    let folder = file.parent().unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o500)).unwrap();
+    let ended = cleanup(&home, &["--yes", "--only", &text(&file)]).await;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.join("\n").contains("could not be removed"),
+        "{ended:?}"
+    );
+}
+
+/// What the real daemon writes of itself is understood: kept while it runs, stale when it was killed.
+#[tokio::test]
+async fn the_real_daemon_of_codex() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let home = home();
+    let mut command = codex.command(&home);
+    command.args(["app-server", "daemon", "start"]);
+    let started = Running::start(command).ended().await;
+    assert_eq!(started.code(), Some(0), "{started:?}");
+    let folder = home.codex_home();
+    let names = ["daemon.pid", "daemon-updater.pid"];
+    let pid_files = names.map(|name| folder.join("app-server-daemon").join(name));
+    let processes = pid_files.clone().map(|path| {
+        let file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let pid = u32::try_from(file["pid"].as_u64().unwrap()).unwrap();
+        // Ended when the test ends, however it ends.
+        let id = ProcessId::of(pid).unwrap().unwrap();
+        Orphan { id, input: None }
+    });
+    let socket = folder.join("app-server-control/app-server-control.sock");
+    let shown = found(&home, &[]).await;
+    for path in pid_files.iter().chain([&socket]) {
+        assert_kept(of_file(&shown, path), "runs");
+    }
+    for process in &processes {
+        assert_eq!(of_process(&shown, &process.id), None, "{shown:#?}");
+    }
+    for process in &processes {
+        // As a crash does, which leaves everything behind.
+        let pid = i32::try_from(process.id.pid()).unwrap();
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .unwrap();
+        wait_until("the daemon to end", || !process.id.is_alive().unwrap());
+    }
+    let only = [&pid_files[0], &pid_files[1], &socket].map(|path| text(path));
+    let done = act_on(&home, &only, &[]).await;
+    for path in pid_files.iter().chain([&socket]) {
+        assert_stale(of_file(&done, path), "does not run");
+        assert!(fs::symlink_metadata(path).is_err(), "{done:#?}");
+    }
+}

@@ -1,0 +1,685 @@
+//! `polywire doctor`: each finding in a home that is broken in that way, and the real Codex where it matters.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use polywire_testkit::{CodexCli, House, Reply, Running, ScriptedUpstream, TempHome, Tree};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
+const HOMES: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// A search path without Codex.
+const BARE_PATH: &str = "/usr/bin:/bin";
+
+fn home() -> TempHome {
+    TempHome::new(HOMES)
+}
+
+/// `polywire doctor --json` where no Codex is found.
+fn command(home: &TempHome, arguments: &[&str]) -> Command {
+    let mut command = home.command(PROGRAM);
+    command
+        .env("PATH", BARE_PATH)
+        .args(["doctor", "--json"])
+        .args(arguments);
+    command
+}
+
+/// What doctor said, and its exit code.
+#[derive(Debug)]
+struct Told {
+    code: Option<i32>,
+    findings: Vec<Value>,
+    all: String,
+}
+
+impl Told {
+    async fn by(command: Command) -> Self {
+        let ended = Running::start(command).ended().await;
+        assert!(ended.stderr.is_empty(), "{ended:?}");
+        let all = ended.stdout.join("\n");
+        let json: Value =
+            serde_json::from_str(&all).unwrap_or_else(|error| panic!("{error}: {all}"));
+        let checks = json["checks"].as_array().unwrap();
+        let findings = checks
+            .iter()
+            .flat_map(|check| check["findings"].as_array().unwrap().clone())
+            .collect();
+        let told = Self {
+            code: ended.code(),
+            findings,
+            all,
+        };
+        let worst = json["worst"].as_str();
+        assert_eq!(told.code == Some(1), worst == Some("problem"), "{told:#?}");
+        told.assert_helpful();
+        told
+    }
+
+    async fn of(home: &TempHome, arguments: &[&str]) -> Self {
+        Self::by(command(home, arguments)).await
+    }
+
+    /// Whatever is not as it should be comes with what to do, and stands in the documentation.
+    fn assert_helpful(&self) {
+        let page = include_str!("../../../docs/doctor.md");
+        for finding in &self.findings {
+            let id = format!("`{}`", finding["id"].as_str().unwrap());
+            assert!(page.contains(&id), "{id} is not in docs/doctor.md");
+            let severity = finding["severity"].as_str().unwrap();
+            let helped = finding["hint"].as_str().is_some_and(|hint| hint.len() > 5);
+            assert!(helped || matches!(severity, "ok" | "notice"), "{finding:#}");
+        }
+    }
+
+    fn all_of(&self, id: &str) -> Vec<&Value> {
+        self.findings
+            .iter()
+            .filter(|finding| finding["id"] == id)
+            .collect()
+    }
+
+    /// The only finding of this kind.
+    #[track_caller]
+    fn one(&self, id: &str) -> &Value {
+        let found = self.all_of(id);
+        assert_eq!(found.len(), 1, "`{id}` in {:#?}", self.findings);
+        found[0]
+    }
+
+    #[track_caller]
+    fn assert(&self, id: &str, severity: &str, place: &str, what: &str) {
+        let finding = self.one(id);
+        assert_eq!(finding["severity"], severity, "{finding:#}");
+        let found = finding["place"].as_str().unwrap_or_default();
+        assert!(found.contains(place), "`{place}` in {finding:#}");
+        let found = finding["what"].as_str().unwrap();
+        assert!(found.contains(what), "`{what}` in {finding:#}");
+    }
+}
+
+/// A date as HTTP writes it, so many seconds from now.
+fn date(seconds: i64) -> String {
+    let now = SystemTime::now();
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let then = if seconds < 0 {
+        now - distance
+    } else {
+        now + distance
+    };
+    httpdate::fmt_http_date(then)
+}
+
+fn models() -> Reply {
+    Reply::json(
+        200,
+        &json!({"object": "list", "data": [{"id": "test-model"}]}),
+    )
+}
+
+fn house(reply: Reply) -> House {
+    House::new(
+        PROGRAM,
+        HOMES,
+        ScriptedUpstream::start(move |_, _| reply.clone()),
+    )
+}
+
+/// A program named `codex`.
+fn fake_codex(home: &TempHome, script: &str) -> PathBuf {
+    let path = home.write("bin/codex", format!("#!/bin/sh\n{script}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn all_is_well_with_the_real_codex() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let house = house(models().header("Date", &date(0)));
+    house.home.write("codex/config.toml", "model = \"x\"\n");
+    let mut command = command(&house.home, &[]);
+    command.env("PATH", codex.search_path());
+    let told = Told::by(command).await;
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    told.assert("key", "ok", "house", "at hand");
+    told.assert("reached", "ok", "house", "lists 1 model (dns");
+    told.assert("clock", "ok", "", "agrees");
+    told.assert("codex_version", "ok", "codex", "0.169.0");
+    told.assert(
+        "codex_config",
+        "ok",
+        "codex/config.toml",
+        "nothing in it stops Codex",
+    );
+    told.assert("contract", "ok", "", "a tool was called");
+    for id in ["settings", "modes", "port", "proxies"] {
+        assert_eq!(told.one(id)["severity"], "ok", "{told:#?}");
+    }
+    assert!(!told.all.contains("sk-house"), "{}", told.all);
+    let left = fs::read_dir(house.home.state().join("polywire"));
+    let left: Vec<_> = left
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(fs::read_dir(house.home.codex_home()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn offline_asks_nobody() {
+    let house = house(models());
+    let told = Told::of(&house.home, &["--offline"]).await;
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    told.assert("offline", "notice", "", "--offline");
+    assert_eq!(house.upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read() {
+    let home = home();
+    home.write(
+        "config/polywire/config.toml",
+        "default_provider = \"nobody\"\n",
+    );
+    let told = Told::of(&home, &[]).await;
+    assert_eq!(told.code, Some(1));
+    told.assert("settings", "problem", "", "nobody");
+    // What does not need them is looked at all the same.
+    told.one("codex_config");
+}
+
+#[tokio::test]
+async fn keys_that_are_missing() {
+    let home = home();
+    home.write(
+        "config/polywire/config.toml",
+        "default_provider = \"one\"\n\
+         [providers.one]\nkind = \"chat\"\nbase_url = \"http://127.0.0.1:1/v1\"\nkey = { env = \"ONE_KEY\" }\n\
+         [providers.two]\nkind = \"chat\"\nbase_url = \"http://127.0.0.1:1/v1\"\nkey = { file = \"no-such-file\" }\n",
+    );
+    let told = Told::of(&home, &["--offline"]).await;
+    assert_eq!(told.code, Some(1));
+    let missing = told.all_of("no_key");
+    assert_eq!(missing.len(), 2, "{told:#?}");
+    assert_eq!(
+        (&missing[0]["severity"], &missing[0]["place"]),
+        (&json!("problem"), &json!("one"))
+    );
+    assert!(missing[0]["hint"].as_str().unwrap().contains("ONE_KEY"));
+    assert_eq!(
+        (&missing[1]["severity"], &missing[1]["place"]),
+        (&json!("warning"), &json!("two"))
+    );
+}
+
+#[tokio::test]
+async fn secrets_that_others_can_read() {
+    let home = home();
+    let config = home.write(
+        "config/polywire/config.toml",
+        "[providers.one]\nkind = \"chat\"\nbase_url = \"http://127.0.0.1:1/v1\"\nkey = { file = \"key\" }\n",
+    );
+    let open = [
+        home.write("config/polywire/key", "sk-one"),
+        home.write("config/polywire/.env", "TWO_KEY=sk-two"),
+        home.write("state/polywire/token", "pw-token-of-this-home-0123456789"),
+        home.write("codex/auth.json", "{}"),
+        home.write(
+            "codex/config.toml",
+            "[model_providers.x]\nname = \"x\"\nexperimental_bearer_token = \"sk-x\"\n",
+        ),
+    ];
+    let told = Told::of(&home, &["--offline"]).await;
+    assert_eq!(told.one("modes")["severity"], "ok", "{told:#?}");
+    for path in open.iter().chain([&config]) {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let told = Told::of(&home, &["--offline"]).await;
+    assert_eq!(told.code, Some(1));
+    let found: Vec<&str> = told
+        .all_of("open_mode")
+        .iter()
+        .map(|finding| finding["place"].as_str().unwrap())
+        .collect();
+    for path in &open {
+        assert!(
+            found.contains(&path.to_str().unwrap()),
+            "{path:?} in {found:?}"
+        );
+    }
+    // Nothing secret is in it.
+    assert!(!found.contains(&config.to_str().unwrap()), "{found:?}");
+    assert!(told.all.contains("chmod 600"), "{}", told.all);
+    assert!(!told.all.contains("sk-"), "{}", told.all);
+}
+
+#[tokio::test]
+async fn the_port() {
+    let home = home();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut command = command(&home, &["--offline"]);
+    command.env("POLYWIRE_LISTEN", address.to_string());
+    let told = Told::by(command).await;
+    assert_eq!(told.code, Some(1));
+    let holder = format!("process {}", std::process::id());
+    told.assert("port_taken", "problem", &address.to_string(), &holder);
+
+    let house = house(models());
+    let gateway = house.gateway().await;
+    let mut command = self::command(&house.home, &["--offline"]);
+    command.env("POLYWIRE_LISTEN", gateway.address().to_string());
+    Told::by(command)
+        .await
+        .assert("port", "ok", "", "polywire runs there");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn variables_for_proxies() {
+    let home = home();
+    let with = |variables: &[(&str, &str)]| {
+        let mut command = command(&home, &["--offline"]);
+        command.envs(variables.iter().copied());
+        Told::by(command)
+    };
+    let told = with(&[("HTTP_PROXY", "http://user:pass-word@proxy.example:3128")]).await;
+    told.assert("proxy_takes_loopback", "warning", "HTTP_PROXY", "127.0.0.1");
+    assert!(!told.all.contains("pass-word"), "{}", told.all);
+    let told = with(&[
+        ("HTTP_PROXY", "proxy.example:3128"),
+        ("no_proxy", "127.0.0.0/8"),
+    ])
+    .await;
+    told.assert("proxies", "ok", "", "leave this machine out");
+    // Only requests by TLS go there.
+    let told = with(&[("HTTPS_PROXY", "http://proxy.example:3128")]).await;
+    told.assert("proxies", "ok", "", "");
+    let told = with(&[
+        ("HTTPS_PROXY", "http://one.example:1"),
+        ("https_proxy", "http://two.example:1"),
+    ])
+    .await;
+    told.assert("proxy_spellings", "warning", "HTTPS_PROXY", "https_proxy");
+    let told = with(&[
+        ("ALL_PROXY", "ftp://user:pass-word@proxy.example:21"),
+        ("NO_PROXY", "*"),
+    ])
+    .await;
+    assert_eq!(told.code, Some(1));
+    told.assert(
+        "proxy_unusable",
+        "problem",
+        "ALL_PROXY",
+        "no proxy that can be used",
+    );
+    assert!(!told.all.contains("pass-word"), "{}", told.all);
+}
+
+#[tokio::test]
+async fn providers_that_answer_otherwise_than_they_should() {
+    let cloudflare = Reply::html(
+        403,
+        "<!DOCTYPE html><title>Access denied</title><span class=\"cf-error-details\">Error code 1010</span>",
+    )
+    .header("Server", "cloudflare")
+    .header("CF-RAY", "8f00ba4-FRA");
+    let refused = Reply::error(
+        401,
+        "invalid_api_key",
+        "Incorrect API key provided: sk-house",
+    );
+    for (reply, id, severity, what) in [
+        (cloudflare, "filtered", "problem", "1010"),
+        (
+            Reply::html(200, "<title>Sign in</title>"),
+            "page",
+            "problem",
+            "Sign in",
+        ),
+        (refused, "key_refused", "problem", "HTTP 401"),
+        (
+            Reply::error(404, "none", "no such page"),
+            "no_list",
+            "notice",
+            "404",
+        ),
+        (
+            Reply::error(500, "broken", "try later"),
+            "failing",
+            "warning",
+            "HTTP 500",
+        ),
+    ] {
+        let house = house(reply);
+        let told = Told::of(&house.home, &[]).await;
+        told.assert(id, severity, "house, http", what);
+        assert!(!told.all.contains("sk-house"), "{}", told.all);
+    }
+}
+
+#[tokio::test]
+async fn providers_that_cannot_be_reached() {
+    let home = home();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let plain = ScriptedUpstream::start(|_, _| models());
+    for (base_url, step) in [
+        (format!("http://{closed}/v1"), "tcp: "),
+        ("http://no-such-host.invalid/v1".to_owned(), "dns: "),
+        (format!("https://{}/v1", plain.address()), "tls: "),
+    ] {
+        home.write(
+            "config/polywire/config.toml",
+            format!("[providers.far]\nkind = \"chat\"\nbase_url = \"{base_url}\"\nkey = \"sk-far-away\"\n"),
+        );
+        let told = Told::of(&home, &[]).await;
+        assert_eq!(told.code, Some(1), "{told:#?}");
+        told.assert("unreachable", "problem", "far, ", step);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong() {
+    for (seconds, severity, what) in [
+        (7200, "problem", "behind"),
+        (-7200, "problem", "ahead of"),
+        (150, "warning", "behind"),
+    ] {
+        let house = house(models().header("Date", &date(seconds)));
+        Told::of(&house.home, &[])
+            .await
+            .assert("clock", severity, "", what);
+    }
+}
+
+#[tokio::test]
+async fn another_codex_or_none() {
+    let home = home();
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("codex", "notice", "", "not found");
+    assert!(
+        told.one("codex")["hint"]
+            .as_str()
+            .unwrap()
+            .contains("npm install")
+    );
+    for (script, id, severity) in [
+        ("echo codex-cli 0.170.1", "codex_version", "notice"),
+        ("echo codex-cli 0.150.0", "codex_version", "warning"),
+        ("echo something else", "codex", "problem"),
+    ] {
+        let codex = fake_codex(&home, script);
+        let told = Told::of(&home, &["--offline", "--codex", codex.to_str().unwrap()]).await;
+        assert_eq!(told.one(id)["severity"], severity, "{script}: {told:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_codex_that_does_not_do_what_is_relied_on() {
+    let home = home();
+    let versioned =
+        |rest: &str| format!("case $1 in --version) echo codex-cli 0.170.0; exit;; esac\n{rest}");
+    let warned = r#"echo '{"type":"item.completed","item":{"type":"error","message":"Model metadata for `demo/demo` not found"}}'
+echo '{"type":"turn.completed","usage":{}}'"#;
+    let failed = r#"echo '{"type":"turn.failed","error":{"message":"no such provider"}}'; exit 1"#;
+    let strange = "echo unknown flag --json >&2; exit 2";
+    for (script, id, what) in [
+        (warned, "contract_catalog", "Model metadata"),
+        (warned, "contract_tool", "no tool"),
+        (failed, "contract_turn", "no such provider"),
+        (strange, "contract_turn", "unknown flag --json"),
+    ] {
+        let codex = fake_codex(&home, &versioned(script));
+        let told = Told::of(&home, &["--offline", "--codex", codex.to_str().unwrap()]).await;
+        assert_eq!(told.code, Some(1));
+        told.assert(id, "problem", "", what);
+    }
+}
+
+#[tokio::test]
+async fn what_stops_codex_in_its_configuration() {
+    let cases = [
+        (
+            "a = 1\n[model_providers.x]\nname = \"x\"\nwire_api = \"chat\"\n",
+            "wire_api_chat",
+            "problem",
+            ":4",
+        ),
+        (
+            "[deep.er]\nlist = [{ wire_api = \"chat\" }]\n",
+            "wire_api_chat",
+            "problem",
+            ":2",
+        ),
+        ("profile = \"z\"\n", "legacy_profile", "problem", ":1"),
+        (
+            "\n[profiles.z]\nmodel = \"x\"\n",
+            "legacy_profile_table",
+            "warning",
+            ":2",
+        ),
+        (
+            "model = \"x\"\nmodel_provider = \"gone\"\n",
+            "unknown_provider",
+            "problem",
+            ":2",
+        ),
+        (
+            "[model_providers.openai]\nname = \"x\"\n",
+            "reserved_provider",
+            "problem",
+            ":1",
+        ),
+        (
+            "[model_providers.x]\nname = \"x\"\nenv_key = \"NOT_SET_AT_ALL\"\n",
+            "env_key_unset",
+            "warning",
+            ":3",
+        ),
+        (
+            "model_catalog_json = \"/no/such.json\"\n",
+            "no_catalog",
+            "problem",
+            ":1",
+        ),
+        ("a = 1\nb = = 2\n", "codex_config", "problem", ":2"),
+        (
+            "\u{feff}model = \"x\"\r\nprofile = \"z\"\r\n",
+            "legacy_profile",
+            "problem",
+            ":2",
+        ),
+    ];
+    for (text, id, severity, line) in cases {
+        let home = home();
+        home.write("codex/config.toml", text);
+        let told = Told::of(&home, &["--offline"]).await;
+        told.assert(id, severity, &format!("codex/config.toml{line}"), "");
+        let problem = severity == "problem";
+        assert_eq!(told.code, Some(i32::from(problem)), "{told:#?}");
+    }
+}
+
+#[tokio::test]
+async fn profiles_of_codex_are_looked_through() {
+    let home = home();
+    home.write(
+        "codex/config.toml",
+        "[model_providers.house]\nname = \"house\"\n",
+    );
+    home.write("codex/good.config.toml", "model_provider = \"house\"\n");
+    home.write(
+        "codex/built-in.config.toml",
+        "model_provider = \"ollama\"\n",
+    );
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("codex_config", "ok", "config.toml", "3 settings files");
+    home.write("codex/bad.config.toml", "model_provider = \"gone\"\n");
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("unknown_provider", "problem", "bad.config.toml:1", "gone");
+}
+
+/// What is told of Codex's configuration is what Codex does.
+#[tokio::test]
+async fn codex_agrees_with_what_is_told_of_its_configuration() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    for text in [
+        "[model_providers.x]\nname = \"x\"\nwire_api = \"chat\"\n",
+        "profile = \"z\"\n",
+        "model_provider = \"gone\"\n",
+        "[model_providers.openai]\nname = \"x\"\n",
+        "model_catalog_json = \"/no/such.json\"\n",
+    ] {
+        let home = home();
+        home.write("codex/config.toml", text);
+        let mut command = codex.command(&home);
+        command.args(["exec", "--skip-git-repo-check", "hello"]);
+        let ended = Running::start(command).ended().await;
+        assert_eq!(ended.code(), Some(1), "{text}: {ended:?}");
+        assert_eq!(
+            Told::of(&home, &["--offline"]).await.code,
+            Some(1),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn leftovers_are_told() {
+    let home = home();
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let file = home.write("state/codex-desktop/app.pid", gone.id().to_string());
+    let told = Told::of(&home, &["--offline"]).await;
+    let stale = told.all_of("stale");
+    let ours = stale
+        .iter()
+        .find(|finding| finding["place"] == file.to_str().unwrap());
+    let ours = ours.unwrap_or_else(|| panic!("{told:#?}"));
+    assert!(ours["what"].as_str().unwrap().contains("does not run"));
+    assert!(ours["hint"].as_str().unwrap().contains("polywire cleanup"));
+    assert!(file.exists());
+}
+
+#[tokio::test]
+async fn the_page_for_people() {
+    let home = home();
+    home.write("codex/config.toml", "profile = \"z\"\n");
+    let mut command = home.command(PROGRAM);
+    command.env("PATH", BARE_PATH).args(["doctor", "--offline"]);
+    let ended = Running::start(command).ended().await;
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    let place = home.codex_home().join("config.toml");
+    let line = format!(
+        "  problem  {}:1: `profile = \"z\"` is no longer supported",
+        place.display()
+    );
+    let at = ended
+        .stdout
+        .iter()
+        .position(|found| found.starts_with(&line));
+    let at = at.unwrap_or_else(|| panic!("{ended:#?}"));
+    assert_eq!(ended.stdout[at - 1], "codex configuration");
+    assert!(ended.stdout[at + 1].starts_with("           hint: remove the line"));
+    assert!(
+        ended.stdout.last().unwrap().starts_with("1 problem"),
+        "{ended:#?}"
+    );
+}
+
+/// A home with files of all kinds that a run must leave alone.
+fn furnished() -> TempHome {
+    let home = home();
+    home.write("codex/config.toml", "# mine\r\nmodel = \"x\"\r\n");
+    home.write("codex/AGENTS.md", "Be kind.\n");
+    home.write(
+        "codex/auth.json",
+        r#"{"auth_mode":"apikey","OPENAI_API_KEY":"sk-of-the-login"}"#,
+    );
+    home.write("home/.bashrc", "export A=1\n");
+    home.write("home/.claude/settings.json", "{}\n");
+    home.write("config/polywire/config.toml", "# nothing yet\n");
+    home
+}
+
+#[tokio::test]
+async fn a_run_of_the_real_codex_is_proven_clean() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let home = furnished();
+    let before = Tree::codex_configuration(&home.codex_home());
+    let mut command = command(&home, &["--prove-clean"]);
+    command.env("PATH", codex.search_path());
+    let told = Told::by(command).await;
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    told.assert("run", "ok", "", "ended well");
+    told.assert("prove_clean", "ok", "", "6 of your files");
+    told.assert("codexs_own", "ok", "codex", "sqlite");
+    before.assert_same(&Tree::codex_configuration(&home.codex_home()));
+}
+
+#[tokio::test]
+async fn what_changes_during_a_run_is_told() {
+    let home = furnished();
+    let codex = fake_codex(
+        &home,
+        "echo more >> \"$CODEX_HOME/config.toml\"; echo '{}' > \"$CODEX_HOME/auth.json\"; chmod 755 \"$HOME/.bashrc\"; rm \"$HOME/.claude/settings.json\"; mkdir -p \"$CODEX_HOME/sessions\"; echo s > \"$CODEX_HOME/sessions/1.jsonl\"",
+    );
+    let told = Told::of(
+        &home,
+        &["--prove-clean", "--codex", codex.to_str().unwrap()],
+    )
+    .await;
+    assert_eq!(told.code, Some(1));
+    let changed: Vec<(&str, &str)> = told
+        .all_of("file_changed")
+        .iter()
+        .map(|finding| {
+            (
+                finding["place"].as_str().unwrap(),
+                finding["what"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    for (name, how) in [
+        ("codex/config.toml", "was changed"),
+        (".bashrc", "got another mode"),
+        (".claude/settings.json", "was removed"),
+    ] {
+        let is_told = |(place, what): &(&str, &str)| place.ends_with(name) && what.contains(how);
+        assert!(changed.iter().any(is_told), "{name} {how} in {changed:?}");
+    }
+    assert_eq!(changed.len(), 3, "{changed:?}");
+    told.assert("login_renewed", "notice", "auth.json", "was changed");
+    told.assert("codexs_own", "ok", "codex", "sessions/1.jsonl");
+    assert!(told.all_of("prove_clean").is_empty(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn without_codex_nothing_is_proven() {
+    let told = Told::of(&home(), &["--prove-clean"]).await;
+    assert_eq!(told.code, Some(1));
+    told.assert("prove_clean", "problem", "", "not found");
+}
