@@ -22,6 +22,7 @@ mod responses_reader;
 mod responses_request;
 mod schema;
 mod sse_decoder;
+mod toml_edits;
 mod writer;
 
 pub use chat_reader::chat_reader;
@@ -35,6 +36,7 @@ pub use responses_reader::responses_reader;
 pub use responses_request::responses_request;
 pub use schema::schema;
 pub use sse_decoder::sse_decoder;
+pub use toml_edits::toml_edits;
 
 /// One fuzz target, under its name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -52,4 +54,5 @@ pub const TARGETS: &[Target] = &[
     ("responses_request", responses_request),
     ("envelope", envelope),
     ("schema", schema),
+    ("toml_edits", toml_edits),
 ];

@@ -95,3 +95,8 @@ fn every_kept_folder_has_a_target() {
     targets.sort_unstable();
     assert_eq!(kept, targets);
 }
+
+#[test]
+fn toml_edits() {
+    replay("toml_edits");
+}

@@ -326,6 +326,43 @@ async fn a_read_only_file_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn however_the_folder_is_named_it_is_the_same_file() {
+    let home = home(Some(USERS));
+    done(&home, &["apply", "--yes"]).await;
+    let link = home.work().join("link");
+    std::os::unix::fs::symlink(home.codex_home(), &link).unwrap();
+    let mut command = polywire(&home, &["restore"]);
+    command.env("CODEX_HOME", format!("{}//", link.display()));
+    let restored = Running::start(command).ended().await;
+    assert_eq!(restored.code(), Some(0), "{restored:?}");
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), USERS);
+}
+
+#[tokio::test]
+async fn many_at_once_leave_nothing_behind() {
+    let home = home(Some(USERS));
+    for _ in 0..4 {
+        let words: [&[&str]; 2] = [&["apply", "-p", "demo", "--yes"], &["restore"]];
+        let running = words.iter().cycle().take(6);
+        let running: Vec<Running> = running
+            .map(|arguments| Running::start(polywire(&home, arguments)))
+            .collect();
+        for running in running {
+            let ended = running.ended().await;
+            let said = ended.stderr.join("\n");
+            // One that another has overtaken says so.
+            assert!(
+                ended.code() == Some(0) || said.contains("has changed since"),
+                "{ended:?}"
+            );
+        }
+    }
+    done(&home, &["restore"]).await;
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), USERS);
+    assert_eq!(fs::read_dir(home.codex_home()).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn at_a_terminal_it_asks() {
     let home = home(Some(USERS));
     for (key, code, is_written) in [("n\r", 1, false), ("\r", 1, false), ("y\r", 0, true)] {
@@ -476,6 +513,28 @@ async fn the_real_codex_works_on_a_profile() {
     assert_eq!(turn.messages(), ["From polywire."]);
     let turn = exec(&codex, &house.home, &["hello"]).await;
     assert_eq!(turn.messages(), ["From its own."], "{turn:#?}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_real_codex_works_without_a_token() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let house = House::new(
+        PROGRAM,
+        HOMES,
+        ScriptedUpstream::start(|_, _| answer("For all.")),
+    );
+    let gateway = house.gateway_with(&[("POLYWIRE_AUTH", "none")]).await;
+    let mut apply = polywire(&house.home, &["apply", "-p", "house", "--yes"]);
+    apply.env("POLYWIRE_LISTEN", gateway.address().to_string());
+    apply.env("POLYWIRE_AUTH", "none");
+    let applied = Running::start(apply).ended().await;
+    assert_eq!(applied.code(), Some(0), "{applied:?}");
+    let turn = exec(&codex, &house.home, &["hello"]).await;
+    turn.assert_clean();
+    assert_eq!(turn.messages(), ["For all."]);
     gateway.stop().await;
 }
 

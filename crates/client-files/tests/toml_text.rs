@@ -260,6 +260,10 @@ fn mistakes_have_a_line_and_a_column() {
         (&b"a = 1\nb = \n"[..], "line 2, column 5: "),
         (b"\xef\xbb\xbfa = 1\r\n\xc3\xa9 = x", "line 2, column 1: "),
         (b"a = 1\na = 2\n", "line 2, column 1: duplicate key"),
+        (
+            b"\xef\xbb\xbf\xef\xbb\xbfa = 1",
+            "line 1, column 1: a second byte order mark",
+        ),
         (b"a = \"\xff\"", "line 1, column 6: this is not UTF-8"),
         (b"[t]\nk = 1\n[t]\n", "line 3, column 2: duplicate key"),
     ] {

@@ -1,24 +1,21 @@
 //! The journal: plans of edits, and carrying them out.
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::error::JournalError;
+use super::lock::lock;
 use super::plan::{Kept, Plan, Wanted};
 use super::record::{Layer, Record, record_name, sha256};
+use super::surroundings::{missing_folders, remove_files, remove_leftovers};
 use super::take_back::take_back;
 use crate::TomlText;
 use crate::disk::{Disk, Steps};
-use crate::replace::{folder_of, link_target, replace, temporary_prefix};
+use crate::replace::{folder_of, link_target, replace};
 
-/// How long another polywire is waited for. An edit takes milliseconds; a slow disk a second.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
-
-/// How often a lock that somebody holds is asked for again.
-const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// The name of the file that is locked while one process edits.
+const LOCK: &str = "lock";
 
 /// The mode of files that are made: they may hold secrets of others.
 const NEW_MODE: u32 = 0o600;
@@ -158,7 +155,7 @@ impl Journal {
     /// The file or its record has changed since the plan was made; or something cannot be written.
     pub fn carry_out(&self, plan: &Plan, note: Option<String>) -> Result<(), JournalError> {
         self.make_own_folder()?;
-        let _lock = self.lock()?;
+        let _lock = lock(&self.disk, &self.folder.join(LOCK))?;
         self.refuse_below_a_session(&plan.file, plan.layer)?;
         let target = link_target(&plan.file);
         remove_leftovers(&target);
@@ -306,7 +303,7 @@ impl Journal {
     }
 
     fn make_own_folder(&self) -> Result<(), JournalError> {
-        let missing = missing_folders(&self.folder.join("lock"));
+        let missing = missing_folders(&self.folder.join(LOCK));
         missing
             .iter()
             .try_for_each(|folder| self.make_folder(folder))
@@ -316,36 +313,6 @@ impl Journal {
     fn remove_own_leftovers(&self) {
         let is_temporary = |name: &str| name.starts_with('.') && name.contains(".json.polywire-");
         remove_files(&self.folder, is_temporary);
-    }
-
-    /// One process edits at a time. The lock goes with the file that is given, and with the process.
-    fn lock(&self) -> Result<Option<File>, JournalError> {
-        let path = self.folder.join("lock");
-        let failed = |source| JournalError::Lock {
-            path: path.clone(),
-            source,
-        };
-        let file = self.disk.open_lock(&path).map_err(failed)?;
-        let end = Instant::now() + LOCK_WAIT;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(file)),
-                Err(TryLockError::WouldBlock) if Instant::now() < end => {
-                    std::thread::sleep(ASK_AGAIN);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(JournalError::Locked {
-                        path,
-                        wait: LOCK_WAIT,
-                    });
-                }
-                // Some network file systems have no locks. The last look before the rename is all there is then.
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                    return Ok(None);
-                }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-            }
-        }
     }
 }
 
@@ -374,33 +341,5 @@ fn not_removed(path: &Path, source: io::Error) -> JournalError {
     JournalError::Remove {
         path: path.to_owned(),
         source,
-    }
-}
-
-/// The folders that a file needs and that are not there, the outermost first.
-fn missing_folders(target: &Path) -> Vec<PathBuf> {
-    let above = folder_of(target).ancestors();
-    let missing = above.take_while(|folder| *folder != Path::new("") && !folder.exists());
-    let mut missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
-    missing.reverse();
-    missing
-}
-
-/// Removes the temporary files that a crash has left beside a file. To be called under the lock: what looks like one is one then.
-fn remove_leftovers(target: &Path) {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let prefix = temporary_prefix(&name);
-    remove_files(folder_of(target), |name| name.starts_with(&prefix));
-}
-
-/// Removes the files of these names. One that stays harms nobody.
-fn remove_files(folder: &Path, is_meant: impl Fn(&str) -> bool) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if is_meant(&entry.file_name().to_string_lossy()) {
-            std::fs::remove_file(entry.path()).ok();
-        }
     }
 }

@@ -11,8 +11,10 @@ mod error;
     reason = "the file is named after the type that it holds"
 )]
 mod journal;
+mod lock;
 mod plan;
 mod record;
+mod surroundings;
 mod take_back;
 
 pub use error::JournalError;

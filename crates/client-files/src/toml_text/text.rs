@@ -48,6 +48,10 @@ impl TomlText {
             .map_err(|error| TomlError::at(bytes, error.valid_up_to(), "this is not UTF-8"))?;
         let unmarked = text.strip_prefix(BYTE_ORDER_MARK);
         let text = unmarked.unwrap_or(text);
+        // The parser would pass over one, here as in any text that is made of this.
+        if text.starts_with(BYTE_ORDER_MARK) {
+            return Err(TomlError::at(bytes, 0, "a second byte order mark"));
+        }
         let root = text.parse::<Table>().map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             TomlError::at(text.as_bytes(), offset, error.message())

@@ -3,6 +3,7 @@
 //! A Desktop that runs already is only told to show its window, and what told it ends (a *warm start*). And a script may start Desktop and
 //! end. In both cases somebody still needs the gateway and the configuration.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -36,13 +37,15 @@ pub(super) enum Handover {
 
 /// Looks who needs us.
 pub(super) fn look(app: &App, status: ExitStatus, ran: Duration, log: &Path) -> Handover {
-    if !status.success() {
+    // Ended by a signal, it was asked to end, and so were we.
+    if status.signal().is_some() {
         return Handover::Nobody;
     }
     if !app.running().is_empty() {
         return Handover::Running;
     }
-    if ran < WARM_START_MAX && tells_of_warm_start(&end_of(log)) {
+    let is_warm = status.success() && ran < WARM_START_MAX && tells_of_warm_start(&end_of(log));
+    if is_warm {
         Handover::Unseen
     } else {
         Handover::Nobody

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 /// Helpers of Desktop that may outlive it, and say nothing of whether it runs.
 const HELPERS: [&str; 4] = ["chrome_crashpad_handler", "node", "node_repl", "codex"];
 
-/// How many words of a command line may be the program: an interpreter, its option, its script.
+/// What runs the scripts that start Desktop. Of anything else a path on the command line says nothing: an editor may have the script open.
+const INTERPRETERS: [&str; 7] = ["ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"];
+
+/// How many words of an interpreter's command line may be the script: the interpreter, its option, its script.
 const PROGRAM_WORDS: usize = 3;
 
 /// A process that is known again: its number goes to another one when it has ended, the moment at which it began does not.
@@ -119,8 +122,12 @@ impl Look {
         }
         let is_part =
             |path: &Path| path == program || folders.iter().any(|folder| path.starts_with(folder));
-        let words = self.words.iter().take(PROGRAM_WORDS);
-        is_part(&self.executable) || words.map(Path::new).any(is_part)
+        if is_part(&self.executable) {
+            return true;
+        }
+        let is_interpreter = INTERPRETERS.iter().any(|interpreter| name == *interpreter);
+        let mut words = self.words.iter().take(PROGRAM_WORDS).map(Path::new);
+        is_interpreter && words.any(is_part)
     }
 }
 
@@ -156,9 +163,10 @@ mod tests {
             ("/opt/app/chrome_crashpad_handler", &["x"], false),
             ("/opt/app/resources/node", &["node", "server.js"], false),
             ("/opt/application/electron", &["electron"], false),
+            ("/usr/bin/vim", &["vim", "/opt/app/start.sh"], false),
             (
-                "/usr/bin/vim",
-                &["vim", "-R", "x", "/opt/app/start.sh"],
+                "/usr/bin/dash",
+                &["sh", "x", "y", "/opt/app/start.sh"],
                 false,
             ),
         ] {
