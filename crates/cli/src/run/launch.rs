@@ -1,0 +1,82 @@
+//! The client's process: started, waited for, told what we are told, and its exit code.
+
+use std::fs::File;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+
+use anyhow::Context;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that would end us while the client runs.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Listens for them. To be called before the client runs, so that no request to end is missed.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Starts a program.
+pub(crate) fn start(mut command: Command, program: &Path) -> anyhow::Result<Child> {
+    command
+        .spawn()
+        .with_context(|| format!("{} could not be started", program.display()))
+}
+
+/// Waits for the client. An interrupt at the terminal reaches the client by itself and is its own to handle; elsewhere it is
+/// passed on, as a request to end always is.
+pub(crate) async fn wait_for(
+    child: &mut Child,
+    mut signals: Signals,
+) -> anyhow::Result<ExitStatus> {
+    loop {
+        let passed_on = tokio::select! {
+            status = child.wait() => return Ok(status?),
+            _ = signals.interrupt.recv() => {
+                if in_foreground() {
+                    continue;
+                }
+                nix::sys::signal::Signal::SIGINT
+            }
+            _ = signals.terminate.recv() => nix::sys::signal::Signal::SIGTERM,
+            _ = signals.hang_up.recv() => nix::sys::signal::Signal::SIGHUP,
+        };
+        if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), passed_on)?;
+        }
+    }
+}
+
+/// Becomes the program: it takes our place, with our number, our terminal and our parent. Comes back only with the reason why not.
+pub(crate) fn become_program(mut command: std::process::Command, program: &Path) -> anyhow::Error {
+    let error = command.exec();
+    anyhow::Error::new(error).context(format!("{} could not be started", program.display()))
+}
+
+/// Whether we and the client are what the terminal's keys go to, wherever standard input comes from.
+fn in_foreground() -> bool {
+    File::open("/dev/tty")
+        .ok()
+        .and_then(|terminal| nix::unistd::tcgetpgrp(terminal).ok())
+        .is_some_and(|group| group == nix::unistd::getpgrp())
+}
+
+/// The client's own exit code; death by a signal is told as shells do.
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

@@ -1,0 +1,309 @@
+//! `polywire run`: a coding client on a provider, with none of its files changed.
+//!
+//! Reading order: [`run`], `clients.toml`, `choice.rs`, `gateway.rs` and `keeper.rs` (who serves, and for how long), `environment.rs`, `launch.rs`.
+
+mod choice;
+mod clients;
+pub(crate) mod completion;
+mod environment;
+mod gateway;
+mod in_use;
+pub(crate) mod keeper;
+mod last;
+mod launch;
+mod picker;
+pub(crate) mod program;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory};
+use clap_complete::engine::ArgValueCandidates;
+use polywire_catalog::CONTEXT_WINDOW_FALLBACK;
+use polywire_plan::Target;
+use polywire_settings::{Overrides, Settings};
+use tokio::process::Command;
+
+use crate::logging::note;
+use crate::{codex, configuration};
+use choice::{Choice, Wanted};
+use clients::{Client, Launch};
+use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
+use gateway::{Purpose, Served, gateway_for};
+use last::LastChoice;
+use launch::Signals;
+use picker::Picked;
+pub(crate) use picker::can_ask;
+
+/// The most tokens of an answer, for clients that insist on a number for a model of which nobody knows it.
+const OUTPUT_TOKENS_FALLBACK: u64 = 32_000;
+
+/// What every variable of ours begins with.
+const OUR_PREFIX: &str = "POLYWIRE_";
+
+#[derive(Args, Default)]
+pub(crate) struct RunArguments {
+    /// The client to launch: codex, claude, opencode, aider; any other word is a command of the search path [default: asked for on a terminal]
+    #[arg(add = ArgValueCandidates::new(completion::clients))]
+    client: Option<String>,
+    /// Words for the client; those that begin with a dash stand after `--`
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+    /// The provider to use [default: asked for on a terminal; elsewhere the default provider of the settings]
+    #[arg(short, long, add = ArgValueCandidates::new(completion::providers))]
+    provider: Option<String>,
+    /// The model to use [default: asked for on a terminal; elsewhere the provider's default model]
+    #[arg(short, long, add = ArgValueCandidates::new(completion::models))]
+    model: Option<String>,
+    /// Ask nothing: take the default provider and its default model
+    #[arg(short, long)]
+    defaults: bool,
+    /// The client with its own login and its own settings, without polywire
+    #[arg(long, conflicts_with_all = ["provider", "model", "defaults", "strict"])]
+    plain: bool,
+    /// Where the client's program is [default: the first of its name on the search path]
+    #[arg(long, value_name = "PATH", alias = "codex")]
+    program: Option<PathBuf>,
+    /// Refuse a turn rather than lose something of it that matters, and say what
+    #[arg(long)]
+    strict: bool,
+    /// Arguments for the client; without CLIENT, a command and its arguments
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// What is to be launched.
+struct Launchee {
+    client: Client,
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
+    let overrides = Overrides {
+        default_provider: arguments.provider.clone(),
+        strict: arguments.strict,
+        ..overrides
+    };
+    let named = named_client(&arguments);
+    if arguments.plain
+        && let Some((client, rest)) = named
+    {
+        return run_plain(&launchee(client, rest, &arguments)?);
+    }
+    let settings = configuration::load(&overrides)?;
+    let before = LastChoice::read(&settings);
+    let mut last = before.clone();
+    let can_ask = can_ask();
+    let (client, rest) = match named {
+        Some(named) => named,
+        None if can_ask => match picker::client(&last)? {
+            Picked::One(client) => {
+                last.client = Some(client.id.clone());
+                (client, Vec::new())
+            }
+            Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
+        },
+        None => return Ok(no_client()),
+    };
+    let launchee = launchee(client, rest, &arguments)?;
+    if arguments.plain {
+        remember(&last, &before, &settings);
+        return run_plain(&launchee);
+    }
+    configuration::tell_warnings(&settings);
+    let wanted = Wanted {
+        provider: arguments.provider.clone(),
+        model: arguments.model.clone(),
+    };
+    let choice = if can_ask && !arguments.defaults {
+        match choice::by_asking(wanted, &settings, &mut last)? {
+            Picked::One(choice) => choice,
+            Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
+        }
+    } else {
+        choice::without_asking(wanted, &settings)?
+    };
+    let target = choice::usable_target(&choice.model, &settings).await?;
+    remember(&last, &before, &settings);
+    run_on(&launchee, &choice, &target, &settings, &overrides).await
+}
+
+/// The client that the command line names, and the arguments for it.
+fn named_client(arguments: &RunArguments) -> Option<(Client, Vec<String>)> {
+    let mut words = arguments.client.iter().chain(&arguments.words);
+    let mut words: Vec<&String> = words.by_ref().chain(&arguments.arguments).collect();
+    if words.is_empty() {
+        return None;
+    }
+    let first = words.remove(0);
+    Some((
+        clients::client(first)?,
+        words.into_iter().cloned().collect(),
+    ))
+}
+
+/// Says what is missing as for any other argument that is, and ends as that does.
+fn no_client() -> ExitCode {
+    let mut command = crate::Arguments::command();
+    command.build();
+    let missing = command.find_subcommand_mut("run").map(|command| {
+        command.error(
+            clap::error::ErrorKind::MissingRequiredArgument,
+            "which client? On a terminal this would be asked\n\nhint: `polywire run codex`, or `polywire run -- COMMAND`",
+        )
+    });
+    if let Some(missing) = missing {
+        note(missing.render().to_string().trim_end());
+    }
+    ExitCode::from(crate::USAGE)
+}
+
+fn launchee(
+    client: Client,
+    arguments: Vec<String>,
+    given: &RunArguments,
+) -> anyhow::Result<Launchee> {
+    let program = if let Some(path) = &given.program {
+        anyhow::ensure!(
+            path.is_file(),
+            "there is no program at {}\nhint: `--program` takes the path of {}",
+            path.display(),
+            client.name
+        );
+        path.clone()
+    } else {
+        let search_path = configuration::variable("PATH");
+        program::find(&client.program, search_path.as_deref()).ok_or_else(|| not_found(&client))?
+    };
+    Ok(Launchee {
+        client,
+        program,
+        arguments,
+    })
+}
+
+fn not_found(client: &Client) -> anyhow::Error {
+    if let Some(install) = &client.install {
+        return anyhow::anyhow!(
+            "{} was not found on the search path: there is no program `{}`\nhint: {install}, or give its path with `--program PATH`",
+            client.name,
+            client.program
+        );
+    }
+    let known = clients::clients().iter();
+    let known: Vec<&str> = known.map(|client| client.id.as_str()).collect();
+    anyhow::anyhow!(
+        "there is neither a client nor a program `{}`\nhint: clients are {}; any other word is a command of the search path",
+        client.program,
+        known.join(", ")
+    )
+}
+
+/// Only a convenience, and no reason not to launch anything.
+fn remember(last: &LastChoice, before: &LastChoice, settings: &Settings) {
+    if last != before
+        && let Err(error) = last.write(settings)
+    {
+        note(format_args!(
+            "warning: the choice is not remembered: {error:#}"
+        ));
+    }
+}
+
+/// The client with its own login: no gateway, and nothing of ours in its environment, neither what is meant for polywire nor what a run
+/// around this one has set.
+fn run_plain(launchee: &Launchee) -> anyhow::Result<ExitCode> {
+    let mut command = std::process::Command::new(&launchee.program);
+    command.args(&launchee.arguments);
+    for name in configuration::variables_with(OUR_PREFIX) {
+        command.env_remove(name);
+    }
+    let set_by_run = configuration::variable(SET_VARIABLE).unwrap_or_default();
+    for name in set_by_run.split(',').filter(|name| !name.is_empty()) {
+        command.env_remove(name);
+    }
+    Err(launch::become_program(command, &launchee.program))
+}
+
+async fn run_on(
+    launchee: &Launchee,
+    choice: &Choice,
+    target: &Target,
+    settings: &Settings,
+    overrides: &Overrides,
+) -> anyhow::Result<ExitCode> {
+    let mark = format!("{:032x}", rand::random::<u128>());
+    let purpose = Purpose {
+        target,
+        provider: choice.provider.as_deref(),
+        strict: overrides.strict,
+        mark: &mark,
+    };
+    let Some(mut served) = gateway_for(&purpose, settings, overrides).await? else {
+        // The gateway has said why.
+        return Ok(ExitCode::FAILURE);
+    };
+    let command = command(launchee, choice, target, &served, &mark);
+    // Before the client runs, so that no request to end is missed.
+    let signals = Signals::new()?;
+    let started = launch::start(command, &launchee.program);
+    let status = match started {
+        Ok(mut child) => {
+            if let Some(own) = &mut served.own {
+                own.launched(&child).await;
+            }
+            launch::wait_for(&mut child, signals).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Some(own) = served.own {
+        own.leave(&launchee.client.name).await;
+    }
+    Ok(launch::exit_code(status?))
+}
+
+/// The client, pointed at the gateway.
+fn command(
+    launchee: &Launchee,
+    choice: &Choice,
+    target: &Target,
+    served: &Served,
+    mark: &str,
+) -> Command {
+    let Launchee {
+        client,
+        program,
+        arguments,
+    } = launchee;
+    let known = target.model.as_ref();
+    let context_window = known.and_then(|model| model.context_window);
+    let output_tokens_max = known.and_then(|model| model.output_tokens_max);
+    let told = Told {
+        address: served.address,
+        token: served.token.as_ref(),
+        model: &choice.model,
+        context_window: context_window.unwrap_or(CONTEXT_WINDOW_FALLBACK),
+        output_tokens_max: output_tokens_max.unwrap_or(OUTPUT_TOKENS_FALLBACK),
+    };
+    let mut variables = environment::variables(client, &told, &configuration::variable);
+    let mut command = Command::new(program);
+    match client.launch {
+        Launch::Environment => {}
+        Launch::Codex => {
+            command.args(codex::overrides(served.address, &choice.model));
+            variables.insert(codex::TOKEN_VARIABLE.to_owned(), told.token().to_owned());
+        }
+    }
+    let names: Vec<&str> = variables.keys().map(String::as_str).collect();
+    for name in &client.without {
+        command.env_remove(name);
+    }
+    command
+        .args(&client.arguments)
+        .args(arguments)
+        .env(RUN_VARIABLE, mark)
+        .env(SET_VARIABLE, names.join(","))
+        .envs(&variables);
+    command
+}
