@@ -180,6 +180,7 @@ fn select(prompt: &str, lines: &[String], start: usize) -> anyhow::Result<Picked
             .with_prompt(prompt)
             .items(lines)
             .default(start)
+            .highlight_matches(false)
             .max_length(LINES_MAX)
             .interact_on_opt(terminal)
     })

@@ -1,5 +1,7 @@
 //! The processes of a temporary home, and waiting for what they do.
 
+#![allow(dead_code, reason = "not every test needs all of it")]
+
 use std::time::Duration;
 
 use polywire_testkit::{DEADLINE, TempHome};
