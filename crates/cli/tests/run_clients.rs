@@ -282,3 +282,90 @@ async fn opencode_works_and_its_settings_stay() {
     assert_turns(&house);
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
+
+/// A program that asks one question by way of a library, without being told anything but by its environment.
+struct Library {
+    /// The interpreter, below the folder of the tools, and what comes before the program.
+    interpreter: &'static [&'static str],
+    program: &'static str,
+}
+
+const NODE: &[&str] = &["node", "--input-type=module", "-e"];
+const PYTHON: &[&str] = &["python/bin/python", "-B", "-s", "-c"];
+
+const LIBRARIES: [Library; 9] = [
+    Library {
+        interpreter: NODE,
+        program: "import OpenAI from 'openai';
+            const answer = await new OpenAI().chat.completions.create({model: process.env.OPENAI_MODEL, messages: [{role: 'user', content: 'hello'}]});
+            console.log(answer.choices[0].message.content);",
+    },
+    Library {
+        interpreter: NODE,
+        program: "import Anthropic from '@anthropic-ai/sdk';
+            const answer = await new Anthropic().messages.create({model: process.env.ANTHROPIC_MODEL, max_tokens: 100, messages: [{role: 'user', content: 'hello'}]});
+            console.log(answer.content[0].text);",
+    },
+    Library {
+        interpreter: NODE,
+        program: "import {generateText} from 'ai'; import {openai} from '@ai-sdk/openai';
+            console.log((await generateText({model: openai(process.env.OPENAI_MODEL), prompt: 'hello'})).text);",
+    },
+    Library {
+        interpreter: NODE,
+        program: "import {generateText} from 'ai'; import {anthropic} from '@ai-sdk/anthropic';
+            console.log((await generateText({model: anthropic(process.env.ANTHROPIC_MODEL), prompt: 'hello'})).text);",
+    },
+    Library {
+        interpreter: PYTHON,
+        program: "import os, openai
+print(openai.OpenAI().responses.create(model=os.environ['OPENAI_MODEL'], input='hello').output_text)",
+    },
+    Library {
+        interpreter: PYTHON,
+        program: "import os, anthropic
+print(anthropic.Anthropic().messages.create(model=os.environ['ANTHROPIC_MODEL'], max_tokens=100, messages=[{'role': 'user', 'content': 'hello'}]).content[0].text)",
+    },
+    Library {
+        interpreter: PYTHON,
+        program: "import os; from langchain_openai import ChatOpenAI
+print(ChatOpenAI(model=os.environ['OPENAI_MODEL']).invoke('hello').text)",
+    },
+    Library {
+        interpreter: PYTHON,
+        program: "import os; from langchain_anthropic import ChatAnthropic
+print(ChatAnthropic(model=os.environ['ANTHROPIC_MODEL']).invoke('hello').text)",
+    },
+    Library {
+        interpreter: PYTHON,
+        program: "import os, agents
+agents.set_tracing_disabled(True)
+print(agents.Runner.run_sync(agents.Agent(name='a', model=agents.OpenAIResponsesModel(os.environ['OPENAI_MODEL'], __import__('openai').AsyncOpenAI())), 'hello').final_output)",
+    },
+];
+
+#[tokio::test]
+async fn libraries_find_the_gateway_by_their_environment() {
+    let Some(claude) = ClaudeCode::find() else {
+        return;
+    };
+    // Installed together with the others: tools/node/node_modules/.bin/claude.
+    let node = claude.program().ancestors().nth(3).unwrap();
+    let tools = node.parent().unwrap();
+    for library in LIBRARIES {
+        let house = house();
+        let (interpreter, options) = library.interpreter.split_first().unwrap();
+        let interpreter = match *interpreter {
+            "node" => "node".to_owned(),
+            path => tools.join(path).display().to_string(),
+        };
+        let mut command = run(&house, &["-p", "house", "--", &interpreter]);
+        command.args(options).arg(library.program).current_dir(node);
+        let ended = ended(command).await;
+        assert_eq!(ended.code(), Some(0), "{}: {ended:#?}", library.program);
+        // The AI SDK says before that it does not know the model.
+        let last = ended.stdout.last().map(String::as_str);
+        assert_eq!(last, Some(ANSWER), "{}: {ended:#?}", library.program);
+        assert_eq!(assert_turns(&house).len(), 1);
+    }
+}
