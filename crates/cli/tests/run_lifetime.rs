@@ -181,6 +181,47 @@ async fn keys_at_the_terminal_go_to_the_client_alone() {
     assert_nothing_stays(&house).await;
 }
 
+/// A client that stops itself, as programs do that read Ctrl-Z as a key, gives the terminal back to the shell.
+#[tokio::test]
+async fn a_client_that_stops_goes_on_when_the_shell_says_so() {
+    let house = house();
+    house.home.write(
+        "work/client",
+        "echo be\"\"fore; kill -STOP $$; echo af\"\"ter; exit 6\n",
+    );
+    let mut command = house.home.command("setsid");
+    command.args(["--ctty", "--wait", "bash", "--norc", "--noprofile", "-i"]);
+    let mut shell = Terminal::start(command);
+    let program = env!("CARGO_BIN_EXE_polywire");
+    shell.type_keys(&format!(
+        "{program} run -p house -m test-model -- sh client\r"
+    ));
+    shell.shows("before").await;
+    shell.shows("Stopped").await;
+    assert_eq!(gateways_of(&house.home).len(), 1);
+    shell.type_keys("fg\r");
+    shell.shows("after").await;
+    shell.type_keys("echo code $?\r");
+    shell.shows("code 6").await;
+    shell.type_keys("exit\r");
+    shell.ended().await;
+    assert_nothing_stays(&house).await;
+}
+
+#[tokio::test]
+async fn a_request_to_end_is_passed_on() {
+    let house = house();
+    let run = Running::start(script(
+        &house,
+        "echo run $PPID; trap 'echo asked to end; exit 8' TERM; while :; do sleep 0.05; done",
+    ));
+    let id = number(&run.stdout_line("run ").await);
+    kill(id, Signal::SIGTERM).unwrap();
+    run.stdout_line("asked to end").await;
+    assert_eq!(run.ended().await.code(), Some(8));
+    assert_nothing_stays(&house).await;
+}
+
 #[tokio::test]
 async fn a_gateway_that_cannot_start_says_why() {
     let house = house();

@@ -6,23 +6,28 @@ use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::Context;
+use nix::sys::signal;
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal as listen_for};
 
 /// The signals that would end us while the client runs.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    /// The client has ended, stopped or gone on.
+    child: Signal,
 }
 
 impl Signals {
     /// Listens for them. To be called before the client runs, so that no request to end is missed.
     pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            interrupt: listen_for(SignalKind::interrupt())?,
+            terminate: listen_for(SignalKind::terminate())?,
+            hang_up: listen_for(SignalKind::hangup())?,
+            child: listen_for(SignalKind::child())?,
         })
     }
 }
@@ -40,6 +45,10 @@ pub(crate) async fn wait_for(
     child: &mut Child,
     mut signals: Signals,
 ) -> anyhow::Result<ExitStatus> {
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    let Some(id) = id.map(Pid::from_raw) else {
+        return Ok(child.wait().await?);
+    };
     loop {
         let passed_on = tokio::select! {
             status = child.wait() => return Ok(status?),
@@ -47,15 +56,37 @@ pub(crate) async fn wait_for(
                 if in_foreground() {
                     continue;
                 }
-                nix::sys::signal::Signal::SIGINT
+                signal::Signal::SIGINT
             }
-            _ = signals.terminate.recv() => nix::sys::signal::Signal::SIGTERM,
-            _ = signals.hang_up.recv() => nix::sys::signal::Signal::SIGHUP,
+            _ = signals.terminate.recv() => signal::Signal::SIGTERM,
+            _ = signals.hang_up.recv() => signal::Signal::SIGHUP,
+            _ = signals.child.recv() => {
+                if !(has_stopped(id) && in_foreground()) {
+                    continue;
+                }
+                // It has stopped itself, as programs do that read Ctrl-Z as a key. The shell waits for us: it gets the terminal
+                // back only when we stop as well.
+                signal::raise(signal::Signal::SIGTSTP)?;
+                signal::Signal::SIGCONT
+            }
         };
-        if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), passed_on)?;
-        }
+        signal::kill(id, passed_on)?;
     }
+}
+
+/// Whether a child has stopped and not gone on.
+#[cfg(target_os = "linux")]
+fn has_stopped(id: Pid) -> bool {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    // Only looked at: its end is for those who wait for it.
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    matches!(waitid(Id::Pid(id), flags), Ok(WaitStatus::Stopped(..)))
+}
+
+/// Whether a child has stopped cannot be asked here without taking its end from those who wait for it.
+#[cfg(not(target_os = "linux"))]
+fn has_stopped(_: Pid) -> bool {
+    false
 }
 
 /// Becomes the program: it takes our place, with our number, our terminal and our parent. Comes back only with the reason why not.
