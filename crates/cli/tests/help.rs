@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 
-use polywire_testkit::{Ended, Running, TempHome};
+use polywire_testkit::{Call, Ended, House, Running, ScriptedUpstream, TempHome, Terminal, answer};
+use serde_json::json;
 
 /// How wide the pages are made, whatever the terminal of those who run the tests.
 const COLUMNS: &str = "100";
@@ -63,5 +64,60 @@ async fn every_page_is_as_it_was() {
             .concat()
             .join("_");
         insta::assert_snapshot!(name, page.join("\n"));
+    }
+}
+
+/// What makes a terminal one without colours, and one that has them.
+const COLOURS: [((&str, &str), bool); 4] = [
+    (("TERM", "xterm-256color"), true),
+    (("NO_COLOR", "1"), false),
+    // Set to nothing is not set (<https://no-color.org>).
+    (("NO_COLOR", ""), true),
+    (("TERM", "dumb"), false),
+];
+
+#[tokio::test]
+async fn help_has_colours_where_they_are_wanted() {
+    let home = home();
+    for (variable, wanted) in COLOURS {
+        for arguments in [["--help"].as_slice(), &["run", "--help"], &["fly"]] {
+            let mut command = home.command(env!("CARGO_BIN_EXE_polywire"));
+            command.args(arguments).env(variable.0, variable.1);
+            let mut screen = Terminal::start(command);
+            screen.shows("Usage: ").await;
+            screen.ended().await;
+            let has_colours = screen.bytes().contains("\x1b[");
+            assert_eq!(has_colours, wanted, "{variable:?} {arguments:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_colours_where_they_are_wanted() {
+    let house = House::new(
+        env!("CARGO_BIN_EXE_polywire"),
+        env!("CARGO_TARGET_TMPDIR"),
+        ScriptedUpstream::start(|_, _| answer("hello")),
+    );
+    for (variable, wanted) in COLOURS {
+        let mut command = house.polywire();
+        command
+            .arg("serve")
+            .env("POLYWIRE_AUTH", "none")
+            .env(variable.0, variable.1);
+        let screen = Terminal::start(command);
+        screen.shows("providers: ").await;
+        let text = screen.text();
+        let (_, rest) = text.split_once("http://").unwrap();
+        let address = rest.split('/').next().unwrap().parse().unwrap();
+        let turn =
+            json!({"model": "test-model", "messages": [{"role": "user", "content": "hello"}]});
+        let answered = Call::post("/v1/chat/completions", &turn)
+            .send(address)
+            .await;
+        assert_eq!(answered.status, 200, "{}", answered.text());
+        screen.shows("request_id=").await;
+        let has_colours = screen.bytes().contains("\x1b[");
+        assert_eq!(has_colours, wanted, "{variable:?}");
     }
 }
