@@ -1,9 +1,7 @@
 //! The Codex CLI as a program to launch: where it is, and the overrides that point it at the gateway.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-
-use crate::run::program;
+use std::path::{Path, PathBuf};
 
 /// The variable that carries the gateway's token to Codex. Not an override on the command line: other users of the machine can
 /// read those.
@@ -13,9 +11,21 @@ pub(crate) const TOKEN_VARIABLE: &str = "POLYWIRE_CODEX_TOKEN";
 /// remote compaction and send private item metadata (observed with Codex 0.169).
 const PROVIDER: &str = "polywire";
 
-/// Finds the program on the search path.
-pub(crate) fn find(search_path: Option<&str>) -> Option<PathBuf> {
-    program::find("codex", search_path)
+/// Finds the program: the path that was given, else the first `codex` of the search path.
+pub(crate) fn find(given: Option<&Path>, search_path: Option<&str>) -> anyhow::Result<PathBuf> {
+    if let Some(given) = given {
+        anyhow::ensure!(
+            given.is_file(),
+            "there is no program at {}\nhint: `--codex` takes the path of the Codex CLI",
+            given.display()
+        );
+        return Ok(given.to_owned());
+    }
+    crate::run::program::find("codex", search_path).ok_or_else(|| {
+        anyhow::anyhow!(
+            "the Codex CLI was not found on the search path\nhint: install it with `npm install -g @openai/codex`, or give its path with `--codex PATH`"
+        )
+    })
 }
 
 /// The `-c` overrides that make Codex use the gateway for this run. Nothing is written anywhere.
@@ -78,5 +88,13 @@ mod tests {
         assert_eq!(pairs[0][1], "model_provider=polywire");
         assert!(pairs[1][1].contains("models?model=zai%2Fglm%20%225%22"));
         assert_eq!(pairs[2][1], r#"model="zai/glm \"5\"""#);
+    }
+
+    #[test]
+    fn a_missing_program_gets_a_hint() {
+        let missing = find(Some(Path::new("/no/such/codex")), None).unwrap_err();
+        assert!(missing.to_string().contains("--codex"), "{missing}");
+        let missing = find(None, Some("/no/such/folder")).unwrap_err();
+        assert!(missing.to_string().contains("npm install"), "{missing}");
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn login(callback_port: Option<u16>) -> anyhow::Result<CodexLogin> {
 
 /// Codex, when it is installed.
 pub(crate) fn installed() -> Option<PathBuf> {
-    codex::find(configuration::variable("PATH").as_deref())
+    codex::find(None, configuration::variable("PATH").as_deref()).ok()
 }
 
 /// Lets Codex do it, on this terminal. Gives its exit code.

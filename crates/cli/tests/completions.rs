@@ -75,13 +75,14 @@ async fn completes(shell: &Shell) {
         ScriptedUpstream::start(|_, _| answer("hello")),
     );
     let folder = Path::new(PROGRAM).parent().unwrap();
-    let usual = std::env::var("PATH").unwrap_or_default();
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&usual));
     // By way of `setsid` (util-linux), because shells want a terminal that is theirs.
     let mut command = house.home.command("setsid");
     command
         .args(["--ctty", "--wait", shell.name])
         .args(shell.arguments)
-        .env("PATH", format!("{}:{usual}", folder.display()));
+        .env("PATH", std::env::join_paths(folders).unwrap());
     let mut screen = Terminal::start(command);
     screen.type_keys(shell.set_up);
     screen.type_keys("; echo rea''dy\r");

@@ -122,6 +122,24 @@ async fn what_is_named_is_not_asked_for() {
 }
 
 #[tokio::test]
+async fn models_that_were_fetched_are_offered() {
+    let house = house();
+    let fetched = r#"{"url": "x", "unix_s": 0, "missing": null, "models": [{"id": "small-model"}, {"id": "fetched-model"}]}"#;
+    house
+        .home
+        .write("state/polywire/models/house.json", fetched);
+    let mut screen = screen(&house, &["run", "claude", "-p", "house"]);
+    screen
+        .shows("huge-model fetched-model another model…")
+        .await;
+    screen.type_keys("fetched");
+    screen.shows("fetched").await;
+    screen.type_keys(ENTER);
+    screen.shows("claude runs on house/fetched-model.").await;
+    assert_eq!(screen.ended().await, Some(5));
+}
+
+#[tokio::test]
 async fn a_model_that_no_list_has_is_named() {
     let house = house();
     let mut screen = screen(&house, &["run", "claude", "-p", "house"]);

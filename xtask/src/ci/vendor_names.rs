@@ -117,6 +117,11 @@ const ALLOWED: &[Allowed] = &[
         "openai",
         "a header that goes with a login",
     ),
+    allowed(
+        "crates/cli/src/codex.rs",
+        "openai",
+        "the package that the Codex CLI comes in",
+    ),
     allowed("crates/cli/src/demo.rs", "glm", "an example for people"),
     allowed("crates/cli/src/demo.rs", "zai", "an example for people"),
     allowed(

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use polywire_plan::Target;
 use polywire_settings::Settings;
+use serde::Deserialize;
 
 use super::last::LastChoice;
 use super::picker::{self, Picked};
@@ -23,18 +24,30 @@ pub(crate) struct Choice {
     pub(crate) provider: Option<String>,
 }
 
+/// The name under which the gateway serves what was asked for, without a question: always with the provider in front, unless a model was
+/// named alone.
+pub(crate) fn wanted_model(
+    provider: Option<&str>,
+    model: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<String> {
+    match (provider, model) {
+        (Some(provider), Some(model)) => Ok(qualified(provider, model, settings)),
+        (Some(provider), None) => named(&format!("{provider}/"), settings),
+        (None, Some(model)) => Ok(model.to_owned()),
+        (None, None) => named("", settings).context(
+            "no provider was named and the settings name no default\nhint: `polywire run codex -p PROVIDER -m MODEL`, or `-p demo` to try it without a key",
+        ),
+    }
+}
+
 /// Completes what the user wants, without a question.
 pub(crate) fn without_asking(wanted: Wanted, settings: &Settings) -> anyhow::Result<Choice> {
     let Wanted { provider, model } = wanted;
-    let model = match (&provider, model) {
-        (Some(provider), Some(model)) => qualified(provider, &model, settings),
-        (Some(provider), None) => named(&format!("{provider}/"), settings)?,
-        (None, Some(model)) => model,
-        (None, None) => named("", settings).context(
-            "no provider was named and the settings name no default\nhint: `polywire run codex -p PROVIDER -m MODEL`, or `-p demo` to try it without a key",
-        )?,
-    };
-    Ok(Choice { model, provider })
+    Ok(Choice {
+        model: wanted_model(provider.as_deref(), model.as_deref(), settings)?,
+        provider,
+    })
 }
 
 /// Asks for what the user has not said.
@@ -61,7 +74,7 @@ pub(crate) fn by_asking(
         };
         return without_asking(wanted, settings).map(Picked::One);
     };
-    let model = match picker::model(known, last)? {
+    let model = match picker::model(known, &fetched_models(&provider, settings), last)? {
         Picked::One(model) => model,
         Picked::Cancelled => return Ok(Picked::Cancelled),
     };
@@ -71,6 +84,23 @@ pub(crate) fn by_asking(
         model: qualified(&provider, &model, settings),
         provider: Some(provider),
     }))
+}
+
+/// The models of the list that was last fetched from a provider (`polywire provider models` keeps them). Only what a question begins with:
+/// whatever is wrong with the file, no list was fetched then.
+fn fetched_models(provider: &str, settings: &Settings) -> Vec<String> {
+    #[derive(Default, Deserialize)]
+    struct Fetched {
+        models: Vec<FetchedModel>,
+    }
+    #[derive(Deserialize)]
+    struct FetchedModel {
+        id: String,
+    }
+    let folder = settings.paths.state_dir.join("models");
+    let text = std::fs::read(folder.join(format!("{provider}.json"))).unwrap_or_default();
+    let fetched: Fetched = serde_json::from_slice(&text).unwrap_or_default();
+    fetched.models.into_iter().map(|model| model.id).collect()
 }
 
 /// A model's name with its provider in front.

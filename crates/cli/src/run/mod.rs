@@ -26,6 +26,7 @@ use tokio::process::Command;
 
 use crate::logging::note;
 use crate::{codex, configuration};
+pub(crate) use choice::usable_target;
 use choice::{Choice, Wanted};
 use clients::{Client, Launch};
 use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
@@ -124,7 +125,7 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     } else {
         choice::without_asking(wanted, &settings)?
     };
-    let target = choice::usable_target(&choice.model, &settings).await?;
+    let target = usable_target(&choice.model, &settings).await?;
     remember(&last, &before, &settings);
     run_on(&launchee, &choice, &target, &settings, &overrides).await
 }

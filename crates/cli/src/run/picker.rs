@@ -123,9 +123,14 @@ fn key_state(provider: &Provider, settings: &Settings) -> String {
     }
 }
 
-/// Asks for a model of a provider: its default first. Any other can be named.
-pub(crate) fn model(provider: &Provider, last: &LastChoice) -> anyhow::Result<Picked<String>> {
-    let known = known_models(provider);
+/// Asks for a model of a provider: its default first, then what the settings or the preset list, then what the provider itself did when it
+/// was asked last. Any other can be named.
+pub(crate) fn model(
+    provider: &Provider,
+    fetched: &[String],
+    last: &LastChoice,
+) -> anyhow::Result<Picked<String>> {
+    let known = known_models(provider, fetched);
     let before = last.models.get(&provider.id);
     let picked = match known.len() {
         0 => return another(before.or(provider.default_model.as_ref())),
@@ -151,11 +156,11 @@ pub(crate) fn model(provider: &Provider, last: &LastChoice) -> anyhow::Result<Pi
 }
 
 /// The models that are known to be there, the default one first.
-fn known_models(provider: &Provider) -> Vec<String> {
+fn known_models(provider: &Provider, fetched: &[String]) -> Vec<String> {
     let default = provider.default_model.iter().cloned();
     let listed = provider.models.iter().map(|model| model.id.clone());
     let mut known: Vec<String> = Vec::new();
-    for model in default.chain(listed) {
+    for model in default.chain(listed).chain(fetched.iter().cloned()) {
         if !known.contains(&model) {
             known.push(model);
         }
