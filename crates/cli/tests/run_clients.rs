@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use polywire_testkit::{
-    ClaudeCode, Ended, House, OpenCode, Received, Running, ScriptedUpstream, Tree, answer,
+    ClaudeCode, CodexCli, Ended, House, OpenCode, Received, Running, ScriptedUpstream, Tree, answer,
 };
 use tokio::process::Command;
 
@@ -207,7 +207,8 @@ async fn claude_code_works_and_its_settings_stay() {
     let house = house();
     house.home.write(
         "home/.claude/settings.json",
-        "{\n  \"includeCoAuthoredBy\": false\n}\n",
+        // As somebody has it who has set up another provider there.
+        r#"{"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "ANTHROPIC_AUTH_TOKEN": "sk-another", "ANTHROPIC_MODEL": "another"}}"#,
     );
     house.home.write("home/.claude/CLAUDE.md", "Be kind.\n");
     let settings = || {
@@ -241,6 +242,27 @@ async fn claude_code_works_and_its_settings_stay() {
     assert_eq!(result["result"], ANSWER, "{result:#}");
     assert_turns(&house);
     before.assert_same(&settings());
+    let runs = house.home.state().join("polywire/runs");
+    assert_eq!(std::fs::read_dir(runs).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_file_for_the_client_is_private_and_gone_with_it() {
+    let house = house();
+    let script = "#!/bin/sh\nls -l \"$2\"; cat \"$2\"; echo; echo \"$ANTHROPIC_AUTH_TOKEN\"\n";
+    let path = house.home.write("bin/claude", script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let arguments = ["claude", "-p", "house", "--program", path.to_str().unwrap()];
+    let told = ended(run(&house, &arguments)).await;
+    assert_eq!(told.code(), Some(0), "{told:?}");
+    let [listed, document, token] = told.stdout.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(listed.starts_with("-rw------- "), "{listed}");
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
+    assert_eq!(document["env"]["ANTHROPIC_AUTH_TOKEN"], token.as_str());
+    let runs = house.home.state().join("polywire/runs");
+    assert_eq!(std::fs::read_dir(runs).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -281,6 +303,34 @@ async fn opencode_works_and_its_settings_stay() {
     assert_eq!(texts.last().map(String::as_str), Some(ANSWER), "{ended:#?}");
     assert_turns(&house);
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// The overrides stand before everything else, where every command of Codex takes them.
+#[tokio::test]
+async fn codex_takes_its_overrides_before_any_command() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let house = house();
+    house.home.write(
+        "codex/config.toml",
+        "[analytics]\nenabled = false\n\n[mcp_servers.mine]\ncommand = \"true\"\n",
+    );
+    for (arguments, told) in [
+        (["--version"].as_slice(), "codex-cli"),
+        (&["mcp", "list"], "mine"),
+        (&["debug", "models"], "\"slug\":\"house/test-model\""),
+        (&["features", "list"], "stable"),
+        (&["exec", "--help"], "codex exec"),
+        (&["resume", "--help"], "codex resume"),
+        (&["fork", "--help"], "codex fork"),
+        (&["review", "--help"], "codex review"),
+    ] {
+        let ended = ended(house.codex(&codex, arguments)).await;
+        assert_eq!(ended.code(), Some(0), "{arguments:?}: {ended:#?}");
+        let said = ended.stdout.join("\n");
+        assert!(said.contains(told), "{arguments:?}: {said}");
+    }
 }
 
 /// A program that asks one question by way of a library, without being told anything but by its environment.

@@ -38,8 +38,9 @@ fn house() -> House {
     );
     house.home.write("config/polywire/config.toml", settings);
     for name in ["claude", "aider"] {
-        let script =
-            format!("#!/bin/sh\necho {name} runs on $ANTHROPIC_MODEL$AIDER_MODEL.\nexit 5\n");
+        let script = format!(
+            "#!/bin/sh\n[ {name} = claude ] && model=$ANTHROPIC_MODEL || model=$4\necho {name} runs on $model.\nexit 5\n"
+        );
         let path = house.home.write(format!("bin/{name}"), script);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
     }
@@ -228,6 +229,28 @@ async fn colours_are_left_out_where_they_are_not_wanted() {
 }
 
 #[tokio::test]
+async fn a_provider_without_its_key_is_told_with_the_way_to_give_it_one() {
+    let house = house();
+    let mut screen = screen(&house, &["run", "claude"]);
+    screen.shows("Provider").await;
+    screen.type_keys("attic");
+    screen.shows("attic").await;
+    screen.type_keys(ENTER);
+    screen
+        .shows("error: there is no key for provider `attic`")
+        .await;
+    screen.shows("hint: set `ATTIC_KEY`").await;
+    assert_eq!(screen.ended().await, Some(1));
+    assert!(
+        !house
+            .home
+            .state()
+            .join("polywire/last-choice.json")
+            .exists()
+    );
+}
+
+#[tokio::test]
 async fn nobody_is_asked_without_a_terminal() {
     let house = house();
     // The default provider and its first model.
@@ -244,6 +267,19 @@ async fn nobody_is_asked_without_a_terminal() {
     let refused = Running::start(alone).ended().await;
     assert_eq!(refused.code(), Some(2), "{refused:?}");
     assert!(refused.stderr.join("\n").contains("hint:"), "{refused:?}");
+    let settings = house.home.config().join("polywire/config.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let text = text.replace("default_provider = \"house\"\n", "");
+    house.home.write("config/polywire/config.toml", text);
+    let undecided = Running::start(polywire(&house, &["run", "claude"]))
+        .ended()
+        .await;
+    assert_eq!(undecided.code(), Some(1), "{undecided:?}");
+    let said = undecided.stderr.join("\n");
+    assert!(
+        said.contains("no provider was named") && said.contains("hint: "),
+        "{said}"
+    );
     let help = Running::start(polywire(&house, &[])).ended().await;
     assert_eq!(help.code(), Some(2), "{help:?}");
     assert!(help.stderr.join("\n").contains("Commands:"), "{help:?}");

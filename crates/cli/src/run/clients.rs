@@ -29,6 +29,8 @@ pub(crate) struct Client {
     /// Variables that are set to a table, as JSON.
     #[serde(default)]
     pub(crate) documents: BTreeMap<String, toml::Value>,
+    /// A table that is written for it, as JSON, into a file of ours for this run.
+    pub(crate) file: Option<toml::Value>,
     /// Variables that it does not get.
     #[serde(default)]
     pub(crate) without: Vec<String>,

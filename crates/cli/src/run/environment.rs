@@ -45,7 +45,8 @@ impl Told<'_> {
         self.token.map_or("none", Secret::reveal)
     }
 
-    fn filled(&self, template: &str) -> String {
+    /// A template with what it names filled in.
+    pub(crate) fn filled(&self, template: &str) -> String {
         let origin = self.origin();
         template
             .replace("{base_url}", &format!("{origin}/v1"))
@@ -54,7 +55,8 @@ impl Told<'_> {
             .replace("{model}", self.model)
     }
 
-    fn document(&self, template: &toml::Value) -> Value {
+    /// A table as JSON.
+    pub(crate) fn document(&self, template: &toml::Value) -> Value {
         match template {
             toml::Value::String(text) => match text.as_str() {
                 "{context_window}" => self.context_window.into(),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -64,6 +65,20 @@ impl Status {
     }
 }
 
+/// How often to look again while somebody's environment is unclear. Those who really have none stay so.
+const LOOKS: usize = 4;
+
+/// A process that becomes another program has no environment for a fraction of this.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Whether a process, or any, carries the mark.
+enum Marked {
+    There,
+    NotThere,
+    /// It has no environment at the moment.
+    Unclear,
+}
+
 /// Who may need the gateway: the client that was launched, and what carries the mark of the run in its environment, which every
 /// process inherits from the one that starts it.
 pub(crate) struct Users {
@@ -89,29 +104,53 @@ impl Users {
     }
 
     /// Whether any of them is there. Where there is no `/proc` only the client itself counts.
-    pub(crate) fn are_there(&self) -> bool {
-        self.client.as_ref().is_some_and(Process::is_alive) || self.marked_are_there()
+    pub(crate) async fn are_there(&self) -> bool {
+        if self.client.as_ref().is_some_and(Process::is_alive) {
+            return true;
+        }
+        for _ in 0..LOOKS {
+            match self.marked() {
+                Marked::There => return true,
+                Marked::NotThere => return false,
+                Marked::Unclear => tokio::time::sleep(LOOK_PAUSE).await,
+            }
+        }
+        false
     }
 
-    fn marked_are_there(&self) -> bool {
-        let Ok(entries) = fs::read_dir("/proc") else {
-            return false;
-        };
-        let mut folders = entries.flatten().map(|entry| entry.path());
-        folders.any(|folder| self.is_marked(&folder))
+    fn marked(&self) -> Marked {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut all = Marked::NotThere;
+        for folder in entries.map(|entry| entry.path()) {
+            match self.mark_of(&folder) {
+                Marked::There => return Marked::There,
+                Marked::Unclear => all = Marked::Unclear,
+                Marked::NotThere => {}
+            }
+        }
+        all
     }
 
-    fn is_marked(&self, folder: &Path) -> bool {
+    fn mark_of(&self, folder: &Path) -> Marked {
         // Those of other users cannot be read, and cannot be ours.
         let Ok(environment) = fs::read(folder.join("environ")) else {
-            return false;
+            return Marked::NotThere;
         };
-        let mut variables = environment.split(|byte| *byte == 0);
-        if !variables.any(|variable| variable == self.mark.as_bytes()) {
-            return false;
-        }
         let program = fs::read_link(folder.join("exe")).ok();
-        program.is_none() || program != self.own
+        if environment.is_empty() {
+            // The kernel's own, and those that have ended, have no program.
+            return match program {
+                Some(_) => Marked::Unclear,
+                None => Marked::NotThere,
+            };
+        }
+        let mut variables = environment.split(|byte| *byte == 0);
+        let is_marked = variables.any(|variable| variable == self.mark.as_bytes());
+        if is_marked && (program.is_none() || program != self.own) {
+            Marked::There
+        } else {
+            Marked::NotThere
+        }
     }
 }
 
@@ -121,30 +160,30 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_process_is_known_by_its_number_and_its_start() {
+    #[tokio::test]
+    async fn a_process_is_known_by_its_number_and_its_start() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let mut users = Users::new("none");
         users.launched(i32::try_from(child.id()).unwrap());
-        assert!(users.are_there());
+        assert!(users.are_there().await);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(!users.are_there());
+        assert!(!users.are_there().await);
     }
 
     #[cfg(target_os = "linux")]
-    #[test]
-    fn what_carries_the_mark_counts() {
+    #[tokio::test]
+    async fn what_carries_the_mark_counts() {
         let users = Users::new("mark-of-a-test");
-        assert!(!users.are_there());
+        assert!(!users.are_there().await);
         let mut child = Command::new("sleep")
             .arg("60")
             .env(RUN_VARIABLE, "mark-of-a-test")
             .spawn()
             .unwrap();
-        assert!(users.are_there());
+        assert!(users.are_there().await);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(!users.are_there());
+        assert!(!users.are_there().await);
     }
 }

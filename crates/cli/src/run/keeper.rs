@@ -121,7 +121,7 @@ impl Run {
             }
         }
         let mut looks = 0;
-        while users.are_there() {
+        while users.are_there().await {
             looks += 1;
             if looks == FIRST_LOOKS && say(&Word::Stays).is_err() {
                 tracing::debug!("`polywire run` is gone");

@@ -11,11 +11,12 @@ mod in_use;
 pub(crate) mod keeper;
 mod last;
 mod launch;
+mod own_file;
 mod picker;
 pub(crate) mod program;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use clap::{Args, CommandFactory};
 use clap_complete::engine::ArgValueCandidates;
@@ -33,6 +34,7 @@ use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
 use gateway::{Purpose, Served, gateway_for};
 use last::LastChoice;
 use launch::Signals;
+use own_file::OwnFile;
 use picker::Picked;
 pub(crate) use picker::can_ask;
 
@@ -245,63 +247,78 @@ async fn run_on(
         // The gateway has said why.
         return Ok(ExitCode::FAILURE);
     };
-    let command = command(launchee, choice, target, &served, &mark);
-    // Before the client runs, so that no request to end is missed.
-    let signals = Signals::new()?;
-    let started = launch::start(command, &launchee.program);
-    let status = match started {
-        Ok(mut child) => {
-            if let Some(own) = &mut served.own {
-                own.launched(&child).await;
-            }
-            launch::wait_for(&mut child, signals).await
-        }
-        Err(error) => Err(error),
-    };
+    let launched = launch_on(launchee, choice, target, &mut served, &mark, settings).await;
     if let Some(own) = served.own {
         own.leave(&launchee.client.name).await;
     }
-    Ok(launch::exit_code(status?))
+    Ok(launch::exit_code(launched?))
 }
 
-/// The client, pointed at the gateway.
-fn command(
+/// Starts the client on the gateway and waits for its end.
+async fn launch_on(
     launchee: &Launchee,
     choice: &Choice,
     target: &Target,
-    served: &Served,
+    served: &mut Served,
     mark: &str,
-) -> Command {
-    let Launchee {
-        client,
-        program,
-        arguments,
-    } = launchee;
+    settings: &Settings,
+) -> anyhow::Result<ExitStatus> {
+    let told = told(choice, target, served);
+    let document = launchee.client.file.as_ref();
+    let file = document
+        .map(|document| OwnFile::write(&told.document(document), mark, settings))
+        .transpose()?;
+    let command = command(launchee, &told, file.as_ref(), mark);
+    // Before the client runs, so that no request to end is missed.
+    let signals = Signals::new()?;
+    let mut child = launch::start(command, &launchee.program)?;
+    if let Some(own) = &mut served.own {
+        own.launched(&child).await;
+    }
+    launch::wait_for(&mut child, signals).await
+}
+
+/// What the client gets to know.
+fn told<'a>(choice: &'a Choice, target: &Target, served: &'a Served) -> Told<'a> {
     let known = target.model.as_ref();
     let context_window = known.and_then(|model| model.context_window);
     let output_tokens_max = known.and_then(|model| model.output_tokens_max);
-    let told = Told {
+    Told {
         address: served.address,
         token: served.token.as_ref(),
         model: &choice.model,
         context_window: context_window.unwrap_or(CONTEXT_WINDOW_FALLBACK),
         output_tokens_max: output_tokens_max.unwrap_or(OUTPUT_TOKENS_FALLBACK),
-    };
-    let mut variables = environment::variables(client, &told, &configuration::variable);
+    }
+}
+
+/// The client, pointed at the gateway.
+fn command(launchee: &Launchee, told: &Told<'_>, file: Option<&OwnFile>, mark: &str) -> Command {
+    let Launchee {
+        client,
+        program,
+        arguments,
+    } = launchee;
+    let mut variables = environment::variables(client, told, &configuration::variable);
     let mut command = Command::new(program);
     match client.launch {
         Launch::Environment => {}
         Launch::Codex => {
-            command.args(codex::overrides(served.address, &choice.model));
+            command.args(codex::overrides(told.address, told.model));
             variables.insert(codex::TOKEN_VARIABLE.to_owned(), told.token().to_owned());
         }
     }
+    let path = file.map(|file| file.path().display().to_string());
+    let own_arguments = client.arguments.iter().map(|argument| match &path {
+        Some(path) => told.filled(argument).replace("{file}", path),
+        None => told.filled(argument),
+    });
     let names: Vec<&str> = variables.keys().map(String::as_str).collect();
     for name in &client.without {
         command.env_remove(name);
     }
     command
-        .args(&client.arguments)
+        .args(own_arguments)
         .args(arguments)
         .env(RUN_VARIABLE, mark)
         .env(SET_VARIABLE, names.join(","))
