@@ -36,7 +36,7 @@ Exit codes:
   0    done
   1    failed; the reason is on the error stream
   2    a mistake on the command line
-  130  a question was cancelled
+  130  a question was cancelled, or Ctrl-C came before a client ran
   `run` ends with the client's own code, or with 128 + N when signal N ended it";
 
 /// Any coding agent, any model, on your own machine.

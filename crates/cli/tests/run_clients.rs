@@ -7,6 +7,8 @@
 )]
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -104,6 +106,22 @@ async fn any_command_gets_what_libraries_read() {
         assert!(!environment.contains_key("NO_PROXY"), "{environment:?}");
         assert!(!told.stdout.iter().any(|line| line.contains("sk-house")));
     }
+}
+
+#[tokio::test]
+async fn arguments_go_to_the_client_byte_for_byte() {
+    let house = house();
+    let script = "#!/bin/sh\nprintf %s \"$1\" | od -An -tx1\n";
+    let path = house.home.write("bin/tool", script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = run(&house, &["-p", "house", "--", path.to_str().unwrap()]);
+    command.arg(OsStr::from_bytes(b"a\xff{model} $x"));
+    let told = ended(command).await;
+    assert_eq!(
+        told.stdout,
+        [" 61 ff 7b 6d 6f 64 65 6c 7d 20 24 78"],
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -333,66 +351,39 @@ async fn codex_takes_its_overrides_before_any_command() {
     }
 }
 
-/// A program that asks one question by way of a library, without being told anything but by its environment.
-struct Library {
-    /// The interpreter, below the folder of the tools, and what comes before the program.
-    interpreter: &'static [&'static str],
-    program: &'static str,
-}
+/// Asks one question by way of each of some libraries, which are told nothing but by their environment.
+const NODE: &str = r"
+import OpenAI from 'openai';
+import Anthropic from '@anthropic-ai/sdk';
+import {generateText} from 'ai';
+import {openai} from '@ai-sdk/openai';
+import {anthropic} from '@ai-sdk/anthropic';
+const {OPENAI_MODEL, ANTHROPIC_MODEL} = process.env;
+globalThis.AI_SDK_LOG_WARNINGS = false;
+const messages = [{role: 'user', content: 'hello'}];
+const chat = await new OpenAI().chat.completions.create({model: OPENAI_MODEL, messages});
+console.log('openai', chat.choices[0].message.content);
+const message = await new Anthropic().messages.create({model: ANTHROPIC_MODEL, max_tokens: 100, messages});
+console.log('anthropic', message.content[0].text);
+console.log('ai openai', (await generateText({model: openai(OPENAI_MODEL), prompt: 'hello'})).text);
+console.log('ai anthropic', (await generateText({model: anthropic(ANTHROPIC_MODEL), prompt: 'hello'})).text);
+";
 
-const NODE: &[&str] = &["node", "--input-type=module", "-e"];
-const PYTHON: &[&str] = &["python/bin/python", "-B", "-s", "-c"];
-
-const LIBRARIES: [Library; 9] = [
-    Library {
-        interpreter: NODE,
-        program: "import OpenAI from 'openai';
-            const answer = await new OpenAI().chat.completions.create({model: process.env.OPENAI_MODEL, messages: [{role: 'user', content: 'hello'}]});
-            console.log(answer.choices[0].message.content);",
-    },
-    Library {
-        interpreter: NODE,
-        program: "import Anthropic from '@anthropic-ai/sdk';
-            const answer = await new Anthropic().messages.create({model: process.env.ANTHROPIC_MODEL, max_tokens: 100, messages: [{role: 'user', content: 'hello'}]});
-            console.log(answer.content[0].text);",
-    },
-    Library {
-        interpreter: NODE,
-        program: "import {generateText} from 'ai'; import {openai} from '@ai-sdk/openai';
-            console.log((await generateText({model: openai(process.env.OPENAI_MODEL), prompt: 'hello'})).text);",
-    },
-    Library {
-        interpreter: NODE,
-        program: "import {generateText} from 'ai'; import {anthropic} from '@ai-sdk/anthropic';
-            console.log((await generateText({model: anthropic(process.env.ANTHROPIC_MODEL), prompt: 'hello'})).text);",
-    },
-    Library {
-        interpreter: PYTHON,
-        program: "import os, openai
-print(openai.OpenAI().responses.create(model=os.environ['OPENAI_MODEL'], input='hello').output_text)",
-    },
-    Library {
-        interpreter: PYTHON,
-        program: "import os, anthropic
-print(anthropic.Anthropic().messages.create(model=os.environ['ANTHROPIC_MODEL'], max_tokens=100, messages=[{'role': 'user', 'content': 'hello'}]).content[0].text)",
-    },
-    Library {
-        interpreter: PYTHON,
-        program: "import os; from langchain_openai import ChatOpenAI
-print(ChatOpenAI(model=os.environ['OPENAI_MODEL']).invoke('hello').text)",
-    },
-    Library {
-        interpreter: PYTHON,
-        program: "import os; from langchain_anthropic import ChatAnthropic
-print(ChatAnthropic(model=os.environ['ANTHROPIC_MODEL']).invoke('hello').text)",
-    },
-    Library {
-        interpreter: PYTHON,
-        program: "import os, agents
+/// The same for Python.
+const PYTHON: &str = r"
+import os, agents, anthropic, openai
+from langchain_anthropic import ChatAnthropic
+from langchain_openai import ChatOpenAI
+model, other = os.environ['OPENAI_MODEL'], os.environ['ANTHROPIC_MODEL']
+print('openai', openai.OpenAI().responses.create(model=model, input='hello').output_text)
+messages = [{'role': 'user', 'content': 'hello'}]
+print('anthropic', anthropic.Anthropic().messages.create(model=other, max_tokens=100, messages=messages).content[0].text)
+print('langchain openai', ChatOpenAI(model=model).invoke('hello').text)
+print('langchain anthropic', ChatAnthropic(model=other).invoke('hello').text)
 agents.set_tracing_disabled(True)
-print(agents.Runner.run_sync(agents.Agent(name='a', model=agents.OpenAIResponsesModel(os.environ['OPENAI_MODEL'], __import__('openai').AsyncOpenAI())), 'hello').final_output)",
-    },
-];
+agent = agents.Agent(name='a', model=agents.OpenAIResponsesModel(model, openai.AsyncOpenAI()))
+print('agents', agents.Runner.run_sync(agent, 'hello').final_output)
+";
 
 #[tokio::test]
 async fn libraries_find_the_gateway_by_their_environment() {
@@ -401,21 +392,31 @@ async fn libraries_find_the_gateway_by_their_environment() {
     };
     // Installed together with the others: tools/node/node_modules/.bin/claude.
     let node = claude.program().ancestors().nth(3).unwrap();
-    let tools = node.parent().unwrap();
-    for library in LIBRARIES {
+    let python = node.with_file_name("python").join("bin/python");
+    let node_words = ["node", "--input-type=module", "-e", NODE];
+    let python_words = [python.to_str().unwrap(), "-B", "-s", "-c", PYTHON];
+    let node_names = ["openai", "anthropic", "ai openai", "ai anthropic"];
+    let python_names = [
+        "openai",
+        "anthropic",
+        "langchain openai",
+        "langchain anthropic",
+        "agents",
+    ];
+    for (words, names) in [
+        (node_words.as_slice(), node_names.as_slice()),
+        (&python_words, &python_names),
+    ] {
         let house = house();
-        let (interpreter, options) = library.interpreter.split_first().unwrap();
-        let interpreter = match *interpreter {
-            "node" => "node".to_owned(),
-            path => tools.join(path).display().to_string(),
-        };
-        let mut command = run(&house, &["-p", "house", "--", &interpreter]);
-        command.args(options).arg(library.program).current_dir(node);
+        let mut command = run(&house, &["-p", "house", "--"]);
+        command.args(words).current_dir(node);
         let ended = ended(command).await;
-        assert_eq!(ended.code(), Some(0), "{}: {ended:#?}", library.program);
-        // The AI SDK says before that it does not know the model.
-        let last = ended.stdout.last().map(String::as_str);
-        assert_eq!(last, Some(ANSWER), "{}: {ended:#?}", library.program);
-        assert_eq!(assert_turns(&house).len(), 1);
+        assert_eq!(ended.code(), Some(0), "{ended:#?}");
+        let expected: Vec<String> = names
+            .iter()
+            .map(|name| format!("{name} {ANSWER}"))
+            .collect();
+        assert_eq!(ended.stdout, expected, "{ended:#?}");
+        assert_eq!(assert_turns(&house).len(), names.len());
     }
 }

@@ -213,12 +213,35 @@ async fn a_request_to_end_is_passed_on() {
     let house = house();
     let run = Running::start(script(
         &house,
-        "echo run $PPID; trap 'echo asked to end; exit 8' TERM; while :; do sleep 0.05; done",
+        "trap 'echo asked to end; exit 8' TERM; echo run $PPID; while :; do sleep 0.05; done",
     ));
     let id = number(&run.stdout_line("run ").await);
     kill(id, Signal::SIGTERM).unwrap();
     run.stdout_line("asked to end").await;
     assert_eq!(run.ended().await.code(), Some(8));
+    assert_nothing_stays(&house).await;
+}
+
+/// Ctrl-C while the key is still being fetched: nothing was launched, and nothing stays.
+#[tokio::test]
+async fn a_run_can_be_given_up_before_the_client_runs() {
+    let house = house();
+    let settings = house.home.config().join("polywire/config.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let text = text.replace(
+        "\"sk-house\"",
+        "{ command = [\"sh\", \"-c\", \"touch asked; exec sleep 600\"] }",
+    );
+    house.home.write("config/polywire/config.toml", text);
+    let run = Running::start(script(&house, "echo launched"));
+    until("the key to be asked for", || {
+        house.home.work().join("asked").exists()
+    })
+    .await;
+    run.interrupt();
+    let ended = run.ended().await;
+    assert_eq!(ended.code(), Some(130), "{ended:?}");
+    assert!(ended.stdout.is_empty(), "{ended:?}");
     assert_nothing_stays(&house).await;
 }
 

@@ -19,6 +19,14 @@ fn teller(home: &TempHome) -> PathBuf {
     path
 }
 
+/// A shell that takes what `run` says to aider for what it is not, and runs what follows `-c`.
+fn shell(home: &TempHome) -> PathBuf {
+    let script = "#!/bin/sh\nwhile [ \"$1\" != -c ]; do shift; done\nexec sh \"$@\"\n";
+    let path = home.write("bin/shell", script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
 async fn ended(command: Command) -> Ended {
     Running::start(command).ended().await
 }
@@ -64,7 +72,12 @@ async fn what_a_run_around_it_has_set_is_taken_away() {
         ScriptedUpstream::start(|_, _| answer("hello")),
     );
     let teller = teller(&house.home);
-    let inner = format!("{PROGRAM} run --plain -- {}", teller.display());
+    let plain = format!("{PROGRAM} run --plain -- {}", teller.display());
+    // One that sets other variables lies in between.
+    let inner = format!(
+        "exec {PROGRAM} run aider -p demo --program {} -- -c '{plain}'",
+        shell(&house.home).display()
+    );
     let mut command = house.polywire();
     command
         .args(["run", "-p", "house", "--", "sh", "-c", &inner])

@@ -11,7 +11,8 @@ use super::clients::Client;
 /// Names the run, in every process that comes of it, so that its gateway knows who may still need it.
 pub(crate) const RUN_VARIABLE: &str = "POLYWIRE_RUN";
 
-/// The names of the variables that a run has set, with commas between them, so that `--plain` inside of it can leave them out.
+/// The names of the variables that a run has set, and the runs around it, with commas between them, so that `--plain` inside of it can leave
+/// them out.
 pub(crate) const SET_VARIABLE: &str = "POLYWIRE_RUN_SET";
 
 /// The variables that send requests over a proxy; each exists in lower case, too.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::signal;
@@ -30,6 +31,16 @@ impl Signals {
             child: listen_for(SignalKind::child())?,
         })
     }
+}
+
+/// How long after a failure the signal may come that was its cause. The system sends it to all of us at once.
+const CAUSE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Whether a signal has come, or comes at once.
+pub(crate) async fn comes(signal: &mut Signal) -> bool {
+    tokio::time::timeout(CAUSE_TIMEOUT, signal.recv())
+        .await
+        .is_ok()
 }
 
 /// Starts a program.

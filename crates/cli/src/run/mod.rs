@@ -11,29 +11,33 @@ mod in_use;
 pub(crate) mod keeper;
 mod last;
 mod launch;
+mod launchee;
 mod own_file;
 mod picker;
 pub(crate) mod program;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use polywire_catalog::CONTEXT_WINDOW_FALLBACK;
 use polywire_plan::Target;
 use polywire_settings::{Overrides, Settings};
 use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::logging::note;
 use crate::{codex, configuration};
 pub(crate) use choice::usable_target;
 use choice::{Choice, Wanted};
-use clients::{Client, Launch};
+use clients::Launch;
 use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
 use gateway::{Purpose, Served, gateway_for};
 use last::LastChoice;
 use launch::Signals;
+use launchee::Launchee;
 use own_file::OwnFile;
 use picker::Picked;
 pub(crate) use picker::can_ask;
@@ -51,7 +55,7 @@ pub(crate) struct RunArguments {
     client: Option<String>,
     /// Words for the client; those that begin with a dash stand after `--`
     #[arg(value_name = "WORD")]
-    words: Vec<String>,
+    words: Vec<OsString>,
     /// The provider to use [default: asked for on a terminal; elsewhere the default provider of the settings]
     #[arg(short, long, add = ArgValueCandidates::new(completion::providers))]
     provider: Option<String>,
@@ -72,14 +76,7 @@ pub(crate) struct RunArguments {
     strict: bool,
     /// Arguments for the client; without CLIENT, a command and its arguments
     #[arg(last = true)]
-    arguments: Vec<String>,
-}
-
-/// What is to be launched.
-struct Launchee {
-    client: Client,
-    program: PathBuf,
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
 }
 
 pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
@@ -88,11 +85,11 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
         strict: arguments.strict,
         ..overrides
     };
-    let named = named_client(&arguments);
+    let named = launchee::named(&arguments)?;
     if arguments.plain
         && let Some((client, rest)) = named
     {
-        return run_plain(&launchee(client, rest, &arguments)?);
+        return run_plain(&Launchee::find(client, rest, &arguments)?);
     }
     let settings = configuration::load(&overrides)?;
     let before = LastChoice::read(&settings);
@@ -107,9 +104,9 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
             }
             Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
         },
-        None => return Ok(no_client()),
+        None => return Ok(launchee::no_client()),
     };
-    let launchee = launchee(client, rest, &arguments)?;
+    let launchee = Launchee::find(client, rest, &arguments)?;
     if arguments.plain {
         remember(&last, &before, &settings);
         return run_plain(&launchee);
@@ -127,80 +124,41 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     } else {
         choice::without_asking(wanted, &settings)?
     };
-    let target = usable_target(&choice.model, &settings).await?;
-    remember(&last, &before, &settings);
-    run_on(&launchee, &choice, &target, &settings, &overrides).await
-}
-
-/// The client that the command line names, and the arguments for it.
-fn named_client(arguments: &RunArguments) -> Option<(Client, Vec<String>)> {
-    let mut words = arguments.client.iter().chain(&arguments.words);
-    let mut words: Vec<&String> = words.by_ref().chain(&arguments.arguments).collect();
-    if words.is_empty() {
-        return None;
-    }
-    let first = words.remove(0);
-    Some((
-        clients::client(first)?,
-        words.into_iter().cloned().collect(),
-    ))
-}
-
-/// Says what is missing as for any other argument that is, and ends as that does.
-fn no_client() -> ExitCode {
-    let mut command = crate::Arguments::command();
-    command.build();
-    let missing = command.find_subcommand_mut("run").map(|command| {
-        command.error(
-            clap::error::ErrorKind::MissingRequiredArgument,
-            "which client? On a terminal this would be asked\n\nhint: `polywire run codex`, or `polywire run -- COMMAND`",
-        )
-    });
-    if let Some(missing) = missing {
-        note(missing.render().to_string().trim_end());
-    }
-    ExitCode::from(crate::USAGE)
-}
-
-fn launchee(
-    client: Client,
-    arguments: Vec<String>,
-    given: &RunArguments,
-) -> anyhow::Result<Launchee> {
-    let program = if let Some(path) = &given.program {
-        anyhow::ensure!(
-            path.is_file(),
-            "there is no program at {}\nhint: `--program` takes the path of {}",
-            path.display(),
-            client.name
-        );
-        path.clone()
-    } else {
-        let search_path = configuration::variable("PATH");
-        program::find(&client.program, search_path.as_deref()).ok_or_else(|| not_found(&client))?
+    let mark = format!("{:032x}", rand::random::<u128>());
+    // A question takes the signal over; from then on Ctrl-C does nothing by itself.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ready = tokio::select! {
+        ready = make_ready(&choice, &settings, &overrides, &mark) => ready,
+        _ = interrupt.recv() => return Ok(ExitCode::from(picker::CANCELLED)),
     };
-    Ok(Launchee {
-        client,
-        program,
-        arguments,
-    })
+    if ready.is_err() && launch::comes(&mut interrupt).await {
+        // Ctrl-C has reached a command that was asked for the key as well, and its failure was seen first.
+        return Ok(ExitCode::from(picker::CANCELLED));
+    }
+    let Some((target, served)) = ready? else {
+        // The gateway has said why.
+        return Ok(ExitCode::FAILURE);
+    };
+    remember(&last, &before, &settings);
+    run_on(&launchee, &choice, &target, served, &mark, &settings).await
 }
 
-fn not_found(client: &Client) -> anyhow::Error {
-    if let Some(install) = &client.install {
-        return anyhow::anyhow!(
-            "{} was not found on the search path: there is no program `{}`\nhint: {install}, or give its path with `--program PATH`",
-            client.name,
-            client.program
-        );
-    }
-    let known = clients::clients().iter();
-    let known: Vec<&str> = known.map(|client| client.id.as_str()).collect();
-    anyhow::anyhow!(
-        "there is neither a client nor a program `{}`\nhint: clients are {}; any other word is a command of the search path",
-        client.program,
-        known.join(", ")
-    )
+/// Whatever has to be there before the client is: the target with what it needs, and a gateway. `None` when that did not start.
+async fn make_ready(
+    choice: &Choice,
+    settings: &Settings,
+    overrides: &Overrides,
+    mark: &str,
+) -> anyhow::Result<Option<(Target, Served)>> {
+    let target = usable_target(&choice.model, settings).await?;
+    let purpose = Purpose {
+        target: &target,
+        provider: choice.provider.as_deref(),
+        strict: overrides.strict,
+        mark,
+    };
+    let served = gateway_for(&purpose, settings, overrides).await?;
+    Ok(served.map(|served| (target, served)))
 }
 
 /// Only a convenience, and no reason not to launch anything.
@@ -229,25 +187,16 @@ fn run_plain(launchee: &Launchee) -> anyhow::Result<ExitCode> {
     Err(launch::become_program(command, &launchee.program))
 }
 
+/// Launches the client on its gateway, and leaves the gateway when the client has ended.
 async fn run_on(
     launchee: &Launchee,
     choice: &Choice,
     target: &Target,
+    mut served: Served,
+    mark: &str,
     settings: &Settings,
-    overrides: &Overrides,
 ) -> anyhow::Result<ExitCode> {
-    let mark = format!("{:032x}", rand::random::<u128>());
-    let purpose = Purpose {
-        target,
-        provider: choice.provider.as_deref(),
-        strict: overrides.strict,
-        mark: &mark,
-    };
-    let Some(mut served) = gateway_for(&purpose, settings, overrides).await? else {
-        // The gateway has said why.
-        return Ok(ExitCode::FAILURE);
-    };
-    let launched = launch_on(launchee, choice, target, &mut served, &mark, settings).await;
+    let launched = launch_on(launchee, choice, target, &mut served, mark, settings).await;
     if let Some(own) = served.own {
         own.leave(&launchee.client.name).await;
     }
@@ -313,7 +262,9 @@ fn command(launchee: &Launchee, told: &Told<'_>, file: Option<&OwnFile>, mark: &
         Some(path) => told.filled(argument).replace("{file}", path),
         None => told.filled(argument),
     });
-    let names: Vec<&str> = variables.keys().map(String::as_str).collect();
+    let outer = configuration::variable(SET_VARIABLE);
+    let names = outer.iter().chain(variables.keys()).map(String::as_str);
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
     for name in &client.without {
         command.env_remove(name);
     }
