@@ -34,19 +34,11 @@ pub(crate) fn find(given: Option<&Path>, search_path: Option<&str>) -> anyhow::R
         );
         return Ok(given.to_owned());
     }
-    let folders = search_path.map(std::env::split_paths).into_iter().flatten();
-    let mut candidates = folders.map(|folder| folder.join("codex"));
-    candidates.find(|path| is_program(path)).ok_or_else(|| {
+    crate::run::program::find("codex", search_path).ok_or_else(|| {
         anyhow::anyhow!(
             "the Codex CLI was not found on the search path\nhint: install it with `npm install -g @openai/codex`, or give its path with `--codex PATH`"
         )
     })
-}
-
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// The `-c` overrides that make Codex use the gateway for this run. Nothing is written anywhere.

@@ -33,6 +33,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     ProcessEnvironment.variable(name)
 }
 
+/// The names of the environment variables that begin so.
+pub(crate) fn variables_with(prefix: &str) -> Vec<String> {
+    ProcessEnvironment.names_with(prefix)
+}
+
 /// Tells what the settings have to warn of.
 pub(crate) fn tell_warnings(settings: &Settings) {
     for warning in &settings.warnings {

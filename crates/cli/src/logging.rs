@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use polywire_daemon::{LogLimits, RotatingLog};
-use polywire_settings::{LogFileSettings, LogFormat, Settings};
+use polywire_settings::{Environment, LogFileSettings, LogFormat, ProcessEnvironment, Settings};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -57,9 +57,17 @@ fn write_line(out: &mut impl Write, line: &dyn std::fmt::Display) {
     }
 }
 
+/// Whether colours are wanted there: on a terminal that has them, unless its user wants none (<https://no-color.org>).
+pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
+    let variable = |name| ProcessEnvironment.variable(name);
+    let is_unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = variable("TERM").is_some_and(|terminal| terminal == "dumb");
+    stream.is_terminal() && !is_unwanted && !is_dumb
+}
+
 /// Logs to standard error: for people on a terminal, the same without colours elsewhere; or as JSON, and then [`note`]s too.
 pub(crate) fn log_to_stderr(settings: &Settings, default: &str) -> anyhow::Result<()> {
-    let colours = std::io::stderr().is_terminal();
+    let colours = has_colours(&std::io::stderr());
     NOTES_AS_JSON.store(settings.log_format == LogFormat::Json, Ordering::Relaxed);
     log_to(settings, default, std::io::stderr, colours)
 }

@@ -6,6 +6,7 @@ mod cleanup;
 mod codex;
 mod codex_login;
 mod columns;
+mod completions;
 mod config;
 mod configuration;
 mod confirm;
@@ -16,6 +17,7 @@ mod log_json;
 mod logging;
 mod login;
 mod logout;
+mod man;
 mod printable;
 mod provider;
 mod receipt_pages;
@@ -32,17 +34,31 @@ mod whoami;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use polywire_settings::{LogFormat, Overrides};
 
+/// The exit code for a mistake on the command line, which is clap's.
+pub(crate) const USAGE: u8 = 2;
+
+/// Shown below the help of `polywire` and of `polywire run`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed; the reason is on the error stream
+  2    a mistake on the command line
+  130  a question was cancelled, or Ctrl-C came before a client ran
+  `run` ends with the client's own code, or with 128 + N when signal N ended it";
+
 /// Any coding agent, any model, on your own machine.
+///
+/// Alone on a terminal it asks for a client, a provider and a model, and launches the client.
 #[derive(Parser)]
-#[command(name = "polywire", version, arg_required_else_help = true)]
-struct Arguments {
+#[command(name = "polywire", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Args, Clone)]
@@ -63,10 +79,14 @@ enum Command {
     /// Play one real turn through the gateway on the built-in demo provider, then keep serving
     Demo(demo::DemoArguments),
     /// Launch a coding client on a provider, without changing any of its files
+    #[command(after_help = EXIT_CODES)]
     Run(run::RunArguments),
     /// The providers: add, look at, change, remove them
     #[command(subcommand)]
     Provider(provider::ProviderCommand),
+    /// The gateway of a run, which `run` starts
+    #[command(name = "run-gateway", hide = true)]
+    RunGateway(run::keeper::KeeperArguments),
     /// Run the gateway in the foreground
     Serve(serve::ServeArguments),
     /// Start the gateway in the background
@@ -102,9 +122,22 @@ enum Command {
     /// The settings in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// What a shell needs to complete commands, options, providers and models
+    Completions(completions::CompletionsArguments),
+    /// The manual pages
+    #[command(hide = true)]
+    Man(man::ManArguments),
 }
 
 fn main() -> ExitCode {
+    match completions::answer_shell() {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            logging::note(error);
+            return ExitCode::FAILURE;
+        }
+    }
     let arguments = Arguments::parse();
     match runtime().and_then(|runtime| runtime.block_on(command(arguments))) {
         Ok(code) => code,
@@ -130,10 +163,14 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         log_format: arguments.common.log_format,
         ..Overrides::default()
     };
-    match arguments.command {
+    let Some(command) = arguments.command else {
+        return alone(overrides).await;
+    };
+    match command {
         Command::Demo(demo) => demo::demo(demo, overrides).await,
         Command::Run(run) => run::run(run, overrides).await,
         Command::Provider(command) => provider::provider(command, overrides).await,
+        Command::RunGateway(keeper) => run::keeper::keep(keeper, overrides).await,
         Command::Serve(serve) => serve::serve(serve, overrides).await,
         Command::Start(start) => background::start(start, overrides).await,
         Command::Stop(stop) => background::stop(stop, overrides).await,
@@ -150,5 +187,16 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Doctor(doctor) => doctor::doctor(doctor, overrides).await,
         Command::Cleanup(arguments) => cleanup::cleanup(&arguments, &overrides),
         Command::Config(command) => config::config(&command, &overrides),
+        Command::Completions(completions) => completions::completions(&completions),
+        Command::Man(man) => man::man(&man),
     }
+}
+
+/// `polywire` alone: somebody at a terminal is asked what to launch, anybody else gets the help.
+async fn alone(overrides: Overrides) -> anyhow::Result<ExitCode> {
+    if run::can_ask() {
+        return run::run(run::RunArguments::default(), overrides).await;
+    }
+    logging::note(Arguments::command().render_help());
+    Ok(ExitCode::from(USAGE))
 }

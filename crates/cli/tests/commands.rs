@@ -64,36 +64,9 @@ fn assert_says(said: &str, what: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_help_pages() {
-    let home = home();
-    let pages = [
-        ("polywire", vec!["--help"]),
-        ("serve", vec!["serve", "--help"]),
-        ("run", vec!["run", "--help"]),
-        ("demo", vec!["demo", "--help"]),
-        ("receipts", vec!["receipts", "--help"]),
-        ("login", vec!["login", "--help"]),
-        ("logout", vec!["logout", "--help"]),
-        ("whoami", vec!["whoami", "--help"]),
-    ];
-    for (name, arguments) in pages {
-        let help = run(&home, &arguments).await;
-        assert_eq!(help.code(), Some(0), "{help:?}");
-        assert!(help.stderr.is_empty(), "{help:?}");
-        insta::assert_snapshot!(format!("help_{name}"), help.stdout.join("\n"));
-    }
-}
-
-#[tokio::test]
 async fn mistakes_on_the_command_line_end_with_2() {
     let home = home();
-    for arguments in [
-        [].as_slice(),
-        &["fly"],
-        &["run"],
-        &["run", "emacs"],
-        &["serve", "--port", "1"],
-    ] {
+    for arguments in [[].as_slice(), &["fly"], &["run"], &["serve", "--port", "1"]] {
         let refused = run(&home, arguments).await;
         assert_eq!(refused.code(), Some(2), "{arguments:?}: {refused:?}");
         assert!(refused.stdout.is_empty(), "{refused:?}");
@@ -234,13 +207,13 @@ async fn a_codex_that_is_not_there_is_told_with_the_way_to_get_it() {
     let named = ["run", "codex", "-p", "demo", "--codex", "/nonexistent"];
     assert_says(
         &complaint(polywire(&home, &named)).await,
-        &["/nonexistent", "hint:", "--codex"],
+        &["/nonexistent", "hint:", "--program"],
     );
     let mut searched = polywire(&home, &["run", "codex", "-p", "demo"]);
     searched.env("PATH", home.work());
     assert_says(
         &complaint(searched).await,
-        &["search path", "hint:", "npm install", "--codex PATH"],
+        &["search path", "hint:", "npm install", "--program PATH"],
     );
 }
 

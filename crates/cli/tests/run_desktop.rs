@@ -77,7 +77,7 @@ impl Place {
     fn run(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = self.house.polywire();
         command
-            .args(["run", "codex-desktop", "--desktop"])
+            .args(["run", "codex-desktop", "--program"])
             .arg(&self.app);
         command.args(options).arg("--").args(arguments);
         command
@@ -195,14 +195,14 @@ async fn what_desktop_writes_meanwhile_stays() {
 #[tokio::test]
 async fn a_desktop_that_is_not_there_or_runs_already_is_told() {
     let place = Place::new();
-    let missing = ["--desktop", "/nonexistent"];
+    let missing = ["--program", "/nonexistent"];
     let mut command = place.house.polywire();
     command.args(["run", "codex-desktop"]).args(missing);
     let refused = Running::start(command).ended().await;
     assert_eq!(refused.code(), Some(1), "{refused:?}");
     let said = refused.stderr.join("\n");
     assert!(
-        said.contains("no program at /nonexistent\nhint: `--desktop`"),
+        said.contains("no program at /nonexistent\nhint: `--program`"),
         "{said}"
     );
 
@@ -224,7 +224,7 @@ async fn a_desktop_that_is_not_there_or_runs_already_is_told() {
 
     // Its options mean nothing to others.
     let mut other = place.house.polywire();
-    other.args(["run", "codex", "--default"]);
+    other.args(["run", "sh", "--no-config"]);
     let refused = Running::start(other).ended().await;
     assert_eq!(refused.code(), Some(1), "{refused:?}");
 }
@@ -363,7 +363,7 @@ async fn a_lasting_edit_lies_below_it() {
 }
 
 #[tokio::test]
-async fn plain_is_the_users_own_and_default_is_without_any() {
+async fn plain_is_the_users_own_and_no_config_is_without_any() {
     let place = Place::new();
     let plain = place.ended(&["--plain"], &[]).await;
     assert_eq!(plain.code(), Some(7), "{plain:?}");
@@ -374,17 +374,20 @@ async fn plain_is_the_users_own_and_default_is_without_any() {
     fs::remove_file(place.beside("seen.toml")).unwrap();
 
     let before = Tree::codex_configuration(&place.home().codex_home());
-    let default = place.ended(&["--default"], &[]).await;
+    let default = place.ended(&["--no-config"], &[]).await;
     assert_eq!(default.code(), Some(7), "{default:?}");
     assert!(!place.beside("seen.toml").exists());
     let home = fs::read_to_string(place.beside("home")).unwrap();
     let home = PathBuf::from(home.trim());
-    assert_eq!(home, place.home().state().join("polywire/codex-default"));
+    assert_eq!(
+        home,
+        place.home().state().join("polywire/codex-without-config")
+    );
     let login = fs::read_link(home.join("auth.json")).unwrap();
     assert_eq!(login, place.home().codex_home().join("auth.json"));
     before.assert_same(&Tree::codex_configuration(&place.home().codex_home()));
 
-    let refused = place.ended(&["--default", "-p", "house"], &[]).await;
+    let refused = place.ended(&["--no-config", "-p", "house"], &[]).await;
     assert_eq!(refused.code(), Some(2), "{refused:?}");
 }
 
@@ -416,7 +419,7 @@ async fn conversations_without_a_configuration_are_the_users() {
         "hello",
     ];
     // Whether the provider understands it or not, the conversation has begun.
-    place.ended(&["--default"], &exec).await;
+    place.ended(&["--no-config"], &exec).await;
     let events = fs::read_to_string(place.beside("out")).unwrap();
     let (_, id) = events
         .split_once("\"thread_id\":\"")

@@ -44,6 +44,9 @@ pub(crate) fn router(app: Arc<App>, stop: Stop) -> Router {
         .route("/chat/completions", post(chat))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
+        // Libraries differ in whether the base address has the `/v1`; where both read one variable, one of them leaves it out here.
+        .route("/messages", post(messages))
+        .route("/messages/count_tokens", post(count_tokens))
         .route("/v1/responses/input_tokens", post(input_tokens))
         .route("/v1/alpha/search", post(search))
         .route("/alpha/search", post(search))

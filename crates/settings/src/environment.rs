@@ -34,6 +34,17 @@ pub trait Environment {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessEnvironment;
 
+impl ProcessEnvironment {
+    /// The names of the variables that begin so.
+    pub fn names_with(self, prefix: &str) -> Vec<String> {
+        let names = std::env::vars_os().map(|(name, _)| name);
+        names
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| name.starts_with(prefix))
+            .collect()
+    }
+}
+
 impl Environment for ProcessEnvironment {
     fn variable(&self, name: &str) -> Option<String> {
         #[expect(

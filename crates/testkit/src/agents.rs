@@ -1,6 +1,6 @@
 //! Coding agents that work on files: Claude Code and opencode, without a screen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -19,6 +19,11 @@ impl ClaudeCode {
     pub fn find() -> Option<Self> {
         let program = node_program("Claude Code", ".bin/claude")?;
         Some(Self { program })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Gives it a task in the work folder, where it may edit files, and waits for its end.
@@ -58,6 +63,11 @@ impl OpenCode {
         let path = "opencode-linux-x64-baseline/bin/opencode";
         let program = node_program("opencode", path)?;
         Some(Self { program })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Gives it a task in the work folder and waits for its end.

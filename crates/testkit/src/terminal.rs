@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use tokio::process::{Child, Command};
 
 use crate::process::Group;
@@ -118,6 +119,20 @@ impl Terminal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         plain(&bytes)
+    }
+
+    /// All that was written to the screen, as it was written.
+    pub fn bytes(&self) -> String {
+        let bytes = self.screen.bytes.lock();
+        let bytes = bytes.unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Whether the terminal shows what is typed and takes it by lines, as it does before a program changes that.
+    pub fn echoes(&self) -> bool {
+        let modes = tcgetattr(&self.keyboard).expect("the modes of a terminal");
+        let wanted = LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG;
+        modes.local_flags.contains(wanted)
     }
 
     /// Waits for the program's end and gives its exit code.

@@ -26,7 +26,7 @@ const SHARED_FOLDERS: [&str; 2] = ["bin", "sbin"];
 fn given_program(path: &Path) -> anyhow::Result<PathBuf> {
     anyhow::ensure!(
         path.is_file(),
-        "there is no program at {}\nhint: `--desktop` takes the path of what starts Codex Desktop",
+        "there is no program at {}\nhint: `--program` takes the path of what starts Codex Desktop",
         path.display()
     );
     Ok(std::path::absolute(path)?)
@@ -36,7 +36,7 @@ fn installed() -> anyhow::Result<PathBuf> {
     let mut places = PLACES.iter().map(PathBuf::from);
     places.find(|place| place.is_file()).ok_or_else(|| {
         anyhow::anyhow!(
-            "Codex Desktop was found at none of {}\nhint: install it, or give its path with `--desktop PATH`; `polywire run codex` runs the Codex CLI",
+            "Codex Desktop was found at none of {}\nhint: install it, or give its path with `--program PATH`; `polywire run codex` runs the Codex CLI",
             PLACES.join(", ")
         )
     })

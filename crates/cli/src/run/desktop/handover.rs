@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::Signals;
+use super::super::launch::Signals;
 use super::app::App;
 use crate::logging::note;
 

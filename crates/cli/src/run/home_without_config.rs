@@ -25,14 +25,15 @@ const OWN: [&str; 5] = [
     ".tmp",
 ];
 
-/// Makes the home, or makes it anew: its links are those that the user's home asks for now.
+/// Makes the home, or brings it up to date: its links are those that the user's home asks for now. One that is right stays, for a Codex that
+/// runs in there already.
 pub(super) fn prepare(home: &Path, users: &Path) -> anyhow::Result<()> {
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(home);
     made.with_context(|| format!("the folder {} could not be made", home.display()))?;
-    let linked = remove_links(home).and_then(|()| link_all(home, users));
+    let linked = remove_wrong_links(home, users).and_then(|()| link_all(home, users));
     linked.with_context(|| {
         format!(
             "the links in {} to {} could not be made",
@@ -42,10 +43,15 @@ pub(super) fn prepare(home: &Path, users: &Path) -> anyhow::Result<()> {
     })
 }
 
-fn remove_links(home: &Path) -> io::Result<()> {
+fn remove_wrong_links(home: &Path, users: &Path) -> io::Result<()> {
     for entry in fs::read_dir(home)? {
-        let path = entry?.path();
-        if path.is_symlink() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        let Ok(to) = fs::read_link(&path) else {
+            continue;
+        };
+        let name = name.to_string_lossy();
+        let is_wanted = LOGIN.contains(&&*name) || (to.exists() && !is_left_out(&name));
+        if !is_wanted || to != std::path::absolute(users.join(&*name))? {
             fs::remove_file(path)?;
         }
     }

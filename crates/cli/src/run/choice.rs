@@ -1,0 +1,142 @@
+//! Which model, of which provider: as the command line says, else as the user picks, else as the settings say.
+
+use anyhow::Context;
+use polywire_plan::Target;
+use polywire_settings::Settings;
+use serde::Deserialize;
+
+use super::last::LastChoice;
+use super::picker::{self, Picked};
+use crate::configuration::login_problem;
+
+/// What the user has said so far.
+pub(crate) struct Wanted {
+    pub(crate) provider: Option<String>,
+    pub(crate) model: Option<String>,
+}
+
+/// The model to launch a client on.
+pub(crate) struct Choice {
+    /// The name under which the gateway serves it. The provider stands in front, unless the user has named a model alone, so that
+    /// one of the same name elsewhere, or one that the client knows itself, is not meant.
+    pub(crate) model: String,
+    /// The provider that was chosen; `None` when a model was named alone.
+    pub(crate) provider: Option<String>,
+}
+
+/// The name under which the gateway serves what was asked for, without a question: always with the provider in front, unless a model was
+/// named alone.
+pub(crate) fn wanted_model(
+    provider: Option<&str>,
+    model: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<String> {
+    match (provider, model) {
+        (Some(provider), Some(model)) => Ok(qualified(provider, model, settings)),
+        (Some(provider), None) => named(&format!("{provider}/"), settings),
+        (None, Some(model)) => Ok(model.to_owned()),
+        (None, None) => named("", settings).context(
+            "no provider was named and the settings name no default\nhint: `polywire run codex -p PROVIDER -m MODEL`, or `-p demo` to try it without a key",
+        ),
+    }
+}
+
+/// Completes what the user wants, without a question.
+pub(crate) fn without_asking(wanted: Wanted, settings: &Settings) -> anyhow::Result<Choice> {
+    let Wanted { provider, model } = wanted;
+    Ok(Choice {
+        model: wanted_model(provider.as_deref(), model.as_deref(), settings)?,
+        provider,
+    })
+}
+
+/// Asks for what the user has not said.
+pub(crate) fn by_asking(
+    wanted: Wanted,
+    settings: &Settings,
+    last: &mut LastChoice,
+) -> anyhow::Result<Picked<Choice>> {
+    if wanted.model.is_some() {
+        return without_asking(wanted, settings).map(Picked::One);
+    }
+    let provider = match wanted.provider {
+        Some(provider) => provider,
+        None => match picker::provider(settings, last)? {
+            Picked::One(provider) => provider,
+            Picked::Cancelled => return Ok(Picked::Cancelled),
+        },
+    };
+    let Some(known) = settings.catalog.provider(&provider) else {
+        // The settings tell what is wrong with it.
+        let wanted = Wanted {
+            provider: Some(provider),
+            model: None,
+        };
+        return without_asking(wanted, settings).map(Picked::One);
+    };
+    let model = match picker::model(known, &fetched_models(&provider, settings), last)? {
+        Picked::One(model) => model,
+        Picked::Cancelled => return Ok(Picked::Cancelled),
+    };
+    last.provider = Some(provider.clone());
+    last.models.insert(provider.clone(), model.clone());
+    Ok(Picked::One(Choice {
+        model: qualified(&provider, &model, settings),
+        provider: Some(provider),
+    }))
+}
+
+/// The models of the list that was last fetched from a provider (`polywire provider models` keeps them). Only what a question begins with:
+/// whatever is wrong with the file, no list was fetched then.
+fn fetched_models(provider: &str, settings: &Settings) -> Vec<String> {
+    #[derive(Default, Deserialize)]
+    struct Fetched {
+        models: Vec<FetchedModel>,
+    }
+    #[derive(Deserialize)]
+    struct FetchedModel {
+        id: String,
+    }
+    let folder = settings.paths.state_dir.join("models");
+    let text = std::fs::read(folder.join(format!("{provider}.json"))).unwrap_or_default();
+    let fetched: Fetched = serde_json::from_slice(&text).unwrap_or_default();
+    fetched.models.into_iter().map(|model| model.id).collect()
+}
+
+/// A model's name with its provider in front.
+fn qualified(provider: &str, model: &str, settings: &Settings) -> String {
+    // Some providers have models whose own names begin with the provider's.
+    let known = settings.catalog.provider(provider);
+    let whole = known.is_some_and(|known| known.model(model).is_some());
+    let bare = model.strip_prefix(&format!("{provider}/"));
+    let bare = bare.filter(|_| !whole).unwrap_or(model);
+    format!("{provider}/{bare}")
+}
+
+fn named(model: &str, settings: &Settings) -> anyhow::Result<String> {
+    let target = first_target(model, settings)?;
+    Ok(format!("{}/{}", target.provider.id, target.upstream_model))
+}
+
+fn first_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
+    let targets = polywire_plan::targets(model, &settings.catalog)?;
+    let mut targets = targets.into_iter();
+    targets.next().context("no model serves this name")
+}
+
+/// The target that would serve the model, if it has what it needs. Better found now than in the middle of the client's first
+/// turn.
+pub(crate) async fn usable_target(model: &str, settings: &Settings) -> anyhow::Result<Target> {
+    let target = first_target(model, settings)?;
+    let provider = &target.provider.id;
+    settings.key(provider).await.map_err(|error| {
+        anyhow::anyhow!(
+            "there is no key for provider `{provider}`: {error}\nhint: {}",
+            settings.key_hint(provider)
+        )
+    })?;
+    match login_problem(settings, provider) {
+        Some(problem) => Err(problem.into()),
+        None => Ok(target),
+    }
+}

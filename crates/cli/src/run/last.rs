@@ -1,0 +1,48 @@
+//! What was picked last, so that it is where the next question begins.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use polywire_settings::Settings;
+use serde::{Deserialize, Serialize};
+
+/// The choices of the last time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LastChoice {
+    /// The client, by its word on the command line.
+    pub(crate) client: Option<String>,
+    /// The provider's id.
+    pub(crate) provider: Option<String>,
+    /// The model of each provider that was ever picked.
+    pub(crate) models: BTreeMap<String, String>,
+}
+
+impl LastChoice {
+    /// Reads it. Only a convenience: whatever is wrong with the file, there is no last choice then.
+    pub(crate) fn read(settings: &Settings) -> Self {
+        let text = fs::read(path(settings)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Remembers it, in one step, so that two at once leave the choice of one of them.
+    pub(crate) fn write(&self, settings: &Settings) -> anyhow::Result<()> {
+        let path = path(settings);
+        let write = || -> std::io::Result<()> {
+            let folder = &settings.paths.state_dir;
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&serde_json::to_vec(self)?)?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        write().with_context(|| format!("{} could not be written", path.display()))
+    }
+}
+
+fn path(settings: &Settings) -> PathBuf {
+    settings.paths.state_dir.join("last-choice.json")
+}

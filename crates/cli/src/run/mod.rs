@@ -1,0 +1,348 @@
+//! `polywire run`: a coding client on a provider, with none of its files changed.
+//!
+//! Reading order: [`run`], `clients.toml`, `choice.rs`, `gateway.rs` and `keeper.rs` (who serves, and for how long), `environment.rs`, `launch.rs`; `desktop.rs` for the one client whose
+//! configuration has to be edited.
+
+mod choice;
+mod clients;
+pub(crate) mod completion;
+mod desktop;
+mod environment;
+mod gateway;
+mod home_without_config;
+mod in_use;
+pub(crate) mod keeper;
+mod last;
+mod launch;
+mod launchee;
+mod own_file;
+mod picker;
+pub(crate) mod program;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus};
+
+use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
+use polywire_catalog::CONTEXT_WINDOW_FALLBACK;
+use polywire_plan::Target;
+use polywire_settings::{CodexPlaces, Overrides, Paths, ProcessEnvironment, Settings};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::logging::note;
+use crate::{codex, configuration};
+use choice::{Choice, Wanted};
+pub(crate) use choice::{usable_target, wanted_model};
+use clients::Launch;
+pub(crate) use desktop::recover;
+use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
+use gateway::{Purpose, Served, gateway_for};
+use last::LastChoice;
+use launch::Signals;
+use launchee::Launchee;
+use own_file::OwnFile;
+use picker::Picked;
+pub(crate) use picker::can_ask;
+
+/// The most tokens of an answer, for clients that insist on a number for a model of which nobody knows it.
+const OUTPUT_TOKENS_FALLBACK: u64 = 32_000;
+
+/// What every variable of ours begins with.
+const OUR_PREFIX: &str = "POLYWIRE_";
+
+#[derive(Args, Default)]
+pub(crate) struct RunArguments {
+    /// The client to launch: codex, codex-desktop, claude, opencode, aider; any other word is a command of the search path [default: asked for on a terminal]
+    #[arg(add = ArgValueCandidates::new(completion::clients))]
+    client: Option<String>,
+    /// Words for the client; those that begin with a dash stand after `--`
+    #[arg(value_name = "WORD")]
+    words: Vec<OsString>,
+    /// The provider to use [default: asked for on a terminal; elsewhere the default provider of the settings]
+    #[arg(short, long, add = ArgValueCandidates::new(completion::providers))]
+    provider: Option<String>,
+    /// The model to use [default: asked for on a terminal; elsewhere the provider's default model]
+    #[arg(short, long, add = ArgValueCandidates::new(completion::models))]
+    model: Option<String>,
+    /// Ask nothing: take the default provider and its default model
+    #[arg(short, long)]
+    defaults: bool,
+    /// The client with its own login and its own settings, without polywire
+    #[arg(long, conflicts_with_all = ["provider", "model", "defaults", "strict"])]
+    plain: bool,
+    /// As `--plain`, and without the configuration of Codex, this once; the file stays where it is. For codex and codex-desktop
+    #[arg(long, conflicts_with_all = ["plain", "provider", "model", "defaults", "strict"])]
+    no_config: bool,
+    /// Where the client's program is [default: the first of its name on the search path]
+    #[arg(long, value_name = "PATH", aliases = ["codex", "desktop"])]
+    program: Option<PathBuf>,
+    /// Refuse a turn rather than lose something of it that matters, and say what
+    #[arg(long)]
+    strict: bool,
+    /// Arguments for the client; without CLIENT, a command and its arguments
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
+    let overrides = Overrides {
+        default_provider: arguments.provider.clone(),
+        strict: arguments.strict,
+        ..overrides
+    };
+    let paths = Paths::find(&overrides, &ProcessEnvironment)?;
+    desktop::recover(&paths);
+    let named = launchee::named(&arguments)?;
+    let own = Own::of(&arguments);
+    if let Some(own) = own
+        && let Some((client, rest)) = named
+    {
+        let launchee = Launchee::find(client, rest, &arguments)?;
+        return run_plain(&launchee, own, &paths).await;
+    }
+    let settings = configuration::load(&overrides)?;
+    let before = LastChoice::read(&settings);
+    let mut last = before.clone();
+    let can_ask = can_ask();
+    let (client, rest) = match named {
+        Some(named) => named,
+        None if can_ask => match picker::client(&last)? {
+            Picked::One(client) => {
+                last.client = Some(client.id.clone());
+                (client, Vec::new())
+            }
+            Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
+        },
+        None => return Ok(launchee::no_client()),
+    };
+    let launchee = Launchee::find(client, rest, &arguments)?;
+    if let Some(own) = own {
+        remember(&last, &before, &settings);
+        return run_plain(&launchee, own, &paths).await;
+    }
+    configuration::tell_warnings(&settings);
+    let wanted = Wanted {
+        provider: arguments.provider.clone(),
+        model: arguments.model.clone(),
+    };
+    let choice = if can_ask && !arguments.defaults {
+        match choice::by_asking(wanted, &settings, &mut last)? {
+            Picked::One(choice) => choice,
+            Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
+        }
+    } else {
+        choice::without_asking(wanted, &settings)?
+    };
+    let mark = format!("{:032x}", rand::random::<u128>());
+    // A question takes the signal over; from then on Ctrl-C does nothing by itself.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ready = tokio::select! {
+        ready = make_ready(&choice, &settings, &overrides, &mark) => ready,
+        _ = interrupt.recv() => return Ok(ExitCode::from(picker::CANCELLED)),
+    };
+    if ready.is_err() && launch::comes(&mut interrupt).await {
+        // Ctrl-C has reached a command that was asked for the key as well, and its failure was seen first.
+        return Ok(ExitCode::from(picker::CANCELLED));
+    }
+    let Some((target, served)) = ready? else {
+        // The gateway has said why.
+        return Ok(ExitCode::FAILURE);
+    };
+    remember(&last, &before, &settings);
+    run_on(&launchee, &choice, &target, served, &mark, &settings).await
+}
+
+/// Whatever has to be there before the client is: the target with what it needs, and a gateway. `None` when that did not start.
+async fn make_ready(
+    choice: &Choice,
+    settings: &Settings,
+    overrides: &Overrides,
+    mark: &str,
+) -> anyhow::Result<Option<(Target, Served)>> {
+    let target = usable_target(&choice.model, settings).await?;
+    let purpose = Purpose {
+        target: &target,
+        provider: choice.provider.as_deref(),
+        strict: overrides.strict,
+        mark,
+    };
+    let served = gateway_for(&purpose, settings, overrides).await?;
+    Ok(served.map(|served| (target, served)))
+}
+
+/// Only a convenience, and no reason not to launch anything.
+fn remember(last: &LastChoice, before: &LastChoice, settings: &Settings) {
+    if last != before
+        && let Err(error) = last.write(settings)
+    {
+        note(format_args!(
+            "warning: the choice is not remembered: {error:#}"
+        ));
+    }
+}
+
+/// What a client that runs without us has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    /// Its login and its configuration.
+    Everything,
+    /// Its login.
+    Login,
+}
+
+impl Own {
+    fn of(arguments: &RunArguments) -> Option<Self> {
+        if arguments.no_config {
+            return Some(Self::Login);
+        }
+        arguments.plain.then_some(Self::Everything)
+    }
+}
+
+/// The client with its own login: no gateway, and nothing of ours in its environment, neither what is meant for polywire nor what a run
+/// around this one has set.
+async fn run_plain(launchee: &Launchee, own: Own, paths: &Paths) -> anyhow::Result<ExitCode> {
+    let mut command = std::process::Command::new(&launchee.program);
+    if own == Own::Login {
+        without_config(&mut command, launchee, paths)?;
+    }
+    command.args(&launchee.arguments);
+    for name in configuration::variables_with(OUR_PREFIX) {
+        command.env_remove(name);
+    }
+    let set_by_run = configuration::variable(SET_VARIABLE).unwrap_or_default();
+    for name in set_by_run.split(',').filter(|name| !name.is_empty()) {
+        command.env_remove(name);
+    }
+    match launchee.client.launch {
+        Launch::Environment | Launch::Codex => {
+            Err(launch::become_program(command, &launchee.program))
+        }
+        Launch::Desktop => {
+            if own == Own::Everything {
+                desktop::refuse_edited(paths)?;
+            }
+            let status = desktop::run_alone(launchee, command.into(), paths).await?;
+            Ok(launch::exit_code(status))
+        }
+    }
+}
+
+/// Gives Codex a home in which everything is the user's but the configuration.
+fn without_config(
+    command: &mut std::process::Command,
+    launchee: &Launchee,
+    paths: &Paths,
+) -> anyhow::Result<()> {
+    match launchee.client.launch {
+        Launch::Environment => anyhow::bail!(
+            "`--no-config` is for the clients codex and codex-desktop\nhint: `--plain` runs {} without polywire",
+            launchee.client.name
+        ),
+        // With an override, whatever it says, Codex starts no daemon, which would stay in this home (seen with 0.169).
+        Launch::Codex => {
+            command.args(["-c", "hide_agent_reasoning=false"]);
+        }
+        Launch::Desktop => {}
+    }
+    let users = CodexPlaces::find(&ProcessEnvironment)?.home;
+    let home = paths.state_dir.join("codex-without-config");
+    home_without_config::prepare(&home, &users)?;
+    command.env("CODEX_HOME", home);
+    Ok(())
+}
+
+/// Launches the client on its gateway, and leaves the gateway when the client has ended.
+async fn run_on(
+    launchee: &Launchee,
+    choice: &Choice,
+    target: &Target,
+    mut served: Served,
+    mark: &str,
+    settings: &Settings,
+) -> anyhow::Result<ExitCode> {
+    let launched = launch_on(launchee, choice, target, &mut served, mark, settings).await;
+    if let Some(own) = served.own {
+        own.leave(&launchee.client.name).await;
+    }
+    Ok(launch::exit_code(launched?))
+}
+
+/// Starts the client on the gateway and waits for its end.
+async fn launch_on(
+    launchee: &Launchee,
+    choice: &Choice,
+    target: &Target,
+    served: &mut Served,
+    mark: &str,
+    settings: &Settings,
+) -> anyhow::Result<ExitStatus> {
+    let told = told(choice, target, served);
+    let document = launchee.client.file.as_ref();
+    let file = document
+        .map(|document| OwnFile::write(&told.document(document), mark, settings))
+        .transpose()?;
+    let command = command(launchee, &told, file.as_ref(), mark);
+    if launchee.client.launch == Launch::Desktop {
+        return desktop::run_on(launchee, command, &choice.model, served, settings).await;
+    }
+    // Before the client runs, so that no request to end is missed.
+    let mut signals = Signals::new()?;
+    let mut child = launch::start(command, &launchee.program)?;
+    if let Some(own) = &mut served.own {
+        own.launched(&child).await;
+    }
+    launch::wait_for(&mut child, &mut signals).await
+}
+
+/// What the client gets to know.
+fn told<'a>(choice: &'a Choice, target: &Target, served: &'a Served) -> Told<'a> {
+    let known = target.model.as_ref();
+    let context_window = known.and_then(|model| model.context_window);
+    let output_tokens_max = known.and_then(|model| model.output_tokens_max);
+    Told {
+        address: served.address,
+        token: served.token.as_ref(),
+        model: &choice.model,
+        context_window: context_window.unwrap_or(CONTEXT_WINDOW_FALLBACK),
+        output_tokens_max: output_tokens_max.unwrap_or(OUTPUT_TOKENS_FALLBACK),
+    }
+}
+
+/// The client, pointed at the gateway.
+fn command(launchee: &Launchee, told: &Told<'_>, file: Option<&OwnFile>, mark: &str) -> Command {
+    let Launchee {
+        client,
+        program,
+        arguments,
+    } = launchee;
+    let mut variables = environment::variables(client, told, &configuration::variable);
+    let mut command = Command::new(program);
+    match client.launch {
+        Launch::Environment | Launch::Desktop => {}
+        Launch::Codex => {
+            command.args(codex::overrides(told.address, told.model));
+            variables.insert(codex::TOKEN_VARIABLE.to_owned(), told.token().to_owned());
+        }
+    }
+    let path = file.map(|file| file.path().display().to_string());
+    let own_arguments = client.arguments.iter().map(|argument| match &path {
+        Some(path) => told.filled(argument).replace("{file}", path),
+        None => told.filled(argument),
+    });
+    let outer = configuration::variable(SET_VARIABLE);
+    let names = outer.iter().chain(variables.keys()).map(String::as_str);
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    for name in &client.without {
+        command.env_remove(name);
+    }
+    command
+        .args(own_arguments)
+        .args(arguments)
+        .env(RUN_VARIABLE, mark)
+        .env(SET_VARIABLE, names.join(","))
+        .envs(&variables);
+    command
+}

@@ -1,0 +1,109 @@
+//! A file of ours that a client reads for one run, for what its environment cannot tell it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use polywire_settings::Settings;
+use serde_json::Value;
+
+/// A file that nobody holds is left over from a `run` that was killed, unless it is as young as this: then its `run` may be about to hold it.
+const LEFT_AFTER: Duration = Duration::from_mins(1);
+
+/// Such a file. It is there as long as this is, and nobody else can read it.
+#[derive(Debug)]
+pub(crate) struct OwnFile {
+    path: PathBuf,
+    /// Locked, to tell others that it is in use. The system lets go of it with our process, however that ends.
+    _held: File,
+}
+
+impl OwnFile {
+    /// Writes one for the run with this mark, in the folder for state.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write(document: &Value, mark: &str, settings: &Settings) -> anyhow::Result<Self> {
+        let folder = settings.paths.state_dir.join("runs");
+        let path = folder.join(format!("{mark}.json"));
+        let write = || -> std::io::Result<File> {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folder)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)?;
+            file.lock()?;
+            file.write_all(document.to_string().as_bytes())?;
+            Ok(file)
+        };
+        let held = write().with_context(|| format!("{} could not be written", path.display()))?;
+        remove_left(&folder);
+        Ok(Self { path, _held: held })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!("{} stays: {error}", self.path.display());
+        }
+    }
+}
+
+/// Removes what runs have left that were killed.
+fn remove_left(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        if is_left(&path) && fs::remove_file(&path).is_err() {
+            tracing::debug!("{} is left over and stays", path.display());
+        }
+    }
+}
+
+fn is_left(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    let age = file
+        .metadata()
+        .and_then(|about| about.modified())
+        .ok()
+        .and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age > LEFT_AFTER) && file.try_lock().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn only_old_files_that_nobody_holds_are_left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let age = |path: &Path, age: Duration| {
+            let file = File::create(path).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+            file
+        };
+        let [young, old, held] = ["young", "old", "held"].map(|name| folder.path().join(name));
+        age(&young, Duration::ZERO);
+        age(&old, 2 * LEFT_AFTER);
+        let holder = age(&held, 2 * LEFT_AFTER);
+        holder.lock().unwrap();
+        remove_left(folder.path());
+        assert!(young.exists() && !old.exists() && held.exists());
+    }
+}
