@@ -15,7 +15,7 @@ use crate::logging::note;
 use crate::{configuration, logging, running};
 
 /// How long turns at work may go on after the first signal. A second signal ends them at once.
-pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub(crate) struct ServeArguments {

@@ -26,6 +26,9 @@ use super::gateway::{Charge, Word};
 use super::in_use::Users;
 use crate::{configuration, logging, serve};
 
+/// How long turns at work may go on when nobody is there any more, or after the first signal. A second signal ends them at once.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A log larger than this is begun anew.
 const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
@@ -85,7 +88,7 @@ pub(crate) async fn keep(
     tasks.close();
     tokio::select! {
         () = tasks.wait() => {}
-        () = tokio::time::sleep(serve::DRAIN_TIMEOUT) => {}
+        () = tokio::time::sleep(DRAIN_TIMEOUT) => {}
         () = signals.any() => {}
     }
     service.close().await;

@@ -54,7 +54,7 @@ pub(crate) fn start(mut command: Command, program: &Path) -> anyhow::Result<Chil
 /// passed on, as a request to end always is.
 pub(crate) async fn wait_for(
     child: &mut Child,
-    mut signals: Signals,
+    signals: &mut Signals,
 ) -> anyhow::Result<ExitStatus> {
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let Some(id) = id.map(Pid::from_raw) else {

@@ -63,10 +63,10 @@ pub(crate) struct RunArguments {
     #[arg(short, long, add = ArgValueCandidates::new(completion::models))]
     model: Option<String>,
     /// Ask nothing: take the default provider and its default model
-    #[arg(short, long)]
-    defaults: bool,
+    #[arg(long)]
+    no_input: bool,
     /// The client with its own login and its own settings, without polywire
-    #[arg(long, conflicts_with_all = ["provider", "model", "defaults", "strict"])]
+    #[arg(long, conflicts_with_all = ["provider", "model", "no_input", "strict"])]
     plain: bool,
     /// Where the client's program is [default: the first of its name on the search path]
     #[arg(long, value_name = "PATH", alias = "codex")]
@@ -106,6 +106,7 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
         },
         None => return Ok(launchee::no_client()),
     };
+    // A client that is launched in a way of its own, because neither arguments nor variables reach it, goes that way from here.
     let launchee = Launchee::find(client, rest, &arguments)?;
     if arguments.plain {
         remember(&last, &before, &settings);
@@ -116,7 +117,7 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
         provider: arguments.provider.clone(),
         model: arguments.model.clone(),
     };
-    let choice = if can_ask && !arguments.defaults {
+    let choice = if can_ask && !arguments.no_input {
         match choice::by_asking(wanted, &settings, &mut last)? {
             Picked::One(choice) => choice,
             Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
@@ -219,12 +220,12 @@ async fn launch_on(
         .transpose()?;
     let command = command(launchee, &told, file.as_ref(), mark);
     // Before the client runs, so that no request to end is missed.
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let mut child = launch::start(command, &launchee.program)?;
     if let Some(own) = &mut served.own {
         own.launched(&child).await;
     }
-    launch::wait_for(&mut child, signals).await
+    launch::wait_for(&mut child, &mut signals).await
 }
 
 /// What the client gets to know.
