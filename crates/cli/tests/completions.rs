@@ -39,7 +39,7 @@ const COMPLETED: [(&str, &str); 5] = [
     ("polywire receip", "polywire receipts"),
     ("polywire run claud", "polywire run claude"),
     ("polywire run codex -p hou", "polywire run codex -p house"),
-    ("polywire run --defau", "polywire run --defaults"),
+    ("polywire run --no-in", "polywire run --no-input"),
     ("polywire run -m house/", "polywire run -m house/test-model"),
 ];
 

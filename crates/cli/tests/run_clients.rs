@@ -76,7 +76,7 @@ async fn any_command_gets_what_libraries_read() {
     let ways: [&[&str]; 3] = [
         &["-p", "house", "--", program, "one", "--two"],
         &[program, "-p", "house", "one", "--", "--two"],
-        &["--defaults", program, "one", "--", "--two"],
+        &["--no-input", program, "one", "--", "--two"],
     ];
     for way in ways {
         let told = ended(run(&house, way)).await;

@@ -181,6 +181,24 @@ async fn keys_at_the_terminal_go_to_the_client_alone() {
     assert_nothing_stays(&house).await;
 }
 
+#[tokio::test]
+async fn nothing_stays_when_the_terminal_is_closed() {
+    let house = house();
+    let terminal = Terminal::start(script_with_keys(
+        &house,
+        "echo ready; while :; do sleep 0.05; done",
+    ));
+    terminal.shows("ready").await;
+    assert_eq!(gateways_of(&house.home).len(), 1);
+    // What the system sends then, to all whose terminal it is. The gateway is not among them.
+    let gateways = gateways_of(&house.home);
+    let others = processes_of(&house.home).into_iter();
+    for process in others.filter(|process| !gateways.contains(process)) {
+        kill(Pid::from_raw(process.id), Signal::SIGHUP).ok();
+    }
+    assert_nothing_stays(&house).await;
+}
+
 /// A client that stops itself, as programs do that read Ctrl-Z as a key, gives the terminal back to the shell.
 #[tokio::test]
 async fn a_client_that_stops_goes_on_when_the_shell_says_so() {

@@ -112,7 +112,7 @@ async fn what_is_named_is_not_asked_for() {
     for (arguments, model) in [
         (["-m", "house/new-model"].as_slice(), "house/new-model"),
         (&["-p", "house", "-m", "new-model"], "house/new-model"),
-        (&["--defaults"], "house/small-model"),
+        (&["--no-input"], "house/small-model"),
     ] {
         let arguments = [&["run", "claude"], arguments].concat();
         let mut screen = self::screen(&house, &arguments);

@@ -50,7 +50,7 @@ fn codex(house: &House, codex: &CodexCli, provider: &str, arguments: &[&str]) ->
     let mut command = house.polywire();
     command
         .env("PATH", codex.search_path())
-        .args(["run", "codex", "--defaults", "-p", provider, "--"])
+        .args(["run", "codex", "--no-input", "-p", provider, "--"])
         .args(arguments);
     command
 }

@@ -54,11 +54,16 @@ impl Terminal {
     /// Starts a program on a new pseudo terminal.
     pub fn start(mut command: Command) -> Self {
         let pair = openpty(&SIZE, None).expect("a pseudo terminal");
+        // Copies are closed in programs that are started, and the originals here: whoever inherits the terminal's own end keeps it
+        // open when this is dropped.
         let copy = |fd: &OwnedFd| fd.try_clone().expect("a copy of a file descriptor");
+        let [output, answers, keyboard] = [(); 3].map(|()| File::from(copy(&pair.master)));
+        let [stdin, stdout, stderr] = [(); 3].map(|()| Stdio::from(copy(&pair.slave)));
+        drop(pair);
         let child = command
-            .stdin(Stdio::from(copy(&pair.slave)))
-            .stdout(Stdio::from(copy(&pair.slave)))
-            .stderr(Stdio::from(pair.slave))
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
             .process_group(0)
             .spawn()
             .expect("a program on a pseudo terminal");
@@ -68,15 +73,13 @@ impl Terminal {
             bytes: Mutex::default(),
             changes: Changes::new(),
         });
-        let output = File::from(copy(&pair.master));
-        let answers = File::from(copy(&pair.master));
         let watcher = Arc::clone(&screen);
         // Ends by itself when the last program on the terminal has ended.
         std::thread::spawn(move || watcher.watch(output, answers));
         Self {
             group: Group::of(&child),
             child,
-            keyboard: File::from(pair.master),
+            keyboard,
             screen,
         }
     }

@@ -67,13 +67,13 @@ pub(crate) struct RunArguments {
     #[arg(short, long, add = ArgValueCandidates::new(completion::models))]
     model: Option<String>,
     /// Ask nothing: take the default provider and its default model
-    #[arg(short, long)]
-    defaults: bool,
+    #[arg(long)]
+    no_input: bool,
     /// The client with its own login and its own settings, without polywire
-    #[arg(long, conflicts_with_all = ["provider", "model", "defaults", "strict"])]
+    #[arg(long, conflicts_with_all = ["provider", "model", "no_input", "strict"])]
     plain: bool,
     /// As `--plain`, and without the configuration of Codex, this once; the file stays where it is. For codex and codex-desktop
-    #[arg(long, conflicts_with_all = ["plain", "provider", "model", "defaults", "strict"])]
+    #[arg(long, conflicts_with_all = ["plain", "provider", "model", "no_input", "strict"])]
     no_config: bool,
     /// Where the client's program is [default: the first of its name on the search path]
     #[arg(long, value_name = "PATH", aliases = ["codex", "desktop"])]
@@ -127,7 +127,7 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
         provider: arguments.provider.clone(),
         model: arguments.model.clone(),
     };
-    let choice = if can_ask && !arguments.defaults {
+    let choice = if can_ask && !arguments.no_input {
         match choice::by_asking(wanted, &settings, &mut last)? {
             Picked::One(choice) => choice,
             Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
