@@ -314,8 +314,13 @@ async fn a_restart_does_again_what_was_asked_for() {
     let mut start = background.command(&["start", "--strict", "--log", "debug"]);
     start
         .env("POLYWIRE_LOG_FORMAT", "json")
+        // Meant from here, wherever the gateway works.
+        .env("POLYWIRE_STORE", "own.sqlite3")
         .env("POLYWIRE_TOKEN", "pw-of-the-environment-1");
     assert_eq!(ended(start).await.code(), Some(0));
+    let store = background.house.home.work().join("own.sqlite3");
+    assert!(store.exists());
+    let store = format!("POLYWIRE_STORE={}", store.display());
     let first = background.pid();
 
     // A mistake leaves the gateway that runs alone.
@@ -328,7 +333,7 @@ async fn a_restart_does_again_what_was_asked_for() {
     assert_eq!(restarted.code(), Some(0), "{restarted:?}");
     assert_says(
         &restarted.stdout.join("\n"),
-        &["--log info", "--strict", "POLYWIRE_LOG_FORMAT=json"],
+        &["--log info", "--strict", "POLYWIRE_LOG_FORMAT=json", &store],
     );
     assert_says(
         &restarted.stderr.join("\n"),

@@ -395,6 +395,7 @@ async fn keys_that_a_service_does_not_see_are_told() {
     home.write("config/polywire/config.toml", settings);
     let shown = ended(print(false)).await;
     assert_says(&shown.stderr.join("\n"), &["hardened less"]);
+    assert_says(&shown.stdout.join("\n"), &["Environment=PATH=/"]);
     assert!(
         !shown.stdout.join("\n").contains("SystemCallFilter"),
         "{shown:?}"
