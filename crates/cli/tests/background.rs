@@ -187,6 +187,23 @@ async fn what_keeps_it_from_starting_is_told_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn one_that_listens_everywhere_is_warned_of_and_called_on_loopback() {
+    let background = with_answers();
+    let started = background.run(&["start", "--listen", "0.0.0.0:0"]).await;
+    assert_eq!(started.code(), Some(0), "{started:?}");
+    assert_says(
+        &started.stderr.join("\n"),
+        &["warning: listening on 0.0.0.0", "other machines", "token"],
+    );
+    let base = format!("http://127.0.0.1:{}/v1", background.address().port());
+    assert_says(&started.stdout.join("\n"), &[&base]);
+    assert_says(&background.done(&["status"]).await, &[&base, "0 at work"]);
+    let mut open = background.command(&["start", "--listen", "0.0.0.0:0"]);
+    open.env("POLYWIRE_AUTH", "none");
+    assert_eq!(ended(open).await.code(), Some(1));
+}
+
+#[tokio::test]
 async fn a_crash_is_told_once_and_a_new_start_follows() {
     let background = with_answers();
     background.done(&["start"]).await;
