@@ -99,19 +99,6 @@ async fn it_starts_tells_how_it_is_and_stops() {
 }
 
 #[tokio::test]
-async fn the_help_pages() {
-    let home = TempHome::new(env!("CARGO_TARGET_TMPDIR"));
-    for command in ["start", "stop", "restart", "status", "logs"] {
-        let mut help = home.command(env!("CARGO_BIN_EXE_polywire"));
-        help.args([command, "--help"]);
-        let help = ended(help).await;
-        assert_eq!(help.code(), Some(0), "{help:?}");
-        assert!(help.stderr.is_empty(), "{help:?}");
-        insta::assert_snapshot!(format!("help_{command}"), help.stdout.join("\n"));
-    }
-}
-
-#[tokio::test]
 async fn two_starts_at_once_start_one() {
     let background = with_answers();
     let starts: [_; 3] = std::array::from_fn(|_| Running::start(background.command(&["start"])));

@@ -402,16 +402,6 @@ async fn keys_that_a_service_does_not_see_are_told() {
     );
 }
 
-#[tokio::test]
-async fn the_help_pages() {
-    let machine = Machine::new();
-    for command in ["install", "uninstall", "status"] {
-        let help = machine.done(&[command, "--help"]).await;
-        assert!(help.stderr.is_empty(), "{help:?}");
-        insta::assert_snapshot!(format!("help_{command}"), help.stdout.join("\n"));
-    }
-}
-
 /// systemd's own check, where it is: the words of its manuals are many.
 #[tokio::test]
 async fn systemd_finds_no_fault_with_the_units() {

@@ -14,11 +14,10 @@ use crate::{Process, ProcessError, ProcessId};
 /// The time at which this run of the machine began, in seconds since 1970.
 ///
 /// # Errors
-/// The system does not tell.
+/// None on these systems.
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
 pub fn boot_id() -> Result<String, ProcessError> {
-    let time = System::boot_time();
-    time.map(|time| time.to_string())
-        .map_err(|error| ProcessError::read("the time at which the machine began", error))
+    Ok(System::boot_time().to_string())
 }
 
 pub(crate) fn running_system() -> Result<String, ProcessError> {
@@ -27,12 +26,12 @@ pub(crate) fn running_system() -> Result<String, ProcessError> {
 
 pub(crate) fn process(pid: u32) -> Result<Option<Process>, ProcessError> {
     let wanted = [Pid::from_u32(pid)];
-    let system = look(ProcessesToUpdate::Some(&wanted), false)?;
+    let system = look(ProcessesToUpdate::Some(&wanted), false);
     system.process(wanted[0]).map_or(Ok(None), read)
 }
 
 pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
-    let system = look(ProcessesToUpdate::All, false)?;
+    let system = look(ProcessesToUpdate::All, false);
     let all = system.processes().values();
     all.filter_map(|process| read(process).transpose())
         .collect()
@@ -41,7 +40,7 @@ pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
 /// The values of these variables at the start of a process.
 pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<String, OsString>> {
     let wanted = [Pid::from_u32(id.pid())];
-    let system = look(ProcessesToUpdate::Some(&wanted), true).ok()?;
+    let system = look(ProcessesToUpdate::Some(&wanted), true);
     let process = system.process(wanted[0])?;
     if process.start_time() != id.start() {
         return None;
@@ -58,7 +57,7 @@ pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<Strin
     Some(found)
 }
 
-fn look(which: ProcessesToUpdate<'_>, environment: bool) -> Result<System, ProcessError> {
+fn look(which: ProcessesToUpdate<'_>, environment: bool) -> System {
     let mut what = ProcessRefreshKind::nothing()
         .with_user(UpdateKind::Always)
         .with_exe(UpdateKind::Always)
@@ -67,10 +66,9 @@ fn look(which: ProcessesToUpdate<'_>, environment: bool) -> Result<System, Proce
     if environment {
         what = what.with_environ(UpdateKind::Always);
     }
-    let mut system =
-        System::new().map_err(|error| ProcessError::read("the list of processes", error))?;
+    let mut system = System::new();
     system.refresh_processes_specifics(which, true, what);
-    Ok(system)
+    system
 }
 
 fn read(process: &sysinfo::Process) -> Result<Option<Process>, ProcessError> {
