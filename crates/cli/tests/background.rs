@@ -99,19 +99,6 @@ async fn it_starts_tells_how_it_is_and_stops() {
 }
 
 #[tokio::test]
-async fn the_help_pages() {
-    let home = TempHome::new(env!("CARGO_TARGET_TMPDIR"));
-    for command in ["start", "stop", "restart", "status", "logs"] {
-        let mut help = home.command(env!("CARGO_BIN_EXE_polywire"));
-        help.args([command, "--help"]);
-        let help = ended(help).await;
-        assert_eq!(help.code(), Some(0), "{help:?}");
-        assert!(help.stderr.is_empty(), "{help:?}");
-        insta::assert_snapshot!(format!("help_{command}"), help.stdout.join("\n"));
-    }
-}
-
-#[tokio::test]
 async fn two_starts_at_once_start_one() {
     let background = with_answers();
     let starts: [_; 3] = std::array::from_fn(|_| Running::start(background.command(&["start"])));
@@ -184,6 +171,23 @@ async fn what_keeps_it_from_starting_is_told_in_its_own_words() {
     assert_eq!(status.code(), Some(0), "{status:?}");
     assert_says(&status.stdout.join("\n"), &[&address]);
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_listens_everywhere_is_warned_of_and_called_on_loopback() {
+    let background = with_answers();
+    let started = background.run(&["start", "--listen", "0.0.0.0:0"]).await;
+    assert_eq!(started.code(), Some(0), "{started:?}");
+    assert_says(
+        &started.stderr.join("\n"),
+        &["warning: listening on 0.0.0.0", "other machines", "token"],
+    );
+    let base = format!("http://127.0.0.1:{}/v1", background.address().port());
+    assert_says(&started.stdout.join("\n"), &[&base]);
+    assert_says(&background.done(&["status"]).await, &[&base, "0 at work"]);
+    let mut open = background.command(&["start", "--listen", "0.0.0.0:0"]);
+    open.env("POLYWIRE_AUTH", "none");
+    assert_eq!(ended(open).await.code(), Some(1));
 }
 
 #[tokio::test]
@@ -314,8 +318,13 @@ async fn a_restart_does_again_what_was_asked_for() {
     let mut start = background.command(&["start", "--strict", "--log", "debug"]);
     start
         .env("POLYWIRE_LOG_FORMAT", "json")
+        // Meant from here, wherever the gateway works.
+        .env("POLYWIRE_STORE", "own.sqlite3")
         .env("POLYWIRE_TOKEN", "pw-of-the-environment-1");
     assert_eq!(ended(start).await.code(), Some(0));
+    let store = background.house.home.work().join("own.sqlite3");
+    assert!(store.exists());
+    let store = format!("POLYWIRE_STORE={}", store.display());
     let first = background.pid();
 
     // A mistake leaves the gateway that runs alone.
@@ -328,7 +337,7 @@ async fn a_restart_does_again_what_was_asked_for() {
     assert_eq!(restarted.code(), Some(0), "{restarted:?}");
     assert_says(
         &restarted.stdout.join("\n"),
-        &["--log info", "--strict", "POLYWIRE_LOG_FORMAT=json"],
+        &["--log info", "--strict", "POLYWIRE_LOG_FORMAT=json", &store],
     );
     assert_says(
         &restarted.stderr.join("\n"),

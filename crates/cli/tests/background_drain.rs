@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use background::{Background, assert_says};
 use polywire_testkit::{
-    Call, ChatStream, Exchange, Gate, Gateway, House, Reply, Running, ScriptedUpstream, answer,
-    within,
+    Call, ChatStream, Exchange, Gate, Gateway, Heard, House, Reply, Running, ScriptedUpstream,
+    Upgrade, answer, within,
 };
 use serde_json::json;
 
@@ -141,6 +141,28 @@ async fn streams_that_do_not_end_are_cut_off_by_a_firm_stop() {
 #[tokio::test]
 async fn streams_that_do_not_end_are_cut_off_by_the_gateway_itself() {
     cut_off("drain_timeout = 1", &["stop"], "within 1 s").await;
+}
+
+#[tokio::test]
+async fn a_turn_on_a_web_socket_is_cut_off_too() {
+    let upstream = ScriptedUpstream::start(|_, _| ChatStream::new().text("one").stall());
+    let background = Background::new(upstream, "");
+    background.done(&["start"]).await;
+    let upgrade = Upgrade::at("/v1/responses").bearer(background.text("token").trim());
+    let mut socket = upgrade.open(background.address()).await;
+    socket
+        .send(&json!({"type": "response.create", "model": "test-model", "input": "hi"}))
+        .await;
+    while socket.event().await["type"] != "response.output_text.delta" {}
+    let stopped = background.run(&["stop", "--timeout", "0"]).await;
+    assert_eq!(stopped.code(), Some(0), "{stopped:?}");
+    assert_says(
+        &stopped.stderr.join("\n"),
+        &["1 turn is at work", "1 turn was cut off"],
+    );
+    assert!(matches!(socket.next().await, Heard::Broken));
+    let receipts = background.done(&["receipts", "--json"]).await;
+    assert_eq!(receipts.matches("overloaded").count(), 1, "{receipts}");
 }
 
 #[tokio::test]

@@ -20,13 +20,13 @@ mod peer;
 mod process;
 mod system;
 
-pub use ending::{Ending, ask_to_end, end};
+pub use ending::{Ending, end};
 pub use error::ProcessError;
 pub use identity::ProcessId;
 pub use input::{Input, input_of};
 pub use listeners::{Listener, listeners};
 pub use process::{Process, own_processes};
-pub use system::boot_id;
+pub use system::{boot_id, sees_all_processes};
 
 /// The user on whose behalf this process acts.
 pub fn own_user() -> u32 {

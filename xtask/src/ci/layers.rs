@@ -67,8 +67,10 @@ const HOMES: &[(&str, &[&str])] = &[
         "jiff",
         &["polywire-cli", "polywire-login", "polywire-testkit"],
     ),
+    ("listenfd", &["polywire-cli"]),
     ("rusqlite", &["polywire-store"]),
     ("rustls", &["polywire-upstream"]),
+    ("sd-notify", &["polywire-cli"]),
     ("tracing-subscriber", &["polywire-cli"]),
     ("webbrowser", &["polywire-cli"]),
 ];

@@ -28,10 +28,13 @@ impl Environment for WithEarlier<'_> {
 /// What was said on this command line and in this environment.
 pub(crate) fn said_now(overrides: &Overrides) -> anyhow::Result<StartOptions> {
     let config = overrides.config.as_ref().map(std::path::absolute);
-    let variables = PLAIN_VARIABLES.into_iter().filter_map(|name| {
-        let value = ProcessEnvironment.variable(name)?;
-        (!value.is_empty()).then(|| (name.to_owned(), value))
-    });
+    let mut variables = BTreeMap::new();
+    for name in PLAIN_VARIABLES {
+        let value = ProcessEnvironment.variable(name);
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            variables.insert(name.to_owned(), from_anywhere(name, value)?);
+        }
+    }
     Ok(StartOptions {
         config: config.transpose().context("the current folder is gone")?,
         listen: overrides.listen.clone(),
@@ -39,9 +42,22 @@ pub(crate) fn said_now(overrides: &Overrides) -> anyhow::Result<StartOptions> {
         strict: overrides.strict,
         log: overrides.log.clone(),
         log_format: overrides.log_format.map(|format| format.name().to_owned()),
-        variables: variables.collect(),
+        variables,
         secret_variables: BTreeSet::new(),
     })
+}
+
+/// The variables that name a place. Relative ones are meant from the folder in which they are set.
+const PLACES: [&str; 3] = ["CODEX_HOME", "POLYWIRE_CONFIG", "POLYWIRE_STORE"];
+
+/// A value that means the same in another folder.
+fn from_anywhere(name: &str, value: String) -> anyhow::Result<String> {
+    if !PLACES.contains(&name) {
+        return Ok(value);
+    }
+    let absolute = std::path::absolute(&value)
+        .with_context(|| format!("`{name}` holds `{value}`, and the current folder is gone"))?;
+    Ok(absolute.to_str().map_or(value, str::to_owned))
 }
 
 /// The names of the variables that are set and that these settings take secrets from.

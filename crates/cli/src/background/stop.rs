@@ -21,8 +21,9 @@ use crate::{configuration, running};
 /// How much longer than its own drain time the gateway is waited for: it ends its engines and writes what waits to be kept.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long the gateway may take to end after it was asked a second time: its turns are cut off then, and only engines may be slow. Killed after that.
-const FIRM_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is asked once its time is over, and how long it may take each time: its turns are cut off then, and only engines may be slow. Killed after that.
+const FIRM_REQUESTS: u32 = 15;
+const FIRM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often whoever watches on a terminal is told what is still at work.
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
@@ -116,13 +117,21 @@ impl Stopping {
         )?;
         let patience = shorter.unwrap_or(drain + CLOSE_TIMEOUT);
         let mut ending = Ending::Ended;
-        if !self.ends_within(patience, turns).await? {
-            // Being asked a second time is what makes it cut its turns off.
-            let id = self.gateway.process.clone();
-            let firmly = move || polywire_processes::end(&id, FIRM_TIMEOUT);
-            ending = tokio::task::spawn_blocking(firmly).await??;
+        if !self.ends_within(patience, turns).await? && !self.ends_when_pressed().await? {
+            ending = polywire_processes::end(&self.gateway.process, Duration::ZERO)?;
         }
         self.tell_end(places, ending)
+    }
+
+    /// Asks again, which makes it cut its turns off. More than once: two requests that come at the same moment are one to it.
+    async fn ends_when_pressed(&self) -> anyhow::Result<bool> {
+        for _ in 0..FIRM_REQUESTS {
+            polywire_processes::ask_to_end(&self.gateway.process)?;
+            if self.ends_within(FIRM_INTERVAL, None).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn ends_within(
@@ -165,7 +174,9 @@ impl Stopping {
         if state.running.as_ref().is_some_and(is_it) {
             forget(&mut state, places)?;
             let how = match ending {
-                Ending::Killed => "it did not end when it was asked a second time, and was killed",
+                Ending::Killed => {
+                    "it did not end when it was asked again and again, and was killed"
+                }
                 Ending::Ended | Ending::WasGone => "it ended without leaving word",
             };
             note(format_args!("warning: {how}; turns at work were cut off"));

@@ -112,6 +112,12 @@ fn spec(overrides: &Overrides, settings: &Settings) -> anyhow::Result<ServiceSpe
     });
     let mut environment: BTreeMap<String, String> = folders.collect();
     environment.extend(said.variables.clone());
+    let runs_programs = runs_programs(settings);
+    if runs_programs {
+        // Programs that lie where only the shell looks for them, such as a Codex of npm, are to be found.
+        let path = ProcessEnvironment.variable("PATH");
+        environment.extend(path.map(|path| ("PATH".to_owned(), path)));
+    }
     let options = StartOptions {
         variables: BTreeMap::new(),
         ..said
@@ -123,7 +129,7 @@ fn spec(overrides: &Overrides, settings: &Settings) -> anyhow::Result<ServiceSpe
         listen: settings.server.listen,
         drain_timeout: settings.server.drain_timeout,
         writable: writable(settings),
-        runs_programs: runs_programs(settings),
+        runs_programs,
     })
 }
 
