@@ -285,6 +285,63 @@ async fn an_address_is_asked_for_and_the_key_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_key_is_typed_without_being_shown() {
+    let desk = Desk::with("[providers.zai]\npreset = \"zai\" # mine\n");
+    let mut terminal = Terminal::start(desk.command(&["edit", "zai", "--key-stdin"]));
+    terminal.shows("Key of zai").await;
+    terminal.type_keys("two words and an umlaut: \u{e4}\r");
+    terminal.shows("characters that no header can hold").await;
+    terminal.type_keys(KEY);
+    terminal.type_keys("\r");
+    terminal.shows("provider `zai` is changed").await;
+    assert_eq!(terminal.ended().await, Some(0));
+    assert!(!terminal.text().contains(KEY), "{}", terminal.text());
+    let kept = fs::read_to_string(desk.key_file("zai")).unwrap();
+    assert_eq!(kept, format!("{KEY}\n"));
+    assert!(
+        desk.settings()
+            .starts_with("[providers.zai]\npreset = \"zai\" # mine\n")
+    );
+    let mut terminal = Terminal::start(desk.command(&["edit", "zai", "--key-stdin"]));
+    terminal.shows("Key of zai").await;
+    terminal.type_keys("\r");
+    terminal.shows("no key was given").await;
+    assert_eq!(terminal.ended().await, Some(1));
+    assert_eq!(fs::read_to_string(desk.key_file("zai")).unwrap(), kept);
+}
+
+/// Where there are others, it is asked whether the new one is to be the default.
+#[tokio::test]
+async fn a_further_provider_can_become_the_default() {
+    let desk = Desk::with("[providers.zai]\npreset = \"zai\"\n");
+    let mut command = desk.command(&["add"]);
+    command.env("NO_COLOR", "1");
+    let mut terminal = Terminal::start(command);
+    terminal.shows("Which provider?").await;
+    terminal.type_keys("vllm");
+    terminal.shows("vllm:").await;
+    terminal.type_keys("\r");
+    terminal.shows("What is it to be called?").await;
+    // The name is there to be changed.
+    terminal.type_keys("\x15zai\r");
+    terminal.shows("there is a provider `zai` already").await;
+    terminal.type_keys("\x15gpu\r");
+    terminal.shows("Make `gpu` the default provider?").await;
+    terminal.type_keys("y");
+    terminal.shows("provider `gpu` is added").await;
+    assert_eq!(terminal.ended().await, Some(0));
+    let settings = desk.settings();
+    assert!(
+        settings.starts_with("default_provider = \"gpu\"\n\n[providers.zai]"),
+        "{settings}"
+    );
+    assert!(
+        settings.ends_with("\n[providers.gpu]\npreset = \"vllm\"\n"),
+        "{settings}"
+    );
+}
+
+#[tokio::test]
 async fn at_a_terminal_it_is_asked_whether_the_key_goes() {
     for (answer, stays) in [("n", true), ("y", false)] {
         let desk = Desk::new();
