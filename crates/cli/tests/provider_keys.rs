@@ -96,6 +96,25 @@ async fn a_key_that_is_not_used_after_all_is_not_kept() {
     assert!(!desk.key_file("other").exists());
 }
 
+/// The settings cannot be written, so the key that was kept for them goes, or the one before comes back.
+#[tokio::test]
+async fn a_key_goes_back_when_the_settings_cannot_be_written() {
+    let desk = Desk::new();
+    desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
+    let settings = desk.settings();
+    fs::set_permissions(desk.file(), fs::Permissions::from_mode(0o400)).unwrap();
+    desk.piped(&["edit", "zai", "--key-stdin", "--name", "Z"], "sk-another")
+        .await
+        .failed(&["config.toml is read-only", "hint: "]);
+    let kept = fs::read_to_string(desk.key_file("zai")).unwrap();
+    assert_eq!(kept, format!("{KEY}\n"));
+    desk.piped(&["add", "groq", "--key-stdin"], "gsk-new")
+        .await
+        .failed(&["config.toml is read-only"]);
+    assert!(!desk.key_file("groq").exists());
+    assert_eq!(desk.settings(), settings);
+}
+
 #[tokio::test]
 async fn keys_are_never_arguments() {
     let desk = Desk::new();
