@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, bail};
+use dialoguer::console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use dialoguer::{Confirm, FuzzySelect, Input};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
@@ -11,9 +12,13 @@ use polywire_credentials::Secret;
 
 use crate::configuration::variable;
 use crate::logging::note;
+use crate::printable::shortened;
 
 /// How many choices are shown at once.
 const CHOICES_SHOWN: usize = 12;
+
+/// What stands before a choice, and a column for the cursor.
+const MARGIN: usize = 4;
 
 /// Whether there is somebody to ask.
 pub(crate) fn is_possible() -> bool {
@@ -37,9 +42,15 @@ pub(crate) fn choice<T: Display>(
     first: usize,
 ) -> anyhow::Result<usize> {
     let theme = theme();
+    // A line that does not fit would be drawn over two, and stay when the choices change.
+    let width = usize::from(Term::stderr().size().1);
+    let choices: Vec<String> = choices
+        .iter()
+        .map(|choice| shortened(&choice.to_string(), width.saturating_sub(MARGIN)))
+        .collect();
     let chosen = FuzzySelect::with_theme(theme.as_ref())
         .with_prompt(question)
-        .items(choices)
+        .items(&choices)
         .default(first)
         .max_length(CHOICES_SHOWN)
         .interact_opt();

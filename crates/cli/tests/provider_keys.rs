@@ -124,6 +124,13 @@ async fn keys_are_never_arguments() {
         &["add", "zai", "--api-key", KEY],
         &["add", "zai", "--key"],
         &["add", "zai", "--key-env", KEY],
+        &["add", "zai", "--set", "key.env=sk-0123456789abcdef"],
+        &[
+            "add",
+            "zai",
+            "--set",
+            "key={ env = \"sk-0123456789abcdef\" }",
+        ],
         &["add", "zai", "--set", "key=sk-0123456789abcdef"],
         &["add", "zai", "--set", "key=\"sk-0123456789abcdef\""],
         &[
@@ -220,10 +227,32 @@ async fn references_are_written_as_they_are() {
     .await
     .done();
     insta::assert_snapshot!(desk.settings());
+    // A path starts where its user is, not where the settings are.
+    desk.run(&["add", "c", "--preset", "groq", "--key-file", "groq.key"])
+        .await
+        .done();
+    let path = desk.home.work().join("groq.key");
+    let line = format!("key = {{ file = \"{}\" }}", path.display());
+    assert!(desk.settings().contains(&line), "{}", desk.settings());
     // A file that is its user's own stays when the provider goes.
     let own = desk.home.write("home/keys/groq", "gsk-of-my-own");
     desk.run(&["remove", "a"]).await.done();
     assert!(own.exists());
+}
+
+#[tokio::test]
+async fn a_key_with_a_header_of_its_own_is_replaced() {
+    let desk = Desk::with(
+        "[providers.zai]\npreset = \"zai\"\n\n[providers.zai.key]\nenv = \"A\"\n\n[aliases]\n",
+    );
+    desk.run(&["edit", "zai", "--key-env", "B"]).await.done();
+    insta::assert_snapshot!(desk.settings(), @r#"
+    [providers.zai]
+    preset = "zai"
+    key = { env = "B" }
+
+    [aliases]
+    "#);
 }
 
 #[tokio::test]
