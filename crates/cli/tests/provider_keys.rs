@@ -389,6 +389,26 @@ async fn a_further_provider_can_become_the_default() {
     );
 }
 
+/// Nobody knows whether a server of one's own wants a key.
+#[tokio::test]
+async fn a_server_of_ones_own_may_have_a_key() {
+    for (answer, line) in [("", ""), (KEY, "key = { file = \"keys/mine\" }\n")] {
+        let desk = Desk::new();
+        let mut terminal = Terminal::start(desk.command(&["add", "mine", "--preset", "custom"]));
+        terminal.shows("Its address, such as").await;
+        terminal.type_keys("http://127.0.0.1:8000/v1/\r");
+        terminal.shows("nothing: it needs none").await;
+        terminal.type_keys(answer);
+        terminal.type_keys("\r");
+        terminal.shows("provider `mine` is added").await;
+        assert_eq!(terminal.ended().await, Some(0));
+        let expected = format!(
+            "[providers.mine]\npreset = \"custom\"\nbase_url = \"http://127.0.0.1:8000/v1\"\n{line}"
+        );
+        assert_eq!(desk.settings(), expected);
+    }
+}
+
 #[tokio::test]
 async fn at_a_terminal_it_is_asked_whether_the_key_goes() {
     for (answer, stays) in [("n", true), ("y", false)] {
