@@ -397,7 +397,7 @@ async fn a_server_of_ones_own_may_have_a_key() {
         let mut terminal = Terminal::start(desk.command(&["add", "mine", "--preset", "custom"]));
         terminal.shows("Its address, such as").await;
         terminal.type_keys("http://127.0.0.1:8000/v1/\r");
-        terminal.shows("nothing: it needs none").await;
+        terminal.shows("leave it empty if it needs none").await;
         terminal.type_keys(answer);
         terminal.type_keys("\r");
         terminal.shows("provider `mine` is added").await;

@@ -209,12 +209,15 @@ fn key(
     if let Some(page) = &preset.key_page {
         note(format_args!("keys are made at {page}"));
     }
-    let nothing = match variable {
+    let otherwise = match variable {
         Some(name) => format!("it is in {name}"),
         None => "it needs none".to_owned(),
     };
-    let later = format!("; nothing: {nothing}");
-    let key = ask::secret(&format!("Key of {} (not shown{later})", preset.name))?;
+    let question = format!(
+        "Key of {} (not shown; leave it empty if {otherwise})",
+        preset.name
+    );
+    let key = ask::secret(&question)?;
     let place = arguments.place();
     Ok(key.map(|key| GivenKey::Itself { key, place }))
 }
