@@ -1,17 +1,24 @@
 //! Questions to somebody at a terminal. They are drawn on the error stream, so that standard output holds answers only.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, bail};
+use dialoguer::console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
-use dialoguer::{Confirm, FuzzySelect, Input, Password};
+use dialoguer::{Confirm, FuzzySelect, Input};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use polywire_credentials::Secret;
 
 use crate::configuration::variable;
+use crate::logging::note;
+use crate::printable::shortened;
 
 /// How many choices are shown at once.
 const CHOICES_SHOWN: usize = 12;
+
+/// What stands before a choice, and a column for the cursor.
+const MARGIN: usize = 4;
 
 /// Whether there is somebody to ask.
 pub(crate) fn is_possible() -> bool {
@@ -35,9 +42,15 @@ pub(crate) fn choice<T: Display>(
     first: usize,
 ) -> anyhow::Result<usize> {
     let theme = theme();
+    // A line that does not fit would be drawn over two, and stay when the choices change.
+    let width = usize::from(Term::stderr().size().1);
+    let choices: Vec<String> = choices
+        .iter()
+        .map(|choice| shortened(&choice.to_string(), width.saturating_sub(MARGIN)))
+        .collect();
     let chosen = FuzzySelect::with_theme(theme.as_ref())
         .with_prompt(question)
-        .items(choices)
+        .items(&choices)
         .default(first)
         .max_length(CHOICES_SHOWN)
         .interact_opt();
@@ -79,20 +92,51 @@ pub(crate) fn whether(question: &str, usual: bool) -> anyhow::Result<bool> {
 /// # Errors
 /// There was no answer.
 pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
-    let theme = theme();
-    let check = |text: &String| match text.trim() {
-        "" => Ok(()),
-        key => Secret::parse_key(key, "the answer")
-            .map(drop)
-            .map_err(|error| error.to_string()),
-    };
-    let password = Password::with_theme(theme.as_ref())
-        .with_prompt(question)
-        .allow_empty_password(true)
-        .validate_with(check);
-    let answer = answered(password.interact())?;
-    let key = Some(answer.trim()).filter(|key| !key.is_empty());
-    Ok(key.map(Secret::new))
+    // Before the question is there to be answered: whoever pastes at once must not see it either.
+    let _hidden = Hidden::new().context("the terminal could not be asked")?;
+    loop {
+        let mut out = io::stderr().lock();
+        write!(out, "? {question}: ").and_then(|()| out.flush())?;
+        drop(out);
+        let mut answer = String::new();
+        if io::stdin().read_line(&mut answer)? == 0 {
+            bail!("there was no answer, and nothing was changed");
+        }
+        match answer.trim() {
+            "" => return Ok(None),
+            key => match Secret::parse_key(key, "the answer") {
+                Ok(key) => return Ok(Some(key)),
+                Err(error) => note(error),
+            },
+        }
+    }
+}
+
+/// A terminal that does not show what is typed but for the end of the line. As before when this is dropped.
+struct Hidden {
+    before: Termios,
+}
+
+impl Hidden {
+    fn new() -> nix::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_flags.remove(LocalFlags::ECHO);
+        hidden.local_flags.insert(LocalFlags::ECHONL);
+        // What was typed already stays to be read.
+        tcsetattr(io::stdin(), SetArg::TCSANOW, &hidden)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        if let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before) {
+            note(format_args!(
+                "the terminal still hides what is typed ({error}); `stty echo` shows it again"
+            ));
+        }
+    }
 }
 
 fn answered<T>(answer: Result<T, dialoguer::Error>) -> anyhow::Result<T> {

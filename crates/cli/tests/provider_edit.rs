@@ -68,6 +68,29 @@ async fn a_first_provider_makes_the_file() {
 }
 
 #[tokio::test]
+async fn a_settings_file_in_the_working_directory() {
+    let desk = Desk::new();
+    desk.run(&["--config", "mine.toml", "add", "zai", "--key-env", "K"])
+        .await
+        .done();
+    let file = desk.home.work().join("mine.toml");
+    assert_eq!(mode(&file), 0o600);
+    desk.piped(
+        &["--config", "mine.toml", "edit", "zai", "--key-stdin"],
+        "sk-1",
+    )
+    .await
+    .done();
+    assert_eq!(mode(&desk.home.work().join("keys/zai")), 0o600);
+    let listed = desk.run(&["--config", "mine.toml", "list"]).await.done();
+    assert!(
+        listed.stdout.contains("file keys/zai, present"),
+        "{listed:?}"
+    );
+    assert!(!desk.file().exists());
+}
+
+#[tokio::test]
 async fn everything_else_in_the_file_stays() {
     let desk = Desk::with(MINE);
     fs::set_permissions(desk.file(), fs::Permissions::from_mode(0o640)).unwrap();

@@ -51,7 +51,8 @@ pub fn make_private(path: &Path) -> io::Result<()> {
 /// # Errors
 /// It cannot be made.
 pub fn make_private_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
+    // The parent of a bare file name is the working directory.
+    if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
     let mut builder = std::fs::DirBuilder::new();

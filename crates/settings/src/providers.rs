@@ -267,7 +267,9 @@ fn check_id(id: &str) -> Result<(), Wrong> {
     let legal = !id.is_empty()
         && id
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        // Files are named after providers, and these two are folders.
+        && !matches!(id, "." | "..");
     if legal {
         Ok(())
     } else {

@@ -86,7 +86,10 @@ pub(crate) async fn add(
     say(format_args!("provider `{id}` is added to {file}"));
     let after = configuration::load(overrides)?;
     if !after.key_is_present(&id) {
-        note(format_args!("its key is missing: {}", after.key_hint(&id)));
+        note(format_args!(
+            "its key is missing: {}; `polywire provider edit {id} --key-stdin` takes it in",
+            after.key_hint(&id)
+        ));
     }
     note(format_args!("try it: polywire run codex -p {id}"));
     Ok(ExitCode::SUCCESS)
@@ -190,22 +193,31 @@ fn key(
     let Template::Preset(preset) = template else {
         return Ok(None);
     };
-    let needs_key = match preset.auth {
+    let may_have_key = match preset.auth {
         Auth::Bearer | Auth::Header { .. } => true,
-        Auth::Login | Auth::None => false,
+        // Nobody knows what an address needs that only its user knows.
+        Auth::None => preset.base_url.is_none(),
+        Auth::Login => false,
     };
     let variable = preset.key_variable.as_deref();
     let is_at_hand = variable.is_some_and(|name| {
         before.variable(name).is_some() || configuration::variable(name).is_some()
     });
-    if !needs_key || is_at_hand || !ask::is_possible() {
+    if !may_have_key || is_at_hand || !ask::is_possible() {
         return Ok(None);
     }
     if let Some(page) = &preset.key_page {
         note(format_args!("keys are made at {page}"));
     }
-    let later = variable.map_or_else(String::new, |name| format!("; nothing: it is in {name}"));
-    let key = ask::secret(&format!("Key of {} (not shown{later})", preset.name))?;
+    let otherwise = match variable {
+        Some(name) => format!("it is in {name}"),
+        None => "it needs none".to_owned(),
+    };
+    let question = format!(
+        "Key of {} (not shown; leave it empty if {otherwise})",
+        preset.name
+    );
+    let key = ask::secret(&question)?;
     let place = arguments.place();
     Ok(key.map(|key| GivenKey::Itself { key, place }))
 }

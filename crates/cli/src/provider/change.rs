@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use polywire_credentials::KeySource;
-use polywire_settings::{Edit, Settings};
+use polywire_settings::{Edit, EditError, Settings};
 
 use crate::configuration;
 use crate::logging::note;
@@ -23,10 +23,10 @@ pub(crate) async fn save(
     // Before the key is kept anywhere: what stands there for now only has to be a reference.
     match &key {
         Some(GivenKey::Reference(reference)) => {
-            edit.set_raw(&["providers", provider, "key"], reference)?;
+            write_key(&mut edit, provider, reference)?;
         }
         Some(GivenKey::Itself { .. }) => {
-            edit.set_raw(&["providers", provider, "key"], "{ keyring = true }")?;
+            write_key(&mut edit, provider, "{ keyring = true }")?;
         }
         None => {}
     }
@@ -39,7 +39,7 @@ pub(crate) async fn save(
         None => None,
     };
     let written = match &kept {
-        Some(kept) => edit.set_raw(&["providers", provider, "key"], &kept.reference),
+        Some(kept) => write_key(&mut edit, provider, &kept.reference),
         None => Ok(()),
     };
     let saved = written.and_then(|()| {
@@ -67,6 +67,15 @@ pub(crate) async fn save(
         note(format_args!("warning: {error:#}"));
     }
     Ok(())
+}
+
+/// Writes where the key is, in the place of whatever stands there: a table below a header of its own, too.
+fn write_key(edit: &mut Edit<'_>, provider: &str, reference: &str) -> Result<(), EditError> {
+    let path = ["providers", provider, "key"];
+    if edit.text().raw(&path).is_none() {
+        edit.remove(&path)?;
+    }
+    edit.set_raw(&path, reference)
 }
 
 /// Checks what only the dialect of the provider knows: its habits.

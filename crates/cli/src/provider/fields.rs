@@ -3,8 +3,9 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use polywire_catalog::{Kind, normalise_base_url};
-use polywire_settings::{Edit, KeyPath, parse_value, toml_text};
+use polywire_settings::{Edit, KeyPath, TomlValue, parse_value, toml_text};
 
+use crate::provider::key::check_variable;
 use crate::provider::secret_words::names_secret;
 
 #[derive(Args, Default)]
@@ -139,20 +140,24 @@ pub(crate) fn parse_path(path: &str) -> anyhow::Result<KeyPath> {
 
 /// A secret in an argument can be read by every user of the machine. It is not repeated.
 fn refuse_secret(keys: &[&str], value: &str) -> anyhow::Result<()> {
+    let table = parse_value(value);
+    let is_table = table.as_ref().is_some_and(TomlValue::is_table);
+    let variable = table.as_ref().and_then(|table| table.get("env")?.as_str());
+    match (keys, variable) {
+        (["key", "env"], _) => return check_variable(value.trim().trim_matches(['"', '\''])),
+        (["key"], Some(variable)) => return check_variable(variable),
+        _ => {}
+    }
     let what = match keys {
-        ["key"] if !is_table(value) => "a key",
+        ["key"] if !is_table => "a key",
         ["headers", name] if names_secret(name) => "the value of this header",
         ["headers"] if names_secret(value) => "the value of such a header",
         ["proxy"] if value.contains('@') => "the password of a proxy",
         ["codex_config", .., name] if names_secret(name) => "this value",
-        ["codex_config", ..] if is_table(value) && names_secret(value) => "such a value",
+        ["codex_config", ..] if is_table && names_secret(value) => "such a value",
         _ => return Ok(()),
     };
     bail!(
         "{what} is not taken as an argument, because every user of this machine can read those\nhint: keys come by --key-stdin; write others with `polywire provider edit NAME`, which opens an editor"
     );
-}
-
-fn is_table(value: &str) -> bool {
-    parse_value(value).is_some_and(|value| value.is_table())
 }

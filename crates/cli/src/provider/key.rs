@@ -99,6 +99,12 @@ impl KeyArguments {
             ))));
         }
         if let Some(path) = &self.key_file {
+            // In the settings a relative path would start at their own folder.
+            let path = if path.starts_with("~") {
+                path.clone()
+            } else {
+                std::path::absolute(path)?
+            };
             let path = path
                 .to_str()
                 .context("the path of the key is not Unicode")?;
@@ -128,7 +134,10 @@ impl KeyArguments {
 }
 
 /// A key that somebody took for the name of a variable must not be written into the settings.
-fn check_variable(name: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+/// It is no name of a variable. It is not repeated.
+pub(crate) fn check_variable(name: &str) -> anyhow::Result<()> {
     let legal = !name.is_empty()
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && name
@@ -136,7 +145,7 @@ fn check_variable(name: &str) -> anyhow::Result<()> {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !legal {
         bail!(
-            "--key-env wants the name of an environment variable: letters, digits and `_`\nhint: if that was a key, change it, and use --key-stdin"
+            "the name of an environment variable has letters, digits and `_` only, and what was given has more\nhint: if that was a key, change it, and use --key-stdin"
         );
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::logging::{note, say};
 use crate::provider::add::is_in_file;
 use crate::provider::change::tell_new_warnings;
 use crate::provider::key_store::KeyStore;
+use crate::provider::models::cache;
 
 #[derive(Args)]
 pub(crate) struct RemoveArguments {
@@ -60,6 +61,9 @@ pub(crate) async fn remove(
     }
     tell_new_warnings(&before, &after);
     tell_leftovers(&after, name);
+    if let Err(error) = cache::forget(&after.paths, name) {
+        note(format_args!("warning: its list of models stays: {error}"));
+    }
     if forget {
         store.forget(source).await?;
     } else if store.keeps(source) {

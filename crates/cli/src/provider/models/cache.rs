@@ -1,6 +1,7 @@
 //! Lists of models that were fetched, in the folder for state.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,14 +88,14 @@ impl Fetched {
     }
 }
 
-fn path(paths: &Paths, provider: &Provider) -> PathBuf {
+fn path(paths: &Paths, provider_id: &str) -> PathBuf {
     let folder = paths.state_dir.join("models");
-    folder.join(format!("{}.json", provider.id))
+    folder.join(format!("{provider_id}.json"))
 }
 
 /// The list that was fetched last from where the provider is now. One that cannot be read is as good as none.
 pub(crate) fn read(paths: &Paths, provider: &Provider) -> Option<Fetched> {
-    let bytes = fs::read(path(paths, provider)).ok()?;
+    let bytes = fs::read(path(paths, &provider.id)).ok()?;
     let fetched: Fetched = serde_json::from_slice(&bytes).ok()?;
     (fetched.url == provider.models_url()).then_some(fetched)
 }
@@ -104,11 +105,22 @@ pub(crate) fn read(paths: &Paths, provider: &Provider) -> Option<Fetched> {
 /// # Errors
 /// It cannot be written.
 pub(crate) fn keep(paths: &Paths, provider: &Provider, fetched: &Fetched) -> anyhow::Result<()> {
-    let path = path(paths, provider);
+    let path = path(paths, &provider.id);
     if let Some(folder) = path.parent() {
         make_private_folder(folder)
             .with_context(|| format!("the folder {} could not be made", folder.display()))?;
     }
     replace_atomically(&path, &serde_json::to_vec(fetched)?, 0o600)?;
     Ok(())
+}
+
+/// Forgets the list of a provider that is gone.
+///
+/// # Errors
+/// It is there and does not go.
+pub(crate) fn forget(paths: &Paths, provider_id: &str) -> io::Result<()> {
+    match fs::remove_file(path(paths, provider_id)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

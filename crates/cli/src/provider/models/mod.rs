@@ -1,6 +1,6 @@
 //! `polywire provider models`: what a provider lists, and what the settings list of it.
 
-mod cache;
+pub(crate) mod cache;
 mod fetch;
 mod show;
 mod write;
