@@ -567,6 +567,10 @@ async fn codex_agrees_with_what_is_told_of_its_configuration() {
 
 #[tokio::test]
 async fn leftovers_are_told() {
+    if !polywire_processes::sees_all_processes() {
+        eprintln!("not run: in a container, files with process numbers are kept");
+        return;
+    }
     let home = home();
     let mut gone = std::process::Command::new("true").spawn().unwrap();
     gone.wait().unwrap();

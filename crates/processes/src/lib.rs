@@ -26,7 +26,7 @@ pub use identity::ProcessId;
 pub use input::{Input, input_of};
 pub use listeners::{Listener, listeners};
 pub use process::{Process, own_processes};
-pub use system::boot_id;
+pub use system::{boot_id, sees_all_processes};
 
 /// The user on whose behalf this process acts.
 pub fn own_user() -> u32 {

@@ -21,6 +21,14 @@ pub fn boot_id() -> Result<String, ProcessError> {
     Ok(id.trim().to_owned())
 }
 
+/// The namespace in which a machine starts. The kernel gives it this number always (`PROC_PID_INIT_INO`).
+const FIRST_NAMESPACE: &str = "pid:[4026531836]";
+
+/// Whether every process of the machine is in sight. In a container those outside are not, and a number that nobody has here may be somebody's there.
+pub fn sees_all_processes() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|found| found.as_os_str() == FIRST_NAMESPACE)
+}
+
 /// What gives out process numbers and counts the time.
 pub(crate) fn running_system() -> Result<String, ProcessError> {
     let namespace = std::fs::read_link("/proc/self/ns/pid")

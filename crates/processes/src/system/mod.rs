@@ -6,10 +6,10 @@ mod linux;
 mod other;
 
 #[cfg(target_os = "linux")]
-pub use linux::boot_id;
+pub use linux::{boot_id, sees_all_processes};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{process, processes, running_system, variables};
 #[cfg(not(target_os = "linux"))]
-pub use other::boot_id;
+pub use other::{boot_id, sees_all_processes};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::{process, processes, running_system, variables};
