@@ -68,9 +68,9 @@ enum Command {
     Logout(logout::LogoutArguments),
     /// Whose ChatGPT login is used, how long it is good for, what of its plan is left
     Whoami(whoami::WhoamiArguments),
-    /// What is wrong, and what to do: settings, keys, network, Codex and its configuration, leftovers
+    /// What is wrong, and what to do: settings, keys, network, Codex, leftovers
     Doctor(doctor::DoctorArguments),
-    /// End and remove what crashed programs have left behind: Codex's processes, pid files, sockets
+    /// Find what crashed programs left behind (processes, pid files, sockets), and remove it when asked
     Cleanup(cleanup::CleanupArguments),
     /// The settings in force
     #[command(subcommand)]

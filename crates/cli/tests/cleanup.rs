@@ -632,6 +632,27 @@ async fn on_a_terminal_it_asks() {
 }
 
 #[tokio::test]
+async fn what_is_needed_again_when_the_answer_comes_is_left() {
+    if !sees_all() {
+        return;
+    }
+    let home = home();
+    let file = home.write("codex/app-server-daemon/daemon.pid", dead_pid().to_string());
+    let lock = home.write("codex/app-server-daemon/daemon.lock", "");
+    let mut command = home.command(PROGRAM);
+    command.args(["cleanup", "--only", &text(&file)]);
+    let mut terminal = Terminal::start(command);
+    terminal.shows("[y/N]").await;
+    // Codex begins to start its daemon.
+    let held = File::open(&lock).unwrap();
+    held.lock().unwrap();
+    terminal.type_keys("y\r");
+    assert_eq!(terminal.ended().await, Some(1));
+    terminal.shows("kept after all").await;
+    assert!(file.exists());
+}
+
+#[tokio::test]
 async fn without_a_terminal_nothing_is_done_unasked() {
     if !sees_all() {
         return;

@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot go on has failed"
 )]
 
@@ -270,6 +271,20 @@ async fn secrets_that_others_can_read() {
 }
 
 #[tokio::test]
+async fn files_of_another_user() {
+    if polywire_processes::own_user() != 0 {
+        eprintln!("not run: only root can give a file away");
+        return;
+    }
+    let home = home();
+    let login = home.write("codex/auth.json", "{}");
+    std::os::unix::fs::chown(&login, Some(65534), None).unwrap();
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("foreign_owner", "warning", "auth.json", "user 65534");
+    assert!(told.all.contains("chown 0"), "{}", told.all);
+}
+
+#[tokio::test]
 async fn the_port() {
     let home = home();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -467,7 +482,7 @@ async fn what_stops_codex_in_its_configuration() {
         (
             "[deep.er]\nlist = [{ wire_api = \"chat\" }]\n",
             "wire_api_chat",
-            "problem",
+            "warning",
             ":2",
         ),
         ("profile = \"z\"\n", "legacy_profile", "problem", ":1"),
