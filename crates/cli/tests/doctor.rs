@@ -33,6 +33,8 @@ fn command(home: &TempHome, arguments: &[&str]) -> Command {
     let mut command = home.command(PROGRAM);
     command
         .env("PATH", BARE_PATH)
+        // The usual port may be taken on this machine.
+        .env("POLYWIRE_LISTEN", "127.0.0.1:0")
         .args(["doctor", "--json"])
         .args(arguments);
     command
@@ -548,6 +550,11 @@ async fn profiles_of_codex_are_looked_through() {
     );
     let told = Told::of(&home, &["--offline"]).await;
     told.assert("codex_config", "ok", "config.toml", "3 settings files");
+    // One profile does not lie over another.
+    home.write(
+        "codex/a.config.toml",
+        "[model_providers.gone]\nname = \"gone\"\n",
+    );
     home.write("codex/bad.config.toml", "model_provider = \"gone\"\n");
     let told = Told::of(&home, &["--offline"]).await;
     told.assert("unknown_provider", "problem", "bad.config.toml:1", "gone");
@@ -606,7 +613,10 @@ async fn the_page_for_people() {
     let home = home();
     home.write("codex/config.toml", "profile = \"z\"\n");
     let mut command = home.command(PROGRAM);
-    command.env("PATH", BARE_PATH).args(["doctor", "--offline"]);
+    command
+        .env("PATH", BARE_PATH)
+        .env("POLYWIRE_LISTEN", "127.0.0.1:0")
+        .args(["doctor", "--offline"]);
     let ended = Running::start(command).ended().await;
     assert_eq!(ended.code(), Some(1), "{ended:?}");
     let place = home.codex_home().join("config.toml");

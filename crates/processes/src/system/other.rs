@@ -17,8 +17,8 @@ use crate::{Process, ProcessError, ProcessId};
 /// The system does not tell.
 pub fn boot_id() -> Result<String, ProcessError> {
     let time = System::boot_time();
-    let time = time.map_err(|error| ProcessError::read("the time of the start", error))?;
-    Ok(time.to_string())
+    time.map(|time| time.to_string())
+        .map_err(|error| ProcessError::read("the time at which the machine began", error))
 }
 
 /// Whether every process of the machine is in sight.
