@@ -429,7 +429,9 @@ async fn a_web_server_and_helpers_of_a_desktop_that_has_ended() {
     let electron = program(&installed, "electron");
     fs::write(installed.join("app"), "while sleep 0.2; do :; done\n").unwrap();
     let helper = program(&installed.join("resources"), "node_repl");
-    let helper = orphan(&helper, "app --type=utility", &installed, &[]);
+    let helper = orphan(&helper, "app", &installed, &[]);
+    let service = program(&installed.join("bin"), "updater");
+    let service = orphan(&service, "app", &installed, &[]);
     let python = Path::new("/usr/bin/python3");
     if !python.exists() || !listeners(5175).unwrap().is_empty() {
         eprintln!("not run: it needs python3 and port 5175");
@@ -455,12 +457,13 @@ async fn a_web_server_and_helpers_of_a_desktop_that_has_ended() {
     assert_kept(of_process(&shown, &server.id).unwrap(), "Desktop runs");
     assert_eq!(of_process(&shown, &helper.id), None);
     drop(desktop);
-    let only = [number(&server.id), number(&helper.id)];
+    let only = [&server.id, &helper.id, &service.id].map(number);
     let done = act_on(&home, &only, &arguments).await;
     assert_stale(of_process(&done, &server.id).unwrap(), "port 5175");
     assert_stale(of_process(&done, &helper.id).unwrap(), "no Desktop");
     assert!(!server.id.is_alive().unwrap());
     assert!(!helper.id.is_alive().unwrap());
+    assert_eq!(of_process(&done, &service.id), None);
 }
 
 /// What Codex writes of a process in its own pid files.
