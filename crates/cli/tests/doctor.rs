@@ -14,7 +14,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use polywire_testkit::{CodexCli, House, Reply, Running, ScriptedUpstream, TempHome, Tree};
+use polywire_testkit::{
+    CodexCli, House, Reply, Running, ScriptedUpstream, TempHome, Tree, auth_json,
+};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -229,6 +231,47 @@ async fn keys_that_are_missing() {
         (&missing[1]["severity"], &missing[1]["place"]),
         (&json!("warning"), &json!("two"))
     );
+}
+
+#[tokio::test]
+async fn a_login_is_looked_at_and_neither_sent_nor_renewed() {
+    let house = House::of_kind(
+        "chatgpt",
+        PROGRAM,
+        HOMES,
+        ScriptedUpstream::start(|_, _| Reply::error(401, "none", "no token")),
+    );
+    let settings = format!(
+        "default_provider = \"plan\"\n[providers.plan]\nkind = \"chatgpt\"\nbase_url = \"{}\"\n",
+        house.upstream.base_url()
+    );
+    house.home.write("config/polywire/config.toml", settings);
+    let told = Told::of(&house.home, &[]).await;
+    assert_eq!(told.code, Some(1));
+    told.assert("no_key", "problem", "plan", "auth.json");
+
+    let good = auth_json("account-1", "first");
+    // `{"exp":1}`, beside the one that is good for many years.
+    let ended = good.replace("eyJleHAiOjQxMDI0NDQ4MDB9", "eyJleHAiOjF9");
+    let lost = ended.replace("refresh_token", "another_token");
+    for (login, id, severity, what) in [
+        (&good, "login", "ok", "at hand"),
+        (&ended, "login", "ok", "renewed with the next turn"),
+        (&lost, "no_key", "problem", "no refresh token"),
+    ] {
+        let path = house.home.write("codex/auth.json", login);
+        let mut command = command(&house.home, &[]);
+        let issuer = house.upstream.base_url();
+        command.env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", issuer);
+        let told = Told::by(command).await;
+        told.assert(id, severity, "plan", what);
+        told.assert("reached", "ok", "plan", "wants a key or a login");
+        assert_eq!(fs::read_to_string(path).unwrap(), *login);
+    }
+    for request in house.upstream.received() {
+        assert_eq!(request.method, "GET", "{request:?}");
+        assert_eq!(request.headers.get("authorization"), None, "{request:?}");
+    }
 }
 
 #[tokio::test]
