@@ -257,6 +257,38 @@ async fn pid_files_are_stale_when_nobody_is_meant() {
 }
 
 #[tokio::test]
+async fn in_a_container_files_with_numbers_are_kept() {
+    let home = home();
+    let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
+    let contained = |program: &str| {
+        let mut command = home.command("unshare");
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            program,
+        ]);
+        command
+    };
+    let possible = Path::new("/usr/bin/unshare").exists()
+        && Running::start(contained("true")).ended().await.code() == Some(0);
+    if !possible {
+        eprintln!("not run: this system does not let us make a container");
+        return;
+    }
+    let mut command = contained(PROGRAM);
+    command.args(["cleanup", "--yes", "--json", "--only", &text(&file)]);
+    let ended = Running::start(command).ended().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let json: Value = serde_json::from_str(&ended.stdout.join("\n")).unwrap();
+    let found = json["leftovers"].as_array().unwrap();
+    assert_kept(of_file(found, &file), "outside of it cannot be seen");
+    assert!(file.exists());
+}
+
+#[tokio::test]
 async fn processes_of_other_users_are_left_alone() {
     if !sees_all() {
         return;

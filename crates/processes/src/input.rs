@@ -19,7 +19,8 @@ pub enum Input {
     Held {
         /// Who holds it, as far as can be seen; the process itself may be among them.
         holders: Vec<Process>,
-        /// Whether all processes of this user could be looked into. Otherwise there may be more holders.
+        /// Whether all processes of this user could be looked into, and none is out of sight outside of a container. Otherwise there may be more
+        /// holders. Those of other users are never seen.
         all_seen: bool,
     },
     /// It cannot be told.
@@ -50,7 +51,7 @@ mod linux {
 
     use super::Input;
     use crate::peer::{Peer, peer_of};
-    use crate::{Process, ProcessError, ProcessId, own_user};
+    use crate::{Process, ProcessError, ProcessId, own_user, sees_all_processes};
 
     /// What an open file of a process is.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +164,7 @@ mod linux {
     ) -> Result<(Vec<Holder>, bool), ProcessError> {
         let entries = procfs::process::all_processes()
             .map_err(|error| ProcessError::read("the list of processes", error))?;
-        let (mut found, mut all_seen) = (Vec::new(), true);
+        let (mut found, mut all_seen) = (Vec::new(), sees_all_processes());
         for entry in entries.flatten() {
             let Ok(files) = entry.fd() else {
                 let own = entry.status().is_ok_and(|status| status.ruid == own_user());

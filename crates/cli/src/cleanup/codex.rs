@@ -138,11 +138,12 @@ fn abandoned(case: Case, process: &Process, snapshot: &Snapshot) -> Option<Lefto
                 .find(|holder| !snapshot.comes_of(holder, process));
             match other {
                 Some(other) => case.kept(format!("process {} can still drive it", other.id.pid())),
-                None if !all_seen => case.kept(
-                    "who can still drive it cannot be told: some processes do not let us look",
-                ),
+                // Somebody holds it, whom we do not see: another user's process, or one outside of this container.
+                None if !all_seen || holders.is_empty() => {
+                    case.kept("who can still drive it cannot be seen")
+                }
                 None => case
-                    .known("nobody but itself and what it started holds the other end of its input")
+                    .known("of your processes nobody but itself and what it started holds the other end of its input")
                     .stale(),
             }
         }
