@@ -117,7 +117,7 @@ enum Command {
     Codex(codex::CodexCommand),
     /// What is wrong, and what to do: settings, keys, network, Codex and its configuration, leftovers
     Doctor(doctor::DoctorArguments),
-    /// End and remove what crashed programs have left behind: Codex's processes, pid files, sockets
+    /// Find what crashed programs left behind (processes, pid files, sockets), and remove it when asked
     Cleanup(cleanup::CleanupArguments),
     /// The settings in force
     #[command(subcommand)]

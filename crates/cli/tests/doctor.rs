@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot go on has failed"
 )]
 
@@ -13,7 +14,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use polywire_testkit::{CodexCli, House, Reply, Running, ScriptedUpstream, TempHome, Tree};
+use polywire_testkit::{
+    CodexCli, House, Reply, Running, ScriptedUpstream, TempHome, Tree, auth_json,
+};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -32,6 +35,8 @@ fn command(home: &TempHome, arguments: &[&str]) -> Command {
     let mut command = home.command(PROGRAM);
     command
         .env("PATH", BARE_PATH)
+        // The usual port may be taken on this machine.
+        .env("POLYWIRE_LISTEN", "127.0.0.1:0")
         .args(["doctor", "--json"])
         .args(arguments);
     command
@@ -229,6 +234,47 @@ async fn keys_that_are_missing() {
 }
 
 #[tokio::test]
+async fn a_login_is_looked_at_and_neither_sent_nor_renewed() {
+    let house = House::of_kind(
+        "chatgpt",
+        PROGRAM,
+        HOMES,
+        ScriptedUpstream::start(|_, _| Reply::error(401, "none", "no token")),
+    );
+    let settings = format!(
+        "default_provider = \"plan\"\n[providers.plan]\nkind = \"chatgpt\"\nbase_url = \"{}\"\n",
+        house.upstream.base_url()
+    );
+    house.home.write("config/polywire/config.toml", settings);
+    let told = Told::of(&house.home, &[]).await;
+    assert_eq!(told.code, Some(1));
+    told.assert("no_key", "problem", "plan", "auth.json");
+
+    let good = auth_json("account-1", "first");
+    // `{"exp":1}`, beside the one that is good for many years.
+    let ended = good.replace("eyJleHAiOjQxMDI0NDQ4MDB9", "eyJleHAiOjF9");
+    let lost = ended.replace("refresh_token", "another_token");
+    for (login, id, severity, what) in [
+        (&good, "login", "ok", "at hand"),
+        (&ended, "login", "ok", "renewed with the next turn"),
+        (&lost, "no_key", "problem", "no refresh token"),
+    ] {
+        let path = house.home.write("codex/auth.json", login);
+        let mut command = command(&house.home, &[]);
+        let issuer = house.upstream.base_url();
+        command.env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", issuer);
+        let told = Told::by(command).await;
+        told.assert(id, severity, "plan", what);
+        told.assert("reached", "ok", "plan", "wants a key or a login");
+        assert_eq!(fs::read_to_string(path).unwrap(), *login);
+    }
+    for request in house.upstream.received() {
+        assert_eq!(request.method, "GET", "{request:?}");
+        assert_eq!(request.headers.get("authorization"), None, "{request:?}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_that_others_can_read() {
     let home = home();
     let config = home.write(
@@ -267,6 +313,20 @@ async fn secrets_that_others_can_read() {
     assert!(!found.contains(&config.to_str().unwrap()), "{found:?}");
     assert!(told.all.contains("chmod 600"), "{}", told.all);
     assert!(!told.all.contains("sk-"), "{}", told.all);
+}
+
+#[tokio::test]
+async fn files_of_another_user() {
+    if polywire_processes::own_user() != 0 {
+        eprintln!("not run: only root can give a file away");
+        return;
+    }
+    let home = home();
+    let login = home.write("codex/auth.json", "{}");
+    std::os::unix::fs::chown(&login, Some(65534), None).unwrap();
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("foreign_owner", "warning", "auth.json", "user 65534");
+    assert!(told.all.contains("chown 0"), "{}", told.all);
 }
 
 #[tokio::test]
@@ -467,7 +527,7 @@ async fn what_stops_codex_in_its_configuration() {
         (
             "[deep.er]\nlist = [{ wire_api = \"chat\" }]\n",
             "wire_api_chat",
-            "problem",
+            "warning",
             ":2",
         ),
         ("profile = \"z\"\n", "legacy_profile", "problem", ":1"),
@@ -533,6 +593,11 @@ async fn profiles_of_codex_are_looked_through() {
     );
     let told = Told::of(&home, &["--offline"]).await;
     told.assert("codex_config", "ok", "config.toml", "3 settings files");
+    // One profile does not lie over another.
+    home.write(
+        "codex/a.config.toml",
+        "[model_providers.gone]\nname = \"gone\"\n",
+    );
     home.write("codex/bad.config.toml", "model_provider = \"gone\"\n");
     let told = Told::of(&home, &["--offline"]).await;
     told.assert("unknown_provider", "problem", "bad.config.toml:1", "gone");
@@ -567,6 +632,10 @@ async fn codex_agrees_with_what_is_told_of_its_configuration() {
 
 #[tokio::test]
 async fn leftovers_are_told() {
+    if !polywire_processes::sees_all_processes() {
+        eprintln!("not run: in a container, files with process numbers are kept");
+        return;
+    }
     let home = home();
     let mut gone = std::process::Command::new("true").spawn().unwrap();
     gone.wait().unwrap();
@@ -587,7 +656,10 @@ async fn the_page_for_people() {
     let home = home();
     home.write("codex/config.toml", "profile = \"z\"\n");
     let mut command = home.command(PROGRAM);
-    command.env("PATH", BARE_PATH).args(["doctor", "--offline"]);
+    command
+        .env("PATH", BARE_PATH)
+        .env("POLYWIRE_LISTEN", "127.0.0.1:0")
+        .args(["doctor", "--offline"]);
     let ended = Running::start(command).ended().await;
     assert_eq!(ended.code(), Some(1), "{ended:?}");
     let place = home.codex_home().join("config.toml");

@@ -70,13 +70,35 @@ pub(crate) fn find(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     found
 }
 
+/// Options of Codex that may stand before its command and take a value.
+const OPTIONS_WITH_VALUE: [&str; 4] = ["-c", "--config", "--enable", "--disable"];
+
+/// The command of a Codex, and what follows it.
+fn words(process: &Process) -> impl Iterator<Item = &str> {
+    let mut words = process.command_line.iter().skip(1).map(String::as_str);
+    let mut command = None;
+    while let Some(word) = words.next() {
+        if OPTIONS_WITH_VALUE.contains(&word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            command = Some(word);
+            break;
+        }
+    }
+    command.into_iter().chain(words)
+}
+
 /// Whether a process is an app-server or one of the daemon's.
 pub(crate) fn is_app_server(process: &Process) -> bool {
     APP_SERVERS.iter().any(|name| named(process, name))
-        && process
-            .command_line
-            .get(1)
-            .is_some_and(|argument| argument == "app-server")
+        && words(process).next() == Some("app-server")
+}
+
+/// Whether an app-server takes its requests from its standard input. Those that listen elsewhere, and other commands of that name, do not.
+fn is_driven_by_input(process: &Process) -> bool {
+    let listens = |word: &str| word == "--listen" || word.starts_with("--listen=");
+    let own_command = words(process).nth(1);
+    !words(process).any(listens) && own_command.is_none_or(|word| word.starts_with('-'))
 }
 
 /// App-servers that are driven over their standard input and whose parent has ended.
@@ -85,16 +107,7 @@ fn app_servers(snapshot: &Snapshot) -> Vec<Leftover> {
         .processes
         .iter()
         .filter(|process| is_app_server(process))
-        // Those listen elsewhere; they have rules of their own.
-        .filter(|process| {
-            let elsewhere =
-                |argument: &String| argument == "--listen" || argument.starts_with("--listen=");
-            !process.command_line.iter().any(elsewhere)
-                && process
-                    .command_line
-                    .get(2)
-                    .is_none_or(|word| word.starts_with('-'))
-        });
+        .filter(|process| is_driven_by_input(process));
     driven
         .filter_map(|process| {
             let orphaned = snapshot.foster_parent(process)?;
@@ -125,11 +138,12 @@ fn abandoned(case: Case, process: &Process, snapshot: &Snapshot) -> Option<Lefto
                 .find(|holder| !snapshot.comes_of(holder, process));
             match other {
                 Some(other) => case.kept(format!("process {} can still drive it", other.id.pid())),
-                None if !all_seen => case.kept(
-                    "who can still drive it cannot be told: some processes do not let us look",
-                ),
+                // Somebody holds it, whom we do not see: another user's process, or one outside of this container.
+                None if !all_seen || holders.is_empty() => {
+                    case.kept("who can still drive it cannot be seen")
+                }
                 None => case
-                    .known("nobody but itself and what it started holds the other end of its input")
+                    .known("of your processes nobody but itself and what it started holds the other end of its input")
                     .stale(),
             }
         }
@@ -138,25 +152,44 @@ fn abandoned(case: Case, process: &Process, snapshot: &Snapshot) -> Option<Lefto
 
 /// Processes of a daemon whose home is gone, so that nobody can find it any more.
 fn daemon_processes(snapshot: &Snapshot) -> Vec<Leftover> {
-    let of_daemon = snapshot.processes.iter().filter(|process| {
-        is_app_server(process)
-            && (has_argument(process, "--managed-daemon")
-                || has_argument(process, "pid-update-loop"))
-    });
+    let of_daemon = snapshot
+        .processes
+        .iter()
+        .filter(|process| is_of_daemon(process));
     of_daemon
         .filter_map(|process| {
             let home = home_of(process)?;
-            // One whose home is there is Codex's to look after.
-            (!home.exists()).then(|| {
-                Case::of_process(Kind::DaemonProcess, process)
-                    .known(format!(
-                        "its home {} is gone, and with it the socket by which it is found",
-                        home.display()
-                    ))
-                    .stale()
+            // One whose home is there is Codex's to look after; whether it is there must be certain.
+            if !home.is_absolute() || !matches!(home.try_exists(), Ok(false)) {
+                return None;
+            }
+            let case = Case::of_process(Kind::DaemonProcess, process).known(format!(
+                "its home {} is gone, and with it the socket by which it is found",
+                home.display()
+            ));
+            Some(match user_of(&home, snapshot) {
+                Some(user) => case.kept(format!(
+                    "a Codex of the same home runs, process {}, and may be connected to it",
+                    user.id.pid()
+                )),
+                None => case.known("no other Codex of that home runs").stale(),
             })
         })
         .collect()
+}
+
+fn is_of_daemon(process: &Process) -> bool {
+    is_app_server(process)
+        && (has_argument(process, "--managed-daemon") || has_argument(process, "pid-update-loop"))
+}
+
+/// A Codex that belongs to a home and is not its daemon.
+fn user_of<'a>(home: &Path, snapshot: &'a Snapshot) -> Option<&'a Process> {
+    snapshot.processes.iter().find(|process| {
+        APP_SERVERS.iter().any(|name| named(process, name))
+            && !is_of_daemon(process)
+            && home_of(process).is_some_and(|own| own == home)
+    })
 }
 
 fn home_of(process: &Process) -> Option<PathBuf> {

@@ -17,6 +17,9 @@ const WEB_PORT: u16 = 5175;
 /// Chromium's own helper, which has no `--type=` argument either.
 const CRASH_HANDLERS: [&str; 2] = ["chrome_crashpad_handler", "chrome-sandbox"];
 
+/// The programs of the runtime that the packages bring.
+const RUNTIMES: [&str; 2] = ["node", "node_repl"];
+
 pub(crate) fn find(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     let mut found = profile_locks(places);
     found.extend(pid_files(places));
@@ -168,10 +171,7 @@ fn is_main(process: &Process, folder: &Path) -> bool {
         .program()
         .and_then(Path::parent)
         .is_some_and(|parent| parent == folder);
-    let helper = process
-        .command_line
-        .iter()
-        .any(|argument| argument.starts_with("--type="));
+    let helper = is_chromium_helper(process);
     let handler = CRASH_HANDLERS
         .iter()
         .any(|name| super::places::named(process, name));
@@ -229,6 +229,21 @@ fn web_server(server: &Process, snapshot: &Snapshot) -> Option<Leftover> {
     })
 }
 
+/// What a Desktop starts for itself: Chromium's processes, its crash handler, and the runtime that the package brings. Not services of the package, such as
+/// one that looks for updates: they run without a Desktop.
+fn is_helper(process: &Process, folder: &Path) -> bool {
+    let is_named = |names: &[&str]| names.iter().any(|name| super::places::named(process, name));
+    let of_chromium = is_chromium_helper(process) || is_named(&CRASH_HANDLERS);
+    let of_runtime = lies_below(process, &folder.join("resources")) && is_named(&RUNTIMES);
+    lies_below(process, folder) && (of_chromium || of_runtime)
+}
+
+/// Whether it is one of the processes into which Chromium divides its work.
+pub(crate) fn is_chromium_helper(process: &Process) -> bool {
+    let mut arguments = process.command_line.iter();
+    arguments.any(|argument| argument.starts_with("--type="))
+}
+
 /// Processes of an installation whose main process has ended.
 fn helpers(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     let mut found = Vec::new();
@@ -239,9 +254,7 @@ fn helpers(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
         let orphans = snapshot
             .processes
             .iter()
-            .filter(|process| lies_below(process, folder))
-            // Those have rules of their own.
-            .filter(|process| !has_argument(process, "app-server"));
+            .filter(|process| is_helper(process, folder));
         for process in orphans {
             let case = Case::of_process(Kind::DesktopHelper, process)
                 .known(format!("its program lies in {}", folder.display()))

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Zoned;
 use polywire_processes::{Process, ProcessId};
 use serde::Serialize;
 
@@ -155,6 +156,20 @@ impl Leftover {
     }
 }
 
+/// Whose a process is and when it began. Others' are not looked at.
+fn owner_and_start(process: &Process) -> String {
+    let started = process
+        .started_at
+        .and_then(|time| Zoned::try_from(time).ok());
+    match started {
+        Some(time) => format!(
+            "it is yours and began {}",
+            time.strftime("%Y-%m-%d %H:%M:%S")
+        ),
+        None => "it is yours".to_owned(),
+    }
+}
+
 /// Collects what is known of something, until it is stale or kept.
 pub(crate) struct Case {
     kind: Kind,
@@ -167,7 +182,7 @@ impl Case {
         Self {
             kind,
             subject: Subject::process(process),
-            proof: Vec::new(),
+            proof: vec![owner_and_start(process)],
         }
     }
 

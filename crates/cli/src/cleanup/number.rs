@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use polywire_processes::{Process, boot_id};
+use polywire_processes::{Process, boot_id, sees_all_processes};
 use serde::Deserialize;
 
 /// A clock that is set while programs run moves the times of files against those of processes. A number that was given again is taken for
@@ -64,11 +64,11 @@ fn by_identity(pid: u32, identity: &CodexIdentity) -> Meant {
         Err(error) => return Meant::Unclear(error.to_string()),
     }
     match Process::find(pid) {
-        Ok(None) => Meant::Nobody(format!("process {pid} does not run")),
+        Ok(None) => not_here(pid),
         Ok(Some(process)) if process.id.start() == identity.start_ticks => {
             Meant::Runs(Box::new(process))
         }
-        Ok(Some(_)) => Meant::Nobody(format!(
+        Ok(Some(_)) => nobody(format!(
             "the number {pid} belongs to another process now, which was started at another time"
         )),
         Err(error) => Meant::Unclear(error.to_string()),
@@ -78,12 +78,12 @@ fn by_identity(pid: u32, identity: &CodexIdentity) -> Meant {
 /// Who a bare number means that was written down at this time: only a process that was there by then.
 pub(crate) fn by_time(pid: u32, written: Option<SystemTime>) -> Meant {
     let process = match Process::find(pid) {
-        Ok(None) => return Meant::Nobody(format!("process {pid} does not run")),
+        Ok(None) => return not_here(pid),
         Ok(Some(process)) => process,
         Err(error) => return Meant::Unclear(error.to_string()),
     };
     if !process.is_own() {
-        return Meant::Nobody(format!(
+        return nobody(format!(
             "the number {pid} belongs to a process of another user now"
         ));
     }
@@ -92,9 +92,23 @@ pub(crate) fn by_time(pid: u32, written: Option<SystemTime>) -> Meant {
         .zip(written)
         .and_then(|(started, written)| started.duration_since(written).ok());
     if later.is_some_and(|later| later > CLOCK_TOLERANCE) {
-        return Meant::Nobody(format!(
+        return nobody(format!(
             "the number {pid} belongs to another process now, which was started after the file was written"
         ));
     }
     Meant::Runs(Box::new(process))
+}
+
+fn not_here(pid: u32) -> Meant {
+    nobody(format!("process {pid} does not run"))
+}
+
+/// Nobody is meant, if nobody outside of our sight can be: a home can be shared with containers, and each counts its processes by itself.
+fn nobody(why: String) -> Meant {
+    if sees_all_processes() {
+        return Meant::Nobody(why);
+    }
+    Meant::Unclear(format!(
+        "{why} in this container, and outside of it cannot be seen"
+    ))
 }

@@ -95,7 +95,9 @@ impl Snapshot {
     /// alone proves nothing.
     pub(crate) fn foster_parent(&self, process: &Process) -> Option<String> {
         match process.parent {
-            0 | 1 => Some("its parent has ended (process 1 has taken it over)".to_owned()),
+            // Its parent is outside of this container, or it is the first process itself.
+            0 => None,
+            1 => Some("its parent has ended (process 1 has taken it over)".to_owned()),
             parent => {
                 let parent = self.process(parent)?;
                 let is_manager = named(parent, "systemd") && has_argument(parent, "--user");

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use polywire_processes::Process;
 
 use super::codex::is_app_server;
-use super::desktop::{Answer, answer_of, main_process};
+use super::desktop::{Answer, answer_of, is_chromium_helper, main_process};
 use super::places::{Places, Snapshot, has_argument};
 
 /// How long a Desktop may take to its first window. The seed warned after the same time.
@@ -37,18 +37,25 @@ pub(crate) enum Stall {
 
 /// What runs and does nothing, of Desktop and of Codex's daemon.
 pub(crate) fn stalls(places: &Places, snapshot: &Snapshot, now: SystemTime) -> Vec<Stall> {
-    let desktops = places
-        .desktop_folders
-        .iter()
-        .filter_map(|folder| main_process(snapshot, folder));
-    let mut found: Vec<Stall> = desktops
-        .filter(|desktop| has_no_window(desktop, snapshot, now))
-        .map(|desktop| Stall::NoWindow {
-            pid: desktop.id.pid(),
-        })
-        .collect();
+    let desktops = places.desktop_folders.iter().filter_map(|folder| {
+        let desktop = main_process(snapshot, folder)?;
+        let draws = is_drawing_program(desktop, folder, snapshot);
+        (draws && has_no_window(desktop, snapshot, now)).then(|| desktop.id.pid())
+    });
+    let mut found: Vec<Stall> = desktops.map(|pid| Stall::NoWindow { pid }).collect();
     found.extend(deaf_daemon(&places.codex_home, snapshot, now));
     found
+}
+
+/// Whether it is a program with windows: by the name that packages give it, or because it has divided its work as Chromium does. A package may have others,
+/// such as one that looks for updates.
+fn is_drawing_program(desktop: &Process, folder: &Path, snapshot: &Snapshot) -> bool {
+    let name = desktop.program().and_then(Path::file_name);
+    let divided =
+        |process: &Process| is_chromium_helper(process) && snapshot.comes_of(process, desktop);
+    name == Some("electron".as_ref())
+        || name == folder.file_name()
+        || snapshot.processes.iter().any(divided)
 }
 
 /// Whether this Desktop is old enough to have a window and has no renderer, without which there is none.
@@ -114,7 +121,9 @@ mod tests {
     /// A shell of this name that runs the script `script`.
     fn start(folder: &Path, name: &str, script: &str, arguments: &[&str]) -> Alive {
         let program = folder.join(name);
-        std::fs::copy("/bin/sh", &program).unwrap();
+        // Not written by ourselves: what another test starts at this moment would hold it open for a while, and it could not be run.
+        let copied = Command::new("cp").arg("/bin/sh").arg(&program).status();
+        assert!(copied.unwrap().success());
         std::fs::write(folder.join(arguments[0]), script).unwrap();
         let mut command = Command::new(&program);
         command.args(arguments).current_dir(folder);
@@ -173,6 +182,17 @@ mod tests {
                 .is_some_and(|(desktop, renderer)| snapshot.comes_of(renderer, desktop))
         };
         assert_eq!(seen(&places, LATE, draws), []);
+        drop(desktop);
+
+        let updater = start(&folder, "updater", "while sleep 0.1; do :; done", &["app"]);
+        let is_there = |snapshot: &Snapshot| {
+            snapshot.process(updater.0.id()).is_some_and(|found| {
+                found
+                    .program()
+                    .is_some_and(|program| program.starts_with(&folder))
+            })
+        };
+        assert_eq!(seen(&places, LATE, is_there), []);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Whether the key or login of each provider is at hand.
 
+use jiff::Timestamp;
+use polywire_login::CodexLogin;
+use polywire_settings::CodexPlaces;
+
 use super::check::Subject;
 use super::finding::Finding;
 use super::settings::split_hint;
-use crate::configuration::login_problem;
+use crate::configuration::places;
 
 pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
     let Ok(settings) = &subject.settings else {
@@ -21,11 +25,15 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
                 Finding::warning("no_key", what)
             }
         };
-        if let Some(problem) = login_problem(settings, id) {
-            let problem = problem.to_string();
-            let (what, hint) = split_hint(&problem);
-            let hint = hint.unwrap_or("`polywire login` makes a new one");
-            found.push(missing(what).at(id).hint(hint));
+        if let Some(places) = settings.logins.get(id) {
+            found.push(match login(places) {
+                Ok(finding) => finding.at(id),
+                Err(problem) => {
+                    let (what, hint) = split_hint(&problem);
+                    let hint = hint.unwrap_or("`polywire login` makes a new one");
+                    missing(what).at(id).hint(hint)
+                }
+            });
         }
         match settings.key(id).await {
             Ok(Some(_)) => found.push(Finding::ok("key", "its key is at hand").at(id)),
@@ -38,4 +46,24 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// What the file of a login says. Nobody is asked, and nothing is renewed.
+fn login(found: &CodexPlaces) -> Result<Finding, String> {
+    let state = CodexLogin::new(places(found))
+        .state()
+        .map_err(|error| error.to_string())?;
+    let has_ended = state
+        .expires_at
+        .is_some_and(|end| end <= Timestamp::now().as_second());
+    match (has_ended, state.can_be_renewed) {
+        (true, false) => {
+            Err("its login has ended, and there is no refresh token to renew it".to_owned())
+        }
+        (true, true) => Ok(Finding::ok(
+            "login",
+            "its login is at hand, and is renewed with the next turn",
+        )),
+        (false, _) => Ok(Finding::ok("login", "its login is at hand")),
+    }
 }

@@ -1,8 +1,10 @@
 //! Whether others of this machine can read what is secret.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use polywire_credentials::is_private;
+use polywire_processes::own_user;
 use polywire_settings::KeySource;
 
 use super::check::Subject;
@@ -19,6 +21,7 @@ pub(crate) fn check(subject: &Subject) -> Vec<Finding> {
     let mut looked = 0;
     for secret in secrets(subject) {
         let path = &secret.path;
+        found.extend(foreign_owner(path));
         match is_private(path) {
             Ok(true) => looked += 1,
             Ok(false) => found.push(open(&secret)),
@@ -35,6 +38,21 @@ pub(crate) fn check(subject: &Subject) -> Vec<Finding> {
         found.push(Finding::ok("modes", what));
     }
     found
+}
+
+/// A file of this user's that is another's, as programs make that are run with `sudo`.
+fn foreign_owner(path: &Path) -> Option<Finding> {
+    let owner = path.metadata().ok()?.uid();
+    let own = own_user();
+    (owner != own).then(|| {
+        let path = path.display();
+        Finding::warning(
+            "foreign_owner",
+            format!("it belongs to user {owner}, and you are user {own}"),
+        )
+        .at(&path)
+        .hint(format!("sudo chown {own} '{path}'"))
+    })
 }
 
 fn open(secret: &Secret) -> Finding {

@@ -7,14 +7,12 @@ use futures_util::future::join_all;
 use polywire_catalog::Provider;
 use polywire_credentials::Proxy;
 use polywire_gateway::{Connection, Endpoint};
-use polywire_login::CodexLogin;
 use polywire_probe::{Finding as Reached, Reach, reach, reach_provider};
 use polywire_settings::Settings;
 use polywire_upstream::{StepLimits, Upstream, walk};
 
 use super::check::Subject;
 use super::finding::Finding;
-use crate::configuration::places;
 
 /// How far two clocks may be apart before it is told. Servers keep theirs to a fraction of a second.
 const CLOCK_WARNING: Duration = Duration::from_mins(1);
@@ -73,7 +71,8 @@ async fn provider_findings(
             ];
         }
     };
-    let Some((reached, with_key)) = ask(&endpoint, upstream).await else {
+    let by_login = settings.logins.contains_key(id);
+    let Some((reached, with_key)) = ask(&endpoint, by_login, upstream).await else {
         return Vec::new();
     };
     let mut found = vec![finding(id, &reached, with_key)];
@@ -84,8 +83,11 @@ async fn provider_findings(
 }
 
 /// How far a request comes, and whether it carried the key. Without a key as well: the way is the same. Nothing for what is not reached over HTTP.
-async fn ask(endpoint: &Endpoint, upstream: &Upstream) -> Option<(Reach, bool)> {
-    if let Ok(reached) = reach_provider(endpoint, upstream).await {
+///
+/// A login is never sent, because one that is due would be renewed for it: its refresh token is good for one use, and looking for faults is no
+/// reason to use it.
+async fn ask(endpoint: &Endpoint, by_login: bool, upstream: &Upstream) -> Option<(Reach, bool)> {
+    if !by_login && let Ok(reached) = reach_provider(endpoint, upstream).await {
         return Some((reached?, true));
     }
     let request = endpoint.inquiry().ok()??;
@@ -97,10 +99,8 @@ fn endpoint(
     settings: &Settings,
 ) -> Result<Endpoint, polywire_gateway::ConfigurationError> {
     let id = &provider.id;
-    let login = settings.logins.get(id);
     let connection = Connection {
         key: settings.keys.get(id).cloned(),
-        login: login.map(|found| CodexLogin::new(places(found))),
         proxy: settings
             .proxies
             .get(id)
@@ -130,7 +130,11 @@ fn finding(id: &str, reached: &Reach, with_key: bool) -> Finding {
         Reached::Works { .. } => (Finding::ok("reached", what), None),
         Reached::NoList { .. } => (Finding::notice("no_list", what), reached.finding.hint()),
         Reached::KeyRefused { .. } if !with_key => {
-            return Finding::ok("reached", format!("it answers, and wants a key{way}")).at(place);
+            return Finding::ok(
+                "reached",
+                format!("it answers, and wants a key or a login{way}"),
+            )
+            .at(place);
         }
         Reached::KeyRefused { .. } => (
             Finding::problem("key_refused", what),

@@ -1,0 +1,79 @@
+//! The providers that a file names and chooses.
+
+use std::collections::BTreeSet;
+
+use toml::de::DeTable;
+
+use super::{ConfigFile, text_of};
+use crate::configuration::variable;
+use crate::doctor::finding::Finding;
+use crate::doctor::known::codex_providers;
+
+/// The providers of a file: names that are not free, keys whose variables are not set.
+pub(super) fn named_providers(
+    file: &ConfigFile<'_>,
+    table: &DeTable<'_>,
+    providers: &mut BTreeSet<String>,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let tables = table
+        .get("model_providers")
+        .and_then(|value| value.get_ref().as_table());
+    for (name, value) in tables.into_iter().flatten() {
+        let id = name.get_ref().to_string();
+        if is_built_in(&id) {
+            found.push(
+                Finding::problem(
+                    "reserved_provider",
+                    format!("`{id}` is the name of a provider that Codex brings itself, and Codex does not start with another of that name"),
+                )
+                .at(file.line(&name.span()))
+                .hint(format!("give it another name, such as `{id}-own`")),
+            );
+        }
+        let key = value
+            .get_ref()
+            .as_table()
+            .and_then(|table| text_of(table, "env_key"));
+        if let Some((key, span)) = key
+            && variable(key).is_none_or(|value| value.is_empty())
+        {
+            found.push(
+                Finding::warning(
+                    "env_key_unset",
+                    format!("the key of `{id}` is to come from `{key}`, which is not set here"),
+                )
+                .at(file.line(&span))
+                .hint(format!(
+                    "export {key}=… before Codex is started with this provider"
+                )),
+            );
+        }
+        providers.insert(id);
+    }
+    found
+}
+
+fn is_built_in(id: &str) -> bool {
+    codex_providers().any(|name| name == id)
+}
+
+/// The provider that is chosen and that nobody has named.
+pub(super) fn chosen_provider(
+    file: &ConfigFile<'_>,
+    table: &DeTable<'_>,
+    providers: &BTreeSet<String>,
+) -> Option<Finding> {
+    let (id, span) = text_of(table, "model_provider")?;
+    if is_built_in(id) || providers.contains(id) {
+        return None;
+    }
+    Some(
+        Finding::problem(
+            "unknown_provider",
+            format!("`model_provider` is `{id}`, and there is no [model_providers.{id}]: Codex does not start"),
+        )
+        .at(file.line(&span))
+        .hint("add the provider, correct the name, or remove the line"),
+    )
+}
