@@ -326,6 +326,71 @@ async fn a_read_only_file_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_full_disk_leaves_the_file_as_it_is() {
+    let long = format!("{USERS}\n{}", "# a line of some length\n".repeat(400));
+    let home = home(Some(&long));
+    // No file may become longer than this, which fails a write as a full disk does.
+    let limited = async |arguments: &[&str]| {
+        let mut command = home.command("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" codex \"$@\""]);
+        command.arg(PROGRAM).args(arguments);
+        let ended = Running::start(command).ended().await;
+        assert_eq!(ended.code(), Some(1), "{ended:?}");
+        let said = ended.stderr.join("\n");
+        assert!(
+            said.contains("nothing could be written in the folder of"),
+            "{said}"
+        );
+        assert!(said.contains("because: "), "{said}");
+        // Nothing half written is left.
+        assert_eq!(fs::read_dir(home.codex_home()).unwrap().count(), 1);
+    };
+    limited(&["apply", "--yes"]).await;
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), long);
+    done(&home, &["apply", "--yes"]).await;
+    let ours = fs::read_to_string(config(&home)).unwrap();
+    limited(&["restore"]).await;
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), ours);
+    done(&home, &["restore"]).await;
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), long);
+}
+
+#[tokio::test]
+async fn the_command_for_the_token_carries_what_a_desktop_would_not_know() {
+    let home = home(None);
+    let plain = home.codex_home().with_file_name("home");
+    let args = async |variables: &[(&str, &Path)]| {
+        let mut command = polywire(&home, &["diff", "-p", "demo"]);
+        command
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_STATE_HOME");
+        command.envs(variables.iter().copied());
+        command.env("POLYWIRE_LISTEN", "127.0.0.1:4891");
+        let ended = Running::start(command).ended().await;
+        let line = ended
+            .stdout
+            .iter()
+            .find(|line| line.starts_with("+args = "));
+        line.unwrap_or_else(|| panic!("{ended:?}")).clone()
+    };
+    assert_eq!(args(&[]).await, "+args = [\"token\"]");
+    let usual = plain.join(".local/state");
+    assert_eq!(
+        args(&[("XDG_STATE_HOME", &usual)]).await,
+        "+args = [\"token\"]"
+    );
+    let other = home.state();
+    let expected = format!(
+        "+args = [\"XDG_STATE_HOME={}\", \"{PROGRAM}\", \"token\"]",
+        other.display()
+    );
+    assert_eq!(args(&[("XDG_STATE_HOME", &other)]).await, expected);
+    let named = home.config().join("polywire/config.toml");
+    let expected = format!("+args = [\"token\", \"--config\", \"{}\"]", named.display());
+    assert_eq!(args(&[("POLYWIRE_CONFIG", &named)]).await, expected);
+}
+
+#[tokio::test]
 async fn however_the_folder_is_named_it_is_the_same_file() {
     let home = home(Some(USERS));
     done(&home, &["apply", "--yes"]).await;

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use polywire_client_files::{Journal, Layer, Plan};
 use polywire_plan::Target;
-use polywire_settings::{AuthMode, Overrides, Paths, ProcessEnvironment, Settings};
+use polywire_settings::{
+    AuthMode, Environment as _, Overrides, Paths, ProcessEnvironment, Settings,
+};
 use serde_json::json;
 
 use super::command::{ApplyArguments, Choice, DiffArguments, RestoreArguments};
@@ -18,8 +20,12 @@ use super::{checks, preview};
 use crate::logging::{note, say};
 use crate::{configuration, confirm, run, running};
 
-/// What says where our settings and our token are. What is started from a desktop may not have it.
-const PLACE_VARIABLES: [&str; 2] = ["XDG_CONFIG_HOME", "XDG_STATE_HOME"];
+/// What says where our settings and our token are, and where they are without it, below the home folder. What is started from a desktop may
+/// not have these variables.
+const PLACE_VARIABLES: [(&str, &str); 2] = [
+    ("XDG_CONFIG_HOME", ".config"),
+    ("XDG_STATE_HOME", ".local/state"),
+];
 
 /// An edit that can be shown and made.
 struct Prepared {
@@ -181,9 +187,10 @@ fn token_source(settings: &Settings) -> anyhow::Result<TokenSource> {
     let config = &settings.paths.config_file;
     let config =
         std::path::absolute(config).with_context(|| format!("where {} is", config.display()))?;
-    let set = PLACE_VARIABLES.iter().filter_map(|name| {
-        let value = configuration::variable(name)?;
-        (!value.is_empty()).then_some((*name, value))
+    let set = PLACE_VARIABLES.into_iter().filter_map(|(name, usual)| {
+        let value = configuration::variable(name).filter(|value| !value.is_empty())?;
+        let usual = ProcessEnvironment.home().map(|home| home.join(usual));
+        (usual.as_deref() != Some(Path::new(&value))).then_some((name, value))
     });
     let set: Vec<(&str, String)> = set.collect();
     let config = settings.paths.config_named.then_some(config.as_path());
