@@ -134,9 +134,11 @@ fn search(settings: &Settings) -> Vec<Row> {
     let key = match &search.key {
         KeySource::None => "none needed",
         _ if !settings.search_key_is_present() => "missing",
-        KeySource::Literal(_) | KeySource::Env(_) | KeySource::File(_) | KeySource::Command(_) => {
-            "present"
-        }
+        KeySource::Literal(_)
+        | KeySource::Env(_)
+        | KeySource::File(_)
+        | KeySource::Command(_)
+        | KeySource::Keyring(_) => "present",
     };
     let url = search.url.as_deref().unwrap_or("(the service's own)");
     let values = [

@@ -2,6 +2,7 @@
 
 mod codex;
 mod codex_login;
+mod columns;
 mod config;
 mod configuration;
 mod demo;
@@ -11,6 +12,7 @@ mod logging;
 mod login;
 mod logout;
 mod printable;
+mod provider;
 mod receipt_pages;
 mod receipts;
 mod run;
@@ -54,6 +56,9 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Launch a coding client on a provider, without changing any of its files
     Run(run::RunArguments),
+    /// The providers: add, look at, change, remove them
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
     /// Run the gateway in the foreground
     Serve(serve::ServeArguments),
     /// Show the gateway's token, which its clients must send
@@ -100,6 +105,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Demo(demo) => demo::demo(demo, overrides).await,
         Command::Run(run) => run::run(run, overrides).await,
+        Command::Provider(command) => provider::provider(command, overrides).await,
         Command::Serve(serve) => serve::serve(serve, overrides).await,
         Command::Token => configuration::show_token(&overrides),
         Command::Receipts(receipts) => receipts::receipts(receipts, overrides).await,

@@ -4,10 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use polywire_store::{Outcome, Receipt, ReceiptFault, ReceiptSummary, ReceiptUsage};
 
-use crate::printable::{printable, shortened};
-
-/// The widest cell of a table. Model names are below 50 characters, unless somebody plays tricks.
-const CELL_MAX: usize = 64;
+use crate::columns::{CELL_MAX, columns};
+use crate::printable::printable;
 
 const HEADS: [&str; 8] = [
     "WHEN", "ID", "CLIENT", "MODEL", "OUTCOME", "TOKENS", "COST", "LOSSES",
@@ -17,23 +15,11 @@ const HEADS: [&str; 8] = [
 pub(crate) fn table(receipts: &[ReceiptSummary]) -> Vec<String> {
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(receipts.iter().map(cells));
-    let widths: [usize; 8] = std::array::from_fn(|column| {
-        let lengths = rows.iter().map(|row| row[column].chars().count());
-        lengths.max().unwrap_or_default()
-    });
-    rows.iter()
-        .map(|row| {
-            let cells = row.iter().zip(widths);
-            let padded: Vec<String> = cells
-                .map(|(cell, width)| format!("{cell:<width$}"))
-                .collect();
-            padded.join("  ").trim_end().to_owned()
-        })
-        .collect()
+    columns(&rows, CELL_MAX)
 }
 
 fn cells(receipt: &ReceiptSummary) -> [String; 8] {
-    let cells = [
+    [
         when(receipt.began_unix_ms),
         receipt.id.clone(),
         client(receipt.client.as_deref(), &receipt.dialect),
@@ -42,8 +28,7 @@ fn cells(receipt: &ReceiptSummary) -> [String; 8] {
         tokens(receipt),
         cost(receipt.cost_usd, 4),
         losses(receipt.losses, receipt.worst_loss),
-    ];
-    cells.map(|cell| shortened(&printable(&cell), CELL_MAX))
+    ]
 }
 
 /// Local time, to the second.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::Secret;
+use crate::{KeyringEntry, KeyringError, Secret};
 
 /// How long a key command may take. A password manager that asks a person for a fingerprint needs several seconds; one that
 /// waits for a terminal which is not there needs for ever.
@@ -27,6 +27,8 @@ pub enum KeySource {
     File(PathBuf),
     /// A program prints it: the program and its arguments, without a shell.
     Command(Vec<String>),
+    /// The system's keyring holds it.
+    Keyring(KeyringEntry),
     /// The provider needs none.
     None,
 }
@@ -75,6 +77,20 @@ pub enum KeyError {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// The keyring could not be asked.
+    #[error("the key `{entry}` could not be had from the keyring")]
+    Keyring {
+        /// The name of the key there.
+        entry: KeyringEntry,
+        /// Why.
+        source: KeyringError,
+    },
+    /// The keyring holds no such key.
+    #[error("the keyring holds no key `{entry}`")]
+    NotInKeyring {
+        /// The name of the key.
+        entry: KeyringEntry,
+    },
     /// What was found cannot be a key.
     #[error("what {place} holds cannot be a key: {why}")]
     Unusable {
@@ -88,7 +104,7 @@ pub enum KeyError {
 impl KeySource {
     /// Gets the key. `variable` looks up an environment variable. `None` when the provider needs no key.
     ///
-    /// Files and commands are asked every time; the caller keeps the answer as long as it likes. Dropping the future stops the
+    /// Files, commands and the keyring are asked every time; the caller keeps the answer as long as it likes. Dropping the future stops the
     /// command.
     ///
     /// # Errors
@@ -120,8 +136,29 @@ impl KeySource {
                 let text = run(program, arguments, COMMAND_TIME_MAX).await?;
                 (text, format!("the output of `{program}`"))
             }
+            KeySource::Keyring(entry) => {
+                let found = entry.read().await;
+                let found = found.map_err(|source| KeyError::Keyring {
+                    entry: entry.clone(),
+                    source,
+                })?;
+                let key = found.ok_or_else(|| KeyError::NotInKeyring {
+                    entry: entry.clone(),
+                })?;
+                (key.reveal().to_owned(), "the keyring".to_owned())
+            }
         };
         usable(&found, place).map(Some)
+    }
+}
+
+impl Secret {
+    /// Takes a key in that somebody typed or piped.
+    ///
+    /// # Errors
+    /// [`KeyError::Unusable`]: it is not one line of visible ASCII. `place` says where it came from.
+    pub fn parse_key(text: &str, place: &str) -> Result<Self, KeyError> {
+        usable(text, place.to_owned())
     }
 }
 

@@ -1,17 +1,19 @@
 //! Secrets: provider keys, the gateway's own token, and proxies, whose addresses hold passwords.
 //!
 //! A secret is a [`Secret`] from the moment it is read: it prints as `***`, and the one method that shows it is easy to find.
-//! This crate does not read the environment; the values of variables are handed in.
+//! This crate does not read the environment; the values of variables are handed in. (The library that finds the session bus does.)
 //!
 //! Reading order: [`Secret`], [`KeySource`], [`ensure_token`].
 
 mod key;
+mod keyring;
 mod private_file;
 mod proxy;
 mod secret;
 mod token;
 
 pub use key::{COMMAND_TIME_MAX, KeyError, KeySource};
+pub use keyring::{KEYRING_TIME_MAX, Keyring, KeyringEntry, KeyringError};
 pub use private_file::{is_private, make_private};
 pub use proxy::{Proxy, ProxyError, ProxyUrl};
 pub use secret::{Secret, tokens_equal};

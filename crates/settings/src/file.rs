@@ -116,6 +116,7 @@ pub(crate) enum KeyForm {
     Env(String),
     File(PathBuf),
     Command(Vec<String>),
+    Keyring,
 }
 
 impl<'de> Deserialize<'de> for AuthMode {
@@ -167,7 +168,7 @@ impl<'de> Deserialize<'de> for KeyForm {
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(
-                    "a key: a string, `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ command = [\"program\", …] }`",
+                    "a key: a string, `{ env = \"NAME\" }`, `{ file = \"path\" }`, `{ command = [\"program\", …] }` or `{ keyring = true }`",
                 )
             }
 
@@ -183,11 +184,9 @@ impl<'de> Deserialize<'de> for KeyForm {
                     (None, None, Some(command), None) if !command.is_empty() => {
                         Ok(KeyForm::Command(command))
                     }
-                    (_, _, _, Some(_)) => Err(de::Error::custom(
-                        "keys in the system's keyring are not available in this version; use `env`, `file` or `command`",
-                    )),
+                    (None, None, None, Some(true)) => Ok(KeyForm::Keyring),
                     _ => Err(de::Error::custom(
-                        "a key comes from exactly one of `env`, `file` and `command`",
+                        "a key comes from exactly one of `env`, `file`, `command` and `keyring = true`",
                     )),
                 }
             }
@@ -214,6 +213,24 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<ConfigFile, SettingsError
             hint,
         }
     })
+}
+
+/// Which keys stand in the tables of the providers. The text is one that [`parse`] reads.
+pub(crate) fn provider_keys(text: &str) -> BTreeMap<String, Vec<String>> {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(default)]
+        providers: BTreeMap<String, toml::Table>,
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let named = toml::from_str(text).unwrap_or(Named {
+        providers: BTreeMap::new(),
+    });
+    named
+        .providers
+        .into_iter()
+        .map(|(id, table)| (id, table.into_iter().map(|(key, _)| key).collect()))
+        .collect()
 }
 
 /// The line and the column, from 1, of a byte offset.

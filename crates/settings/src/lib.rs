@@ -27,7 +27,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use polywire_catalog::Catalog;
-pub use polywire_credentials::{KeyError, KeySource, Proxy, Secret};
+pub use polywire_credentials::{KeyError, KeySource, KeyringEntry, Proxy, Secret};
 pub use polywire_engine::EngineSettings;
 
 pub use codex::CodexPlaces;
@@ -198,6 +198,7 @@ impl Settings {
                 KeySource::Literal(_)
                 | KeySource::File(_)
                 | KeySource::Command(_)
+                | KeySource::Keyring(_)
                 | KeySource::None,
             )
             | None => provider.and_then(|provider| provider.key_variable.as_ref()),
@@ -232,7 +233,10 @@ impl Settings {
         match source {
             KeySource::Env(name) => self.variables.contains_key(name),
             KeySource::File(path) => path.exists(),
-            KeySource::Literal(_) | KeySource::Command(_) | KeySource::None => true,
+            KeySource::Literal(_)
+            | KeySource::Command(_)
+            | KeySource::Keyring(_)
+            | KeySource::None => true,
         }
     }
 }

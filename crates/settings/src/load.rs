@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use polywire_catalog::{Auth, Catalog, Preset, Provider, UnknownModel, demo_provider, presets};
-use polywire_credentials::is_private;
+use polywire_credentials::{Keyring, is_private};
 use polywire_engine::EngineSettings;
 
 use crate::engines::{self, EngineTable};
 use crate::file::{self, ConfigFile, KeyForm};
 use crate::providers::{
-    self, Built, PRIVATE_API, SUPPORTED_WAY, Wrong, is_private_api, usual_key_source,
+    self, Built, PRIVATE_API, SUPPORTED_WAY, Surroundings, Wrong, is_private_api, usual_key_source,
 };
 use crate::suggest::{nearest, quoted};
 use crate::{
@@ -32,6 +32,17 @@ pub fn load(
     environment: &dyn Environment,
 ) -> Result<Settings, SettingsError> {
     let paths = Paths::find(overrides, environment)?;
+    let text = read_text(&paths)?;
+    load_text(overrides, environment, paths, text.as_deref())
+}
+
+/// Reads the settings from a text that is meant for the file, or from nothing, as when there is no file.
+pub(crate) fn load_text(
+    overrides: &Overrides,
+    environment: &dyn Environment,
+    paths: Paths,
+    text: Option<&str>,
+) -> Result<Settings, SettingsError> {
     let mut loading = Loading {
         overrides,
         environment,
@@ -44,7 +55,7 @@ pub fn load(
         proxies: BTreeMap::new(),
         logins: BTreeMap::new(),
     };
-    let mut config = loading.read_config()?;
+    let mut config = loading.read_config(text)?;
     loading.read_env_file();
     let server = loading.server(&config)?;
     let log = loading.log(&config);
@@ -101,26 +112,29 @@ pub(crate) struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    fn read_config(&self) -> Result<ConfigFile, SettingsError> {
-        let path = &self.paths.config_file;
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if self.paths.config_named {
-                    return Err(SettingsError::ConfigMissing { path: path.clone() });
-                }
-                return Ok(ConfigFile::default());
-            }
-            Err(source) => {
-                return Err(SettingsError::ReadConfig {
-                    path: path.clone(),
-                    source,
-                });
-            }
+    fn read_config(&mut self, text: Option<&str>) -> Result<ConfigFile, SettingsError> {
+        let Some(text) = text else {
+            return Ok(ConfigFile::default());
         };
-        let config = file::parse(path, &text)?;
+        let path = &self.paths.config_file;
+        let config = file::parse(path, text)?;
         refuse_exposed_keys(path, &config)?;
+        for (id, keys) in file::provider_keys(text) {
+            let origins = keys.into_iter().map(|key| {
+                let origin = ValueOrigin::File(path.clone());
+                (format!("providers.{id}.{key}"), origin)
+            });
+            self.origins.extend(origins);
+        }
         Ok(config)
+    }
+
+    pub(crate) fn surroundings<'a>(&'a self, home: Option<&'a Path>) -> Surroundings<'a> {
+        Surroundings {
+            config_dir: &self.paths.config_dir,
+            home,
+            keyring: find_keyring(self.environment),
+        }
     }
 
     fn read_env_file(&mut self) {
@@ -347,7 +361,7 @@ impl Loading<'_> {
                 .codex_home
                 .as_deref()
                 .map(|path| providers::expand(path, &self.paths.config_dir, home.as_deref()));
-            let built = providers::build(&id, table, &self.paths.config_dir, home.as_deref());
+            let built = providers::build(&id, table, self.surroundings(home.as_deref()));
             let Built {
                 provider,
                 key,
@@ -540,6 +554,7 @@ impl Loading<'_> {
                 KeySource::Literal(_)
                 | KeySource::File(_)
                 | KeySource::Command(_)
+                | KeySource::Keyring(_)
                 | KeySource::None => None,
             })
             .collect()
@@ -581,6 +596,38 @@ impl Loading<'_> {
     }
 }
 
+/// The text of the settings file; nothing when there is none and need not be one.
+fn read_text(paths: &Paths) -> Result<Option<String>, SettingsError> {
+    let path = &paths.config_file;
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && paths.config_named => {
+            Err(SettingsError::ConfigMissing { path: path.clone() })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SettingsError::ReadConfig {
+            path: path.clone(),
+            source,
+        }),
+    }
+}
+
+/// The keyring, if there is one to ask. On Linux it is found on the session bus; without a word about one the library would look for
+/// a display and start a bus there.
+fn find_keyring(environment: &dyn Environment) -> Keyring {
+    let is_set = |name: &str| environment.variable(name).filter(|value| !value.is_empty());
+    let has_bus = || {
+        is_set("DBUS_SESSION_BUS_ADDRESS").is_some()
+            || is_set("XDG_RUNTIME_DIR")
+                .is_some_and(|folder| Path::new(&folder).join("bus").exists())
+    };
+    if cfg!(target_os = "macos") || (cfg!(target_os = "linux") && has_bus()) {
+        Keyring::System
+    } else {
+        Keyring::Absent
+    }
+}
+
 /// A key or a password in a file that others can read is no secret any more: better said at once than found out later.
 fn refuse_exposed_keys(path: &Path, config: &ConfigFile) -> Result<(), SettingsError> {
     let Some(exposed) = secret_in_file(path, config) else {
@@ -589,6 +636,8 @@ fn refuse_exposed_keys(path: &Path, config: &ConfigFile) -> Result<(), SettingsE
     match is_private(path) {
         Ok(true) => Ok(()),
         Ok(false) => Err(exposed),
+        // A text that is not written yet: the file is made private.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(SettingsError::ReadConfig {
             path: path.to_owned(),
             source,

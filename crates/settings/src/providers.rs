@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use polywire_catalog::{Auth, Kind, Model, Preset, Provider, normalise_base_url, preset, presets};
 
+use polywire_credentials::{Keyring, KeyringEntry};
+
 use crate::engines::EngineTable;
 use crate::file::{KeyForm, ProviderTable};
 use crate::suggest::{nearest, quoted};
@@ -43,12 +45,20 @@ pub(crate) struct Built {
     pub(crate) engine: EngineTable,
 }
 
-/// The provider that a table describes, where its key comes from, and how it is reached. `config_dir` is what relative key files are relative to.
+/// Where the settings are read, as far as keys and paths depend on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// What relative paths are relative to.
+    pub(crate) config_dir: &'a Path,
+    pub(crate) home: Option<&'a Path>,
+    pub(crate) keyring: Keyring,
+}
+
+/// The provider that a table describes, where its key comes from, and how it is reached.
 pub(crate) fn build(
     id: &str,
     mut table: ProviderTable,
-    config_dir: &Path,
-    home: Option<&Path>,
+    surroundings: Surroundings<'_>,
 ) -> Result<Built, Wrong> {
     check_id(id)?;
     let named = table.preset.as_deref();
@@ -113,7 +123,10 @@ pub(crate) fn build(
     }
     provider.profile.extend(table.profile);
     let key = match table.key {
-        Some(form) => key_source(form, config_dir, home),
+        Some(form) => {
+            let entry = KeyringEntry::of_provider(surroundings.keyring, id);
+            key_source(form, surroundings, entry)
+        }
         None => usual_key_source(&provider),
     };
     Ok(Built {
@@ -322,13 +335,21 @@ fn chosen_models(models: Vec<Model>, template: Option<&Preset>) -> Vec<Arc<Model
         .collect()
 }
 
-/// Where a key comes from that stands in the settings file, in whichever form.
-pub(crate) fn key_source(form: KeyForm, config_dir: &Path, home: Option<&Path>) -> KeySource {
+/// Where a key comes from that stands in the settings file, in whichever form. `entry` is its name in the keyring.
+pub(crate) fn key_source(
+    form: KeyForm,
+    surroundings: Surroundings<'_>,
+    entry: KeyringEntry,
+) -> KeySource {
+    let Surroundings {
+        config_dir, home, ..
+    } = surroundings;
     match form {
         KeyForm::Literal(key) => KeySource::Literal(key),
         KeyForm::Env(name) => KeySource::Env(name),
         KeyForm::File(path) => KeySource::File(expand(&path, config_dir, home)),
         KeyForm::Command(command) => KeySource::Command(command),
+        KeyForm::Keyring => KeySource::Keyring(entry),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who searches the web when a model asks for it and its provider cannot.
 
+use polywire_credentials::KeyringEntry;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
@@ -123,8 +124,12 @@ impl Loading<'_> {
 
     fn search_key(&self, provider: SearchProvider, key: Option<KeyForm>) -> KeySource {
         let home = self.environment.home();
+        let surroundings = self.surroundings(home.as_deref());
         match key {
-            Some(form) => key_source(form, &self.paths.config_dir, home.as_deref()),
+            Some(form) => {
+                let entry = KeyringEntry::of_search(surroundings.keyring);
+                key_source(form, surroundings, entry)
+            }
             None => provider.usual_key(),
         }
     }

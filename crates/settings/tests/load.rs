@@ -100,6 +100,7 @@ fn shown(settings: &Settings) -> String {
             KeySource::Env(name) => format!("${name}"),
             KeySource::File(path) => path.display().to_string(),
             KeySource::Command(command) => command.join(" "),
+            KeySource::Keyring(entry) => format!("keyring {entry}"),
             KeySource::None => "-".to_owned(),
         };
         let present = if settings.key_is_present(&provider.id) {
@@ -178,6 +179,9 @@ fn files_that_work() {
             [providers.d]
             preset = "groq"
             key = { command = ["pass", "show", "groq"] }
+            [providers.e]
+            preset = "groq"
+            key = { keyring = true }
             [providers.my-house]
             kind = "chat"
             base_url = "http://localhost:1/v1"
@@ -262,7 +266,7 @@ fn files_that_do_not_work() {
         "[providers.\"a/b\"]\npreset = \"zai\"",
         "[providers.zai]\npreset = \"zay\"",
         "[providers.zai]\npreset = \"acme\"",
-        "[providers.zai]\npreset = \"zai\"\nkey = { keyring = true }",
+        "[providers.zai]\npreset = \"zai\"\nkey = { keyring = false }",
         "[providers.zai]\npreset = \"zai\"\nkey = { env = \"A\", file = \"b\" }",
         "[providers.zai]\npreset = \"zai\"\nkey = { command = [] }",
         "[providers.zai]\npreset = \"zai\"\nkey = { envv = \"A\" }",

@@ -82,6 +82,7 @@ fn shown(settings: &Settings) -> String {
         KeySource::Env(name) => format!("${name}"),
         KeySource::File(path) => path.display().to_string(),
         KeySource::Command(command) => command.join(" "),
+        KeySource::Keyring(entry) => format!("keyring {entry}"),
         KeySource::None => "-".to_owned(),
     };
     let present = settings.search_key_is_present();
@@ -172,7 +173,7 @@ fn what_does_not_work() {
         ("[search]\nprovider = \"brave\"\nmax_results = 0", &[]),
         ("[search]\nprovider = \"brave\"\nmax_results = 21", &[]),
         (
-            "[search]\nprovider = \"brave\"\nkey = { keyring = true }",
+            "[search]\nprovider = \"brave\"\nkey = { keyring = false }",
             &[],
         ),
     ]);

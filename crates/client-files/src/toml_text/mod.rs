@@ -1,0 +1,15 @@
+//! A TOML file that is edited in place.
+//!
+//! Start reading at [`text`]: the public type. [`layout`] finds where in the text everything stands, [`insert`] and [`remove`] say which
+//! bytes an edit changes.
+
+mod error;
+mod insert;
+mod layout;
+mod lines;
+mod meaning;
+mod remove;
+mod text;
+
+pub use error::{EditError, TomlError};
+pub use text::TomlText;
