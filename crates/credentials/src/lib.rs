@@ -14,7 +14,7 @@ mod token;
 
 pub use key::{COMMAND_TIME_MAX, KeyError, KeySource};
 pub use keyring::{KEYRING_TIME_MAX, Keyring, KeyringEntry, KeyringError};
-pub use private_file::{is_private, make_private};
+pub use private_file::{is_private, make_private, make_private_folder};
 pub use proxy::{Proxy, ProxyError, ProxyUrl};
 pub use secret::{Secret, tokens_equal};
 pub use token::{TokenError, ensure_token};

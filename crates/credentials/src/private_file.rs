@@ -44,3 +44,22 @@ pub fn make_private(path: &Path) -> io::Result<()> {
         std::fs::metadata(path).map(drop)
     }
 }
+
+/// Makes a folder, with those that lead to it, that nobody else can look into. One that exists is left as it is: it may be shared on
+/// purpose.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
+}

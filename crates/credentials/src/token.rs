@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-use crate::{Secret, is_private, make_private};
+use crate::{Secret, is_private, make_private, make_private_folder};
 
 /// The token's beginning: tells people, and secret scanners, what it is.
 const PREFIX: &str = "pw-";
@@ -76,7 +76,7 @@ pub fn ensure_token(path: &Path) -> Result<Secret, TokenError> {
         return Ok(token);
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    make_folder(folder).map_err(|source| TokenError::MakeFolder {
+    make_private_folder(folder).map_err(|source| TokenError::MakeFolder {
         path: folder.to_owned(),
         source,
     })?;
@@ -129,21 +129,6 @@ fn close(path: &Path) -> io::Result<()> {
     } else {
         make_private(path)
     }
-}
-
-/// Makes the folder and closes it to others. A folder that exists is left as it is: it may be shared on purpose.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    builder.create(folder)
 }
 
 fn write_new(folder: &Path, path: &Path, token: &Secret) -> io::Result<()> {

@@ -4,10 +4,11 @@
 //! variables, the settings file, the `.env` file beside it (for keys only), defaults. A broken file is an error with a place and a
 //! way out, never a half-read configuration.
 //!
-//! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`].
+//! Reading order: [`Settings`], [`load`], [`Paths`], [`Watch`], [`Edit`].
 
 mod codex;
 mod dotenv;
+mod edit;
 mod engines;
 mod environment;
 mod error;
@@ -27,10 +28,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use polywire_catalog::Catalog;
+use polywire_credentials::Keyring;
 pub use polywire_credentials::{KeyError, KeySource, KeyringEntry, Proxy, Secret};
 pub use polywire_engine::EngineSettings;
 
 pub use codex::CodexPlaces;
+pub use edit::{Edit, EditError, KeyPath, parse_value};
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
@@ -80,6 +83,8 @@ pub struct Settings {
     pub warnings: Vec<String>,
     /// The environment variables that keys come from, as they were when the settings were read.
     variables: BTreeMap<String, Secret>,
+    /// The keyring, if there is one.
+    keyring: Keyring,
 }
 
 /// How clients reach us.
@@ -186,6 +191,11 @@ impl Settings {
             }
             None => Ok(None),
         }
+    }
+
+    /// The place for a provider's key in the system's keyring, whether it is there or not.
+    pub fn keyring_entry(&self, provider_id: &str) -> KeyringEntry {
+        KeyringEntry::of_provider(self.keyring, provider_id)
     }
 
     /// What to do when a provider's key is missing or wrong.

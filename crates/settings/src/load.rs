@@ -94,6 +94,7 @@ pub(crate) fn load_text(
         origins,
         warnings,
         variables,
+        keyring: find_keyring(environment),
     })
 }
 
