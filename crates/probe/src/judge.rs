@@ -23,10 +23,11 @@ const QUOTED_CHARS_MAX: usize = 80;
 /// to go on.
 pub(crate) fn reach(reach: &Reach) -> (Checked, Option<Checked>, bool) {
     let finding = &reach.finding;
-    let mut note = reach.steps_line();
-    if let Some(proxy) = &reach.proxy {
-        note.push_str(&format!(", through the proxy {proxy}"));
-    }
+    let steps = reach.steps_line();
+    let note = match &reach.proxy {
+        Some(proxy) => format!("{steps}, through the proxy {proxy}"),
+        None => steps,
+    };
     let listed = |checked: Checked| Some(checked.hint(finding.hint()));
     let reached = Checked::works(CheckId::Reachable, note);
     match finding {
@@ -65,8 +66,8 @@ pub(crate) fn words_and_hint(message: &str) -> (String, Option<String>) {
 }
 
 /// A check whose turn was not as it should be.
-pub(crate) fn failed(check: CheckId, played: &Played, wrong: String) -> Checked {
-    let (words, hint) = words_and_hint(&wrong);
+pub(crate) fn failed(check: CheckId, played: &Played, wrong: &str) -> Checked {
+    let (words, hint) = words_and_hint(wrong);
     let words = match &played.fault {
         Some(_) => words,
         None if played.cut_off => format!("{words}; the answer reached the limit of tokens"),

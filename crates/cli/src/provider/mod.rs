@@ -5,6 +5,8 @@ mod list;
 mod presets;
 mod secret_words;
 mod show;
+mod test;
+mod test_record;
 
 use std::process::ExitCode;
 
@@ -20,6 +22,8 @@ pub(crate) enum ProviderCommand {
     Show(show::ShowArguments),
     /// The providers that polywire knows and that only need a key
     Presets(presets::PresetsArguments),
+    /// Try what works with a provider: key, streaming, tools, structured output, reasoning
+    Test(test::TestArguments),
 }
 
 pub(crate) async fn provider(
@@ -30,6 +34,7 @@ pub(crate) async fn provider(
         ProviderCommand::List(arguments) => list::list(&arguments, &overrides).await,
         ProviderCommand::Show(arguments) => show::show(&arguments, &overrides).await,
         ProviderCommand::Presets(arguments) => presets::presets(&arguments),
+        ProviderCommand::Test(arguments) => test::test(&arguments, &overrides).await,
     }
 }
 
