@@ -41,10 +41,10 @@ pub(super) fn keep(report: &Report, settings: &Settings) -> anyhow::Result<PathB
 fn earlier(path: &std::path::Path) -> Vec<Value> {
     let text = std::fs::read(path).unwrap_or_default();
     let file: Value = serde_json::from_slice(&text).unwrap_or_default();
-    match &file["tests"] {
-        Value::Array(tests) if file["version"] == VERSION => tests.clone(),
-        _ => Vec::new(),
-    }
+    let tests = file["tests"].as_array().cloned();
+    tests
+        .filter(|_| file["version"] == VERSION)
+        .unwrap_or_default()
 }
 
 /// What became of the switches.
