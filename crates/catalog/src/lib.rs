@@ -10,8 +10,10 @@
 
 mod base_url;
 mod lookup;
+mod model_facts;
 mod model_list;
 mod models_document;
+mod models_page;
 mod preset;
 mod price;
 mod provider;
@@ -20,6 +22,7 @@ pub use base_url::{BaseUrlError, normalise_base_url};
 pub use lookup::{Catalog, ListedModel, Resolved, UnknownModel};
 pub use model_list::read_codex_models;
 pub use models_document::{CONTEXT_WINDOW_FALLBACK, models_document};
+pub use models_page::{ModelsPage, ModelsPageError, NextPage, read_models_page};
 pub use preset::{Preset, demo_provider, parse_preset, preset, presets};
 pub use price::Price;
 pub use provider::{Auth, Kind, Model, ModelList, Provider, UnknownKind};

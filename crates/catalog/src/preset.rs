@@ -47,6 +47,8 @@ pub struct Preset {
     pub models: Vec<Model>,
     /// Where the list of its models is kept up to date.
     pub model_list: Option<ModelList>,
+    /// The address of its list of models, where that is not `/models` below its own.
+    pub models_url: Option<String>,
     /// Its wire habits, for the dialect.
     #[serde(default)]
     pub profile: toml::Table,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use crate::Price;
+use crate::{Price, preset};
 
 /// How a provider is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -210,6 +210,28 @@ impl Provider {
     /// The model of this upstream name, when it is listed.
     pub fn model(&self, upstream_model: &str) -> Option<&Arc<Model>> {
         self.models.iter().find(|model| model.id == upstream_model)
+    }
+
+    /// The address of its list of models: the one that its preset knows, as long as the provider is where the preset says, else the
+    /// path of the protocol below its own address.
+    pub fn models_url(&self) -> String {
+        let template = self.preset.as_deref().and_then(preset);
+        let template =
+            template.filter(|template| template.base_url.as_ref() == Some(&self.base_url));
+        if let Some(url) = template.and_then(|template| template.models_url.clone()) {
+            return url;
+        }
+        let path = match self.kind {
+            Kind::Messages => "/v1/models",
+            Kind::Chat
+            | Kind::Responses
+            | Kind::CodexExec
+            | Kind::CodexAppServer
+            | Kind::ChatGpt
+            | Kind::CommandCode
+            | Kind::Demo => "/models",
+        };
+        format!("{}{path}", self.base_url)
     }
 
     /// The wire habits towards one model: the provider's own, and above them those in which the model differs.

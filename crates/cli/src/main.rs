@@ -1,5 +1,6 @@
 //! The polywire program. One file per command; errors end with a hint; exit codes are the shell's business.
 
+mod ask;
 mod codex;
 mod codex_login;
 mod columns;

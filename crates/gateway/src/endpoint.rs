@@ -327,14 +327,13 @@ impl Endpoint {
         Ok(request)
     }
 
-    /// A request for something else than an answer: a path below the provider's address.
+    /// A request for something else than an answer.
     ///
     /// # Errors
-    /// A fault of ours when the path cannot be appended.
-    pub(crate) fn get(&self, path: &str) -> Result<Request<Full<Bytes>>, Fault> {
-        let url = format!("{}{path}", self.provider.base_url);
+    /// A fault of ours when this is no URL.
+    pub(crate) fn get(&self, url: &str) -> Result<Request<Full<Bytes>>, Fault> {
         let mut request = Request::new(Full::default());
-        *request.uri_mut() = Uri::try_from(&url)
+        *request.uri_mut() = Uri::try_from(url)
             .map_err(|error| crate::fault::ours(format!("`{url}` is no URL: {error}")))?;
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
@@ -347,7 +346,10 @@ impl Endpoint {
     }
 
     /// The answer if its status says success, else the fault that it tells of.
-    async fn accepted(&self, response: Response<Incoming>) -> Result<Response<Incoming>, Fault> {
+    pub(crate) async fn accepted(
+        &self,
+        response: Response<Incoming>,
+    ) -> Result<Response<Incoming>, Fault> {
         let status = response.status();
         if status.is_redirection() {
             return Err(redirected(&self.provider, &response));

@@ -94,6 +94,12 @@ pub const LIST_PAUSE: Duration = Duration::from_mins(1);
 /// The most bytes of a list of models. Codex's own holds a system prompt for each model, some 200 kB in all.
 pub const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// The most pages of a list of models. The longest lists seen have two, at a thousand models a page.
+pub const LIST_PAGES_MAX: usize = 50;
+
+/// The most models of a list. Resellers have some five hundred.
+pub const LIST_MODELS_MAX: usize = 10_000;
+
 /// How often a silent WebSocket is asked whether its client is there. Below the minute after which proxies and NAT tables forget a
 /// connection.
 pub const SOCKET_PING_INTERVAL: Duration = Duration::from_secs(30);

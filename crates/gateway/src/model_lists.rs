@@ -7,16 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use http_body_util::{BodyExt, Limited};
-use polywire_catalog::{Model, ModelList, Provider, read_codex_models};
-use polywire_conversation::Fault;
+use polywire_catalog::{Model, ModelList, Provider};
 use tokio::sync::watch;
 
-use crate::credential::Credential;
 use crate::endpoint::Endpoint;
-use crate::fault::ours;
-use crate::identity::CODEX_VERSION;
-use crate::limits::{LIST_AGE_MAX, LIST_BYTES_MAX, LIST_PAUSE, LIST_TIMEOUT, LIST_WAIT};
+use crate::limits::{LIST_AGE_MAX, LIST_PAUSE, LIST_TIMEOUT, LIST_WAIT};
+use crate::listing::{ListError, Listing, fetch_models};
 use crate::state::{Gateway, Live};
 
 /// What providers have told of their models.
@@ -109,12 +105,14 @@ impl ModelLists {
         Begun { is_due, is_void }
     }
 
-    fn end(&self, provider: &Provider, outcome: Result<(String, Vec<Model>), Fault>) {
+    fn end(&self, provider: &Provider, outcome: Result<Listing, ListError>) {
         let mut all = self.known();
         if let Some(known) = all.get_mut(&provider.id) {
             known.is_under_way = false;
             match outcome {
-                Ok((account, models)) => {
+                Ok(Listing {
+                    models, account, ..
+                }) => {
                     tracing::debug!(
                         provider = provider.id,
                         models = models.len(),
@@ -124,10 +122,10 @@ impl ModelLists {
                     known.models = Some(models.into_iter().map(Arc::new).collect());
                     known.came_at = Some(Instant::now());
                 }
-                Err(fault) => {
+                Err(error) => {
                     tracing::info!(
                         provider = provider.id,
-                        "the list of models did not come; the one before stays: {fault}"
+                        "the list of models did not come; the one before stays: {error}"
                     );
                 }
             }
@@ -158,9 +156,10 @@ impl Gateway {
         endpoint: &Arc<Endpoint>,
         account: Option<&str>,
     ) {
-        let Some(form) = endpoint.provider().model_list else {
-            return;
-        };
+        match endpoint.provider().model_list {
+            Some(ModelList::Codex) => {}
+            None => return,
+        }
         let begun = self.model_lists.begin(endpoint, account);
         if begun.is_void {
             self.install_lists();
@@ -170,7 +169,8 @@ impl Gateway {
         }
         let (gateway, endpoint) = (Arc::clone(self), Arc::clone(endpoint));
         self.tasks.spawn(async move {
-            let outcome = gateway.fetch_list(&endpoint, form).await;
+            let upstream = gateway.upstream();
+            let outcome = fetch_models(&endpoint, &upstream, LIST_TIMEOUT, |_| {}).await;
             gateway.model_lists.end(endpoint.provider(), outcome);
             gateway.install_lists();
         });
@@ -196,35 +196,5 @@ impl Gateway {
         // The task that ended a list installs it right after.
         self.install_lists();
         self.live()
-    }
-
-    async fn fetch_list(
-        &self,
-        endpoint: &Endpoint,
-        form: ModelList,
-    ) -> Result<(String, Vec<Model>), Fault> {
-        let path = match form {
-            ModelList::Codex => format!("/models?client_version={CODEX_VERSION}"),
-        };
-        let request = endpoint.get(&path)?;
-        let upstream = self.upstream();
-        let asked = async {
-            let (response, credential) = endpoint.let_in(request, &upstream).await?;
-            let status = response.status();
-            if !status.is_success() {
-                return Err(ours(format!("HTTP {}", status.as_u16())));
-            }
-            let body = Limited::new(response.into_body(), LIST_BYTES_MAX).collect();
-            let body = body.await.map_err(|error| ours(error.to_string()))?;
-            Ok((body.to_bytes(), credential))
-        };
-        let (body, credential): (_, Credential) = tokio::time::timeout(LIST_TIMEOUT, asked)
-            .await
-            .map_err(|_| ours(format!("nothing came within {} s", LIST_TIMEOUT.as_secs())))??;
-        let models = match form {
-            ModelList::Codex => read_codex_models(&body),
-        };
-        let models = models.map_err(|error| ours(format!("it cannot be read: {error}")))?;
-        Ok((credential.account(), models))
     }
 }

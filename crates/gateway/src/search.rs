@@ -384,7 +384,7 @@ fn uri(url: &str) -> Result<Uri, String> {
     Uri::try_from(url).map_err(|error| format!("`{url}` is no URL: {error}"))
 }
 
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {

@@ -1,8 +1,18 @@
 //! `polywire provider`: the providers of the settings, and what can be had from them. One file per subcommand.
 
+mod add;
+mod change;
+mod default;
+mod edit;
+mod editor;
+mod fields;
+mod key;
 mod key_state;
+mod key_store;
 mod list;
+mod model_names;
 mod presets;
+mod remove;
 mod secret_words;
 mod show;
 mod test;
@@ -16,10 +26,18 @@ use polywire_settings::{Overrides, Settings};
 
 #[derive(Subcommand)]
 pub(crate) enum ProviderCommand {
+    /// Add a provider: on a terminal what is not said is asked for
+    Add(Box<add::AddArguments>),
     /// The providers that can be used, and whether their keys are there
     List(list::ListArguments),
     /// Everything about one provider, and where each value comes from; keys are masked
     Show(show::ShowArguments),
+    /// Change a provider; comments and layout of the settings file stay. Without a flag an editor opens
+    Edit(Box<edit::EditArguments>),
+    /// Remove a provider from the settings, and the key that polywire keeps for it
+    Remove(remove::RemoveArguments),
+    /// Tell or choose the provider that takes the names which nobody lists
+    Default(default::DefaultArguments),
     /// The providers that polywire knows and that only need a key
     Presets(presets::PresetsArguments),
     /// Try what works with a provider: key, streaming, tools, structured output, reasoning
@@ -33,6 +51,10 @@ pub(crate) async fn provider(
     match command {
         ProviderCommand::List(arguments) => list::list(&arguments, &overrides).await,
         ProviderCommand::Show(arguments) => show::show(&arguments, &overrides).await,
+        ProviderCommand::Add(arguments) => add::add(*arguments, &overrides).await,
+        ProviderCommand::Edit(arguments) => edit::edit(*arguments, &overrides).await,
+        ProviderCommand::Remove(arguments) => remove::remove(&arguments, &overrides).await,
+        ProviderCommand::Default(arguments) => default::default(&arguments, &overrides),
         ProviderCommand::Presets(arguments) => presets::presets(&arguments),
         ProviderCommand::Test(arguments) => test::test(&arguments, &overrides).await,
     }

@@ -195,3 +195,8 @@ pub fn parse_value(text: &str) -> Option<Value> {
     let mut table: toml::Table = format!("value = {text}").parse().ok()?;
     (table.len() == 1).then(|| table.remove("value"))?
 }
+
+/// A text as TOML writes it.
+pub fn toml_text(text: &str) -> String {
+    Value::from(text).to_string()
+}

@@ -1,0 +1,65 @@
+//! A change of the settings together with a provider's key: both, or neither.
+
+use polywire_credentials::KeySource;
+use polywire_settings::{Edit, Settings};
+
+use crate::logging::note;
+use crate::provider::key::GivenKey;
+use crate::provider::key_store::KeyStore;
+
+/// Writes a change of the settings, and with it the provider's key if one is given. A key of the same provider that polywire kept, and
+/// that the settings do not name any more, goes.
+///
+/// # Errors
+/// The settings would not work, or the key cannot be kept, or the file cannot be written. Settings and key are as they were.
+pub(crate) async fn save(
+    mut edit: Edit<'_>,
+    provider: &str,
+    key: Option<GivenKey>,
+    before: &Settings,
+) -> anyhow::Result<()> {
+    // Before the key is kept anywhere.
+    let expected = edit.settings()?;
+    let store = KeyStore::new(edit.paths(), expected.keyring_entry(provider), provider);
+    let kept = match key {
+        Some(key) => Some(store.keep(key).await?),
+        None => None,
+    };
+    let written = match &kept {
+        Some(kept) => edit.set_raw(&["providers", provider, "key"], &kept.reference),
+        None => Ok(()),
+    };
+    let saved = written.and_then(|()| {
+        let after = edit.settings()?;
+        edit.save()?;
+        Ok(after)
+    });
+    let after = match (saved, kept) {
+        (Ok(after), _) => after,
+        (Err(error), Some(kept)) => {
+            if let Err(left) = store.undo(kept).await {
+                note(format_args!("the key before could not be put back: {left}"));
+            }
+            return Err(error.into());
+        }
+        (Err(error), None) => return Err(error.into()),
+    };
+    tell_new_warnings(before, &after);
+    let none = KeySource::None;
+    let old = before.keys.get(provider).unwrap_or(&none);
+    let new = after.keys.get(provider).unwrap_or(&none);
+    if old != new
+        && let Err(error) = store.forget(old).await
+    {
+        note(format_args!("warning: {error:#}"));
+    }
+    Ok(())
+}
+
+/// Tells what the settings have to warn of since the change.
+pub(crate) fn tell_new_warnings(before: &Settings, after: &Settings) {
+    let warnings = after.warnings.iter();
+    for warning in warnings.filter(|warning| !before.warnings.contains(warning)) {
+        note(format_args!("warning: {warning}"));
+    }
+}
