@@ -88,7 +88,8 @@ pub async fn fetch_models(
 /// number there is 20.
 const PAGE_MODELS: u32 = 1000;
 
-fn first_url(kind: Kind, models_url: &str) -> String {
+/// Where the list begins.
+pub(crate) fn first_url(kind: Kind, models_url: &str) -> String {
     match kind {
         Kind::Messages => format!("{models_url}?limit={PAGE_MODELS}"),
         Kind::ChatGpt => format!("{models_url}?client_version={CODEX_VERSION}"),
