@@ -95,6 +95,19 @@ pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
     Ok(key.map(Secret::new))
 }
 
+/// Asks for a passphrase, without showing it; `again` is the question that it is repeated for.
+///
+/// # Errors
+/// There was no answer.
+pub(crate) fn passphrase(question: &str, again: Option<&str>) -> anyhow::Result<Secret> {
+    let theme = theme();
+    let mut password = Password::with_theme(theme.as_ref()).with_prompt(question);
+    if let Some(again) = again {
+        password = password.with_confirmation(again, "The two are not the same.");
+    }
+    Ok(Secret::new(answered(password.interact())?))
+}
+
 fn answered<T>(answer: Result<T, dialoguer::Error>) -> anyhow::Result<T> {
     match answer {
         Ok(answer) => Ok(answer),

@@ -5,12 +5,15 @@ mod change;
 mod default;
 mod edit;
 mod editor;
+mod export;
 mod fields;
+mod import;
 mod key;
 mod key_state;
 mod key_store;
 mod list;
 mod model_names;
+mod passphrase;
 mod presets;
 mod remove;
 mod secret_words;
@@ -42,6 +45,10 @@ pub(crate) enum ProviderCommand {
     Presets(presets::PresetsArguments),
     /// Try what works with a provider: key, streaming, tools, structured output, reasoning
     Test(test::TestArguments),
+    /// Put providers, aliases and routes into one file, without secrets unless asked for
+    Export(export::ExportArguments),
+    /// Take over providers from such a file, or from the Codex Launcher; shows first what it will do
+    Import(import::ImportArguments),
 }
 
 pub(crate) async fn provider(
@@ -57,6 +64,8 @@ pub(crate) async fn provider(
         ProviderCommand::Default(arguments) => default::default(&arguments, &overrides),
         ProviderCommand::Presets(arguments) => presets::presets(&arguments),
         ProviderCommand::Test(arguments) => test::test(&arguments, &overrides).await,
+        ProviderCommand::Export(arguments) => export::export(&arguments, &overrides).await,
+        ProviderCommand::Import(arguments) => import::import(&arguments, &overrides).await,
     }
 }
 
