@@ -18,7 +18,7 @@ use crate::provider::secret_words::names_secret;
 
 #[derive(Args)]
 #[command(after_help = "\
-Keys that stand in the settings, passwords of proxies, and headers that name a secret are left out, and the bundle says which.
+Keys that stand in the settings, passwords of proxies, and headers that name a secret are left out, and the bundle says which. \
 References to keys (`env`, `file`, `command`, `keyring`) stay references. docs/bundles.md describes the file.
 
 Exit codes: 0 done, 1 failed, 2 when the command line is wrong.")]

@@ -45,9 +45,9 @@ pub(crate) enum ProviderCommand {
     Presets(presets::PresetsArguments),
     /// Try what works with a provider: key, streaming, tools, structured output, reasoning
     Test(test::TestArguments),
-    /// Put providers, aliases and routes into one file, without secrets unless asked for
+    /// Put providers, aliases and routes into one file, a bundle, without secrets unless asked for
     Export(export::ExportArguments),
-    /// Take over providers from such a file, or from the Codex Launcher; shows first what it will do
+    /// Take over providers from a bundle, or from the Codex Launcher; shows first what it will do
     Import(import::ImportArguments),
 }
 

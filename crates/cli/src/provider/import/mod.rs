@@ -23,8 +23,8 @@ use plan::{ConflictArguments, Plan};
 
 #[derive(Args)]
 #[command(after_help = "\
-FILE is a bundle that `polywire provider export` made, or the `endpoints.json` or an exported bundle of the Codex Launcher. It is read
-and never changed. What has no equal here is told, line by line.
+FILE is a bundle that `polywire provider export` made, or the `endpoints.json` or an exported bundle of the Codex Launcher. \
+It is read and never changed. What has no equal here is told, line by line.
 
 Exit codes: 0 done, 1 failed or not wanted, 2 when the command line is wrong.")]
 pub(crate) struct ImportArguments {
