@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use polywire_catalog::Provider;
 use polywire_credentials::{Secret, ensure_token};
 use polywire_gateway::{
-    Configuration, ConfigurationSource, Gateway, LocalStates, Logins, ResponseStore, RetryLimits,
-    SearchKind, SearchService, Stores,
+    Configuration, ConfigurationError, ConfigurationSource, Connection, Endpoint, Gateway,
+    LocalStates, Logins, ResponseStore, RetryLimits, SearchKind, SearchService, Stores, Variables,
 };
 use polywire_login::{CodexLogin, LoginError, Places};
 use polywire_server::{Access, App};
@@ -165,6 +166,29 @@ pub(crate) fn configuration(settings: Settings) -> Configuration {
         search,
         patience: RetryLimits::default(),
     }
+}
+
+/// A provider made ready for use, without a gateway. An engine has no processes then.
+///
+/// # Errors
+/// Its address, headers or profile cannot be used.
+pub(crate) fn endpoint(
+    settings: &Settings,
+    provider: &Provider,
+) -> Result<Endpoint, ConfigurationError> {
+    let id = &provider.id;
+    let connection = Connection {
+        key: settings.keys.get(id).cloned(),
+        login: settings
+            .logins
+            .get(id)
+            .map(|found| CodexLogin::new(places(found))),
+        proxy: settings.proxies.get(id).cloned().unwrap_or_default(),
+        ..Connection::default()
+    };
+    let settings = settings.clone();
+    let variables: Variables = Arc::new(move |name| settings.variable(name));
+    Endpoint::new(&Arc::new(provider.clone()), connection, &variables)
 }
 
 /// The logins by which providers are reached.

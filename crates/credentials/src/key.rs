@@ -101,6 +101,14 @@ pub enum KeyError {
     },
 }
 
+/// An error with what led to it, on one line. Where there is room for one line only, the reason must not be lost: a keyring can fail in
+/// many ways.
+pub fn on_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let levels: Vec<String> = chain.map(ToString::to_string).collect();
+    levels.join(": ")
+}
+
 impl KeySource {
     /// Gets the key. `variable` looks up an environment variable. `None` when the provider needs no key.
     ///

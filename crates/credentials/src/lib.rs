@@ -12,7 +12,7 @@ mod proxy;
 mod secret;
 mod token;
 
-pub use key::{COMMAND_TIME_MAX, KeyError, KeySource};
+pub use key::{COMMAND_TIME_MAX, KeyError, KeySource, on_one_line};
 pub use keyring::{KEYRING_TIME_MAX, Keyring, KeyringEntry, KeyringError};
 pub use private_file::{is_private, make_private, make_private_folder};
 pub use proxy::{Proxy, ProxyError, ProxyUrl};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use polywire_catalog::{Auth, Provider};
 use polywire_conversation::{Fault, FaultClass, Origin};
-use polywire_credentials::{KeySource, Secret};
+use polywire_credentials::{KeySource, Secret, on_one_line};
 use polywire_login::{Access, CodexLogin, LoginError};
 use polywire_upstream::{HeaderMap, HeaderName, HeaderValue, Upstream, root_cause};
 use tokio::sync::Mutex;
@@ -166,7 +166,7 @@ impl Key {
                 .source
                 .resolve(variables)
                 .await
-                .map_err(|error| no_key(provider, &error.to_string()))?;
+                .map_err(|error| no_key(provider, &on_one_line(&error)))?;
         }
         Ok(known.clone())
     }

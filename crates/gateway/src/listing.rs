@@ -10,7 +10,7 @@ use polywire_conversation::Fault;
 use polywire_upstream::{StatusCode, Upstream};
 
 use crate::credential::Credential;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{ConfigurationError, Endpoint};
 use crate::fault::{ours, without_key};
 use crate::identity::CODEX_VERSION;
 use crate::limits::{LIST_BYTES_MAX, LIST_MODELS_MAX, LIST_PAGES_MAX};
@@ -41,6 +41,9 @@ pub enum ListError {
     /// The provider is built in or a program on this machine.
     #[error("the provider gives out no list of models")]
     NotAsked,
+    /// The provider cannot be used as it is configured.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     /// The provider, the network, the key or the login is to blame.
     #[error("{0}")]
     Fault(Fault),

@@ -33,7 +33,7 @@ pub use polywire_credentials::{KeyError, KeySource, KeyringEntry, Proxy, Secret}
 pub use polywire_engine::EngineSettings;
 
 pub use codex::CodexPlaces;
-pub use edit::{Edit, EditError, KeyPath, parse_value, toml_text};
+pub use edit::{Edit, EditError, KeyPath, TomlValue, parse_value, toml_text};
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};

@@ -4,6 +4,7 @@
 //! received, [`ScriptedProxy`] a proxy on the way to one. [`Call`] is an HTTP client that shows what the wire carried, [`Upgrade`] one that asks for a [`Socket`]. [`TempHome`] keeps the programs under test away from
 //! the user's files, [`Gateway`] starts the real `polywire`, [`CodexCli`] the real Codex, [`Terminal`] a program with a screen,
 //! [`Script`] a client library in its own language, [`ClaudeCode`] and [`OpenCode`] two more coding agents.
+//! `SecretService` is a keyring as Linux desktops have one.
 //!
 //! Tests wait for states: every wait here ends as soon as the state is there, and fails the test after [`DEADLINE`].
 //! Nothing here is built into the product, so that failing means panicking, which is what a test wants.
@@ -30,6 +31,8 @@ mod proxy;
 mod reply;
 mod responses;
 mod script;
+#[cfg(target_os = "linux")]
+mod secret_service;
 mod terminal;
 mod tools;
 mod upstream;
@@ -51,6 +54,8 @@ pub use proxy::{Proxied, ProxyScript, ScriptedProxy};
 pub use reply::{Framing, Gate, Reply, Step};
 pub use responses::ResponsesStream;
 pub use script::{Language, Observations, Script, Speaks};
+#[cfg(target_os = "linux")]
+pub use secret_service::{Locked, SecretService};
 pub use terminal::Terminal;
 pub use upstream::{Received, ScriptedUpstream};
 pub use wait::{DEADLINE, within};

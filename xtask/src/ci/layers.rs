@@ -57,8 +57,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["polywire-cli", "xtask"]),
     ("axum", &["polywire-server"]),
     ("clap", &["polywire-cli", "xtask"]),
+    ("dbus", &["polywire-credentials", "polywire-testkit"]),
+    ("dbus-secret-service", &["polywire-credentials"]),
+    ("dialoguer", &["polywire-cli"]),
     ("etcetera", &["polywire-settings"]),
     ("hyper-rustls", &["polywire-upstream"]),
+    ("indicatif", &["polywire-cli"]),
     (
         "jiff",
         &["polywire-cli", "polywire-login", "polywire-testkit"],

@@ -1,8 +1,10 @@
 //! A change of the settings together with a provider's key: both, or neither.
 
+use anyhow::Context;
 use polywire_credentials::KeySource;
 use polywire_settings::{Edit, Settings};
 
+use crate::configuration;
 use crate::logging::note;
 use crate::provider::key::GivenKey;
 use crate::provider::key_store::KeyStore;
@@ -18,8 +20,19 @@ pub(crate) async fn save(
     key: Option<GivenKey>,
     before: &Settings,
 ) -> anyhow::Result<()> {
-    // Before the key is kept anywhere.
-    let expected = edit.settings()?;
+    // Before the key is kept anywhere: what stands there for now only has to be a reference.
+    match &key {
+        Some(GivenKey::Reference(reference)) => {
+            edit.set_raw(&["providers", provider, "key"], reference)?;
+        }
+        Some(GivenKey::Itself { .. }) => {
+            edit.set_raw(&["providers", provider, "key"], "{ keyring = true }")?;
+        }
+        None => {}
+    }
+    let expected = edit.settings();
+    let expected = expected.context("nothing was changed, because the settings would not work")?;
+    check_habits(&expected, provider)?;
     let store = KeyStore::new(edit.paths(), expected.keyring_entry(provider), provider);
     let kept = match key {
         Some(key) => Some(store.keep(key).await?),
@@ -52,6 +65,15 @@ pub(crate) async fn save(
         && let Err(error) = store.forget(old).await
     {
         note(format_args!("warning: {error:#}"));
+    }
+    Ok(())
+}
+
+/// Checks what only the dialect of the provider knows: its habits.
+fn check_habits(settings: &Settings, provider: &str) -> anyhow::Result<()> {
+    if let Some(provider) = settings.catalog.provider(provider) {
+        configuration::endpoint(settings, provider)
+            .context("nothing was changed, because the provider could not be used")?;
     }
     Ok(())
 }

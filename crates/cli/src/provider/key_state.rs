@@ -1,7 +1,8 @@
 //! Where a provider's key is, and whether it is there. Never what it is.
 
 use polywire_catalog::{Auth, Provider};
-use polywire_settings::{KeyError, KeySource, Secret, Settings};
+use polywire_credentials::on_one_line;
+use polywire_settings::{KeySource, Secret, Settings};
 use serde_json::{Value, json};
 
 use crate::configuration::login_problem;
@@ -76,7 +77,7 @@ impl KeyState {
             },
             Ok(None) => Presence::NotNeeded,
             Err(error) => Presence::Missing {
-                why: reason(&error),
+                why: on_one_line(&error),
             },
         };
         Self {
@@ -136,14 +137,6 @@ fn masked(key: &Secret) -> String {
     }
     let end: String = characters[characters.len() - 4..].iter().collect();
     format!("***{end}")
-}
-
-/// The error with what led to it, on one line.
-fn reason(error: &KeyError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use polywire_client_files::replace_atomically;
 use polywire_credentials::{
-    KeySource, KeyringEntry, KeyringError, Secret, make_private, make_private_folder,
+    KeySource, KeyringEntry, KeyringError, Secret, make_private, make_private_folder, on_one_line,
 };
 use polywire_settings::{Paths, toml_text};
 
@@ -84,7 +84,7 @@ impl KeyStore {
                 ) => {
                     note(format_args!(
                         "the keyring is not used: {}",
-                        with_reason(&error)
+                        on_one_line(&error)
                     ));
                     self.keep_in_file(&key)
                 }
@@ -166,7 +166,7 @@ impl KeyStore {
             KeySource::Keyring(entry) => {
                 let removed = entry.remove().await;
                 let removed = removed.with_context(|| {
-                    format!("the key `{entry}` could not be taken out of the keyring")
+                    format!("the key `{entry}` could not be taken out of the keyring\nhint: remove it with the keyring's own program, as `{entry}` of polywire")
                 })?;
                 if removed {
                     note(format_args!("the key `{entry}` is gone from the keyring"));
@@ -184,12 +184,5 @@ impl KeyStore {
             }
         }
         Ok(())
-    }
-}
-
-fn with_reason(error: &KeyringError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

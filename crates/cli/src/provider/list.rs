@@ -8,7 +8,7 @@ use polywire_catalog::Provider;
 use polywire_settings::{Overrides, Settings};
 use serde_json::{Value, json};
 
-use crate::columns::{CELL_MAX, columns};
+use crate::columns::columns;
 use crate::configuration;
 use crate::logging::say;
 use crate::printable::printable_json;
@@ -20,6 +20,9 @@ pub(crate) struct ListArguments {
     #[arg(long)]
     json: bool,
 }
+
+/// Paths and addresses are shown whole: they are there to be copied.
+const CELL_WIDTH_MAX: usize = 256;
 
 const HEADS: [&str; 7] = ["", "NAME", "KIND", "ADDRESS", "MODEL", "KEY", "FROM"];
 
@@ -45,7 +48,7 @@ pub(crate) async fn list(
     }
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(listed.map(|(provider, key)| row(&settings, provider, key)));
-    columns(&rows, CELL_MAX).iter().for_each(say);
+    columns(&rows, CELL_WIDTH_MAX).iter().for_each(say);
     Ok(ExitCode::SUCCESS)
 }
 

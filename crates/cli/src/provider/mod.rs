@@ -13,6 +13,7 @@ mod key_state;
 mod key_store;
 mod list;
 mod model_names;
+mod models;
 mod passphrase;
 mod presets;
 mod remove;
@@ -41,6 +42,8 @@ pub(crate) enum ProviderCommand {
     Remove(remove::RemoveArguments),
     /// Tell or choose the provider that takes the names which nobody lists
     Default(default::DefaultArguments),
+    /// The models that a provider lists, and those that the settings list of it
+    Models(models::ModelsArguments),
     /// The providers that polywire knows and that only need a key
     Presets(presets::PresetsArguments),
     /// Try what works with a provider: key, streaming, tools, structured output, reasoning
@@ -62,6 +65,7 @@ pub(crate) async fn provider(
         ProviderCommand::Edit(arguments) => edit::edit(*arguments, &overrides).await,
         ProviderCommand::Remove(arguments) => remove::remove(&arguments, &overrides).await,
         ProviderCommand::Default(arguments) => default::default(&arguments, &overrides),
+        ProviderCommand::Models(arguments) => models::models(&arguments, &overrides).await,
         ProviderCommand::Presets(arguments) => presets::presets(&arguments),
         ProviderCommand::Test(arguments) => test::test(&arguments, &overrides).await,
         ProviderCommand::Export(arguments) => export::export(&arguments, &overrides).await,

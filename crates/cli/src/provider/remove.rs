@@ -59,6 +59,7 @@ pub(crate) async fn remove(
         }
     }
     tell_new_warnings(&before, &after);
+    tell_leftovers(&after, name);
     if forget {
         store.forget(source).await?;
     } else if store.keeps(source) {
@@ -72,6 +73,27 @@ pub(crate) async fn remove(
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Aliases and routes that still lead to the provider. They are their user's, so they stay; what they lead to is somebody else now, or
+/// nobody.
+fn tell_leftovers(settings: &Settings, name: &str) {
+    let prefix = format!("{name}/");
+    let catalog = &settings.catalog;
+    let aliases = catalog.aliases.iter();
+    let aliases = aliases.filter(|(_, target)| target.starts_with(&prefix));
+    for (alias, target) in aliases {
+        note(format_args!(
+            "warning: `aliases.{alias}` still names it: `{target}`"
+        ));
+    }
+    for (route, targets) in &catalog.routes {
+        if let Some(target) = targets.iter().find(|target| target.starts_with(&prefix)) {
+            note(format_args!(
+                "warning: `routes.{route}` still names it: `{target}`"
+            ));
+        }
+    }
 }
 
 fn not_there(settings: &Settings, name: &str) -> String {

@@ -7,6 +7,9 @@ use toml::de::DeValue;
 
 use super::{Edit, EditError, parse_value};
 
+/// How many items a new list may have on one line.
+const LINE_ITEMS_MAX: usize = 4;
+
 impl Edit<'_> {
     /// The items of a list as they are written; none when there is no list.
     ///
@@ -30,8 +33,12 @@ impl Edit<'_> {
     pub fn add_items(&mut self, path: &[&str], raw_items: &[String]) -> Result<(), EditError> {
         let mut expected = self.items(path)?;
         let mut list = self.text.raw(path).unwrap_or("[]").to_owned();
-        for item in raw_items {
-            list = with_item(&list, item);
+        if list == "[]" && raw_items.len() > LINE_ITEMS_MAX {
+            list = format!("[\n    {},\n]", raw_items.join(",\n    "));
+        } else {
+            for item in raw_items {
+                list = with_item(&list, item);
+            }
         }
         expected.extend(raw_items.iter().filter_map(|item| parse_value(item)));
         self.set_list(path, &list, expected)

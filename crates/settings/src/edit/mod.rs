@@ -19,6 +19,8 @@ use toml::Value;
 use crate::load::load_text;
 use crate::{Environment, Overrides, Paths, Settings};
 
+pub use toml::Value as TomlValue;
+
 pub use error::EditError;
 pub use path::KeyPath;
 

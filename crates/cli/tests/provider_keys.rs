@@ -1,0 +1,298 @@
+//! Keys of providers: how they come in, where they are kept, how they go, and where they never show.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use polywire_testkit::Terminal;
+use provider::{Desk, mode};
+
+#[path = "support/provider.rs"]
+mod provider;
+
+const KEY: &str = "sk-0123456789abcdef";
+
+#[tokio::test]
+async fn a_piped_key_goes_into_a_private_file_where_there_is_no_keyring() {
+    let desk = Desk::new();
+    let added = desk
+        .piped(&["add", "zai", "--key-stdin"], &format!("{KEY}\n"))
+        .await
+        .done();
+    assert!(!format!("{added:?}").contains(KEY), "{added:?}");
+    let file = desk.key_file("zai");
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("{KEY}\n"));
+    assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+    insta::assert_snapshot!(desk.settings(), @r#"
+    [providers.zai]
+    preset = "zai"
+    key = { file = "keys/zai" }
+    "#);
+    let shown = desk.run(&["show", "zai"]).await.done();
+    assert!(shown.stdout.contains("present: ***cdef"), "{shown:?}");
+    assert!(!shown.stdout.contains(KEY), "{shown:?}");
+}
+
+#[tokio::test]
+async fn another_key_takes_the_place_of_the_first() {
+    let desk = Desk::new();
+    desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
+    let file = desk.key_file("zai");
+    // Its user has opened it in the meantime.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let settings = desk.settings();
+    desk.piped(&["edit", "zai", "--key-stdin"], "sk-another")
+        .await
+        .done();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "sk-another\n");
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(desk.settings(), settings);
+    let named = desk.run(&["edit", "zai", "--key-env", "ZK"]).await.done();
+    assert!(
+        named
+            .stderr
+            .contains("the key file CONFIG/polywire/keys/zai is gone"),
+        "{named:?}"
+    );
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_used_after_all_is_not_kept() {
+    let desk = Desk::new();
+    desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
+    let file = desk.key_file("zai");
+    let settings = desk.settings();
+    for arguments in [
+        &["edit", "zai", "--key-stdin", "--set", "nonsense=1"][..],
+        &["edit", "zai", "--key-stdin", "--auth", "login"],
+    ] {
+        desk.piped(arguments, "sk-another")
+            .await
+            .failed(&["nothing was changed"]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), format!("{KEY}\n"));
+        assert_eq!(desk.settings(), settings);
+    }
+    // A provider that takes no key.
+    desk.piped(
+        &[
+            "add",
+            "other",
+            "--preset",
+            "groq",
+            "--auth",
+            "login",
+            "--key-stdin",
+        ],
+        "sk-other",
+    )
+    .await
+    .failed(&["nothing was changed"]);
+    assert!(!desk.key_file("other").exists());
+}
+
+#[tokio::test]
+async fn keys_are_never_arguments() {
+    let desk = Desk::new();
+    for arguments in [
+        &["add", "zai", "--key", KEY][..],
+        &["add", "zai", "--key=sk-0123456789abcdef"],
+        &["add", "zai", "--api-key", KEY],
+        &["add", "zai", "--key"],
+        &["add", "zai", "--key-env", KEY],
+        &["add", "zai", "--set", "key=sk-0123456789abcdef"],
+        &["add", "zai", "--set", "key=\"sk-0123456789abcdef\""],
+        &[
+            "add",
+            "zai",
+            "--header",
+            "Authorization=Bearer sk-0123456789abcdef",
+        ],
+        &[
+            "add",
+            "zai",
+            "--set",
+            "headers.x-api-key=sk-0123456789abcdef",
+        ],
+        &[
+            "add",
+            "zai",
+            "--set",
+            "headers={ x-api-key = \"sk-0123456789abcdef\" }",
+        ],
+        &[
+            "add",
+            "zai",
+            "--proxy",
+            "http://me:sk-0123456789abcdef@127.0.0.1:1",
+        ],
+        &[
+            "add",
+            "zai",
+            "--base-url",
+            "http://me:sk-0123456789abcdef@127.0.0.1:1",
+        ],
+    ] {
+        let refused = desk.run(arguments).await.failed(&[]);
+        assert!(!refused.stderr.contains(KEY), "{refused:?}");
+        assert!(!desk.file().exists(), "{arguments:?}");
+    }
+    let refused = desk.run(&["add", "zai", "--key", KEY]).await;
+    refused.failed(&["every user of this machine", "hint:", "--key-stdin"]);
+    // References are no secrets.
+    desk.run(&["add", "zai", "--set", "key={ env = \"ZK\" }"])
+        .await
+        .done();
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_is_refused() {
+    let desk = Desk::new();
+    for (input, why) in [
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ("one\ntwo\n", "it has more than one line"),
+        ("sk-größe", "characters that no header can hold"),
+    ] {
+        let refused = desk.piped(&["add", "zai", "--key-stdin"], input).await;
+        refused.failed(&["what standard input holds cannot be a key", why]);
+    }
+    let command = desk
+        .run(&["add", "zai", "--key-command", "pass 'show"])
+        .await;
+    command.failed(&["a quote that is not closed"]);
+    let in_keyring = desk
+        .piped(&["add", "zai", "--key-stdin", "--key-in", "keyring"], KEY)
+        .await;
+    in_keyring.failed(&[
+        "could not be kept in the keyring",
+        "because: there is no keyring here",
+        "hint: `--key-in file`",
+    ]);
+    desk.run(&["add", "zai", "--key-in", "file"])
+        .await
+        .failed(&["hint: add --key-stdin"]);
+    let two = desk
+        .run(&["add", "zai", "--key-env", "A", "--key-file", "b"])
+        .await;
+    assert_eq!(two.code, 2, "{two:?}");
+    assert!(!desk.file().exists() && !desk.key_file("zai").exists());
+}
+
+#[tokio::test]
+async fn references_are_written_as_they_are() {
+    let desk = Desk::new();
+    desk.run(&["add", "a", "--preset", "groq", "--key-file", "~/keys/groq"])
+        .await
+        .done();
+    desk.run(&[
+        "add",
+        "b",
+        "--preset",
+        "groq",
+        "--key-command",
+        "pass show 'a \"b\"'",
+    ])
+    .await
+    .done();
+    insta::assert_snapshot!(desk.settings());
+    // A file that is its user's own stays when the provider goes.
+    let own = desk.home.write("home/keys/groq", "gsk-of-my-own");
+    desk.run(&["remove", "a"]).await.done();
+    assert!(own.exists());
+}
+
+#[tokio::test]
+async fn removing_a_provider_removes_its_key_unless_it_is_to_stay() {
+    let desk = Desk::new();
+    desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
+    let removed = desk.run(&["remove", "zai", "--keep-key"]).await.done();
+    assert!(
+        removed.stderr.contains("its key stays where it is"),
+        "{removed:?}"
+    );
+    assert!(desk.key_file("zai").exists());
+    desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
+    let removed = desk.run(&["remove", "zai"]).await.done();
+    assert!(removed.stderr.contains("keys/zai is gone"), "{removed:?}");
+    assert!(!desk.key_file("zai").exists());
+}
+
+/// The whole of it as somebody at a terminal does it: a preset by typing, a name, a key that does not show, a model.
+#[tokio::test]
+async fn a_provider_is_added_at_a_terminal() {
+    let desk = Desk::new();
+    let mut terminal = Terminal::start(desk.command(&["add"]));
+    terminal.shows("Which provider?").await;
+    terminal.type_keys("cerebras");
+    terminal.shows("cerebras:").await;
+    terminal.type_keys("\r");
+    terminal.shows("What is it to be called?").await;
+    terminal.type_keys("\r");
+    terminal.shows("keys are made at").await;
+    terminal.shows("Key of Cerebras").await;
+    terminal.type_keys(KEY);
+    terminal.type_keys("\r");
+    terminal.shows("Which model by default?").await;
+    terminal.type_keys("\r");
+    terminal.shows("provider `cerebras` is added").await;
+    assert_eq!(terminal.ended().await, Some(0));
+    assert!(!terminal.text().contains(KEY), "{}", terminal.text());
+    insta::assert_snapshot!(desk.settings(), @r#"
+    [providers.cerebras]
+    preset = "cerebras"
+    key = { file = "keys/cerebras" }
+    "#);
+    assert_eq!(
+        fs::read_to_string(desk.key_file("cerebras")).unwrap(),
+        format!("{KEY}\n")
+    );
+}
+
+#[tokio::test]
+async fn whoever_turns_back_has_changed_nothing() {
+    let desk = Desk::new();
+    let mut terminal = Terminal::start(desk.command(&["add"]));
+    terminal.shows("Which provider?").await;
+    terminal.type_keys("\x1b");
+    terminal.shows("nothing was chosen").await;
+    assert_eq!(terminal.ended().await, Some(1));
+    assert!(!desk.file().exists());
+}
+
+#[tokio::test]
+async fn an_address_is_asked_for_and_the_key_is_left_out() {
+    let desk = Desk::new();
+    let mut terminal = Terminal::start(desk.command(&["add", "azure-openai"]));
+    terminal.shows("Its address, such as").await;
+    terminal.type_keys("nonsense\r");
+    terminal.shows("must begin with").await;
+    terminal.type_keys("\x15https://mine.openai.azure.com/openai/v1/responses\r");
+    terminal.shows("Key of").await;
+    terminal.type_keys("\r");
+    terminal.shows("its key is missing").await;
+    assert_eq!(terminal.ended().await, Some(0));
+    insta::assert_snapshot!(desk.settings(), @r#"
+    [providers.azure-openai]
+    preset = "azure-openai"
+    base_url = "https://mine.openai.azure.com/openai/v1"
+    "#);
+}
+
+#[tokio::test]
+async fn at_a_terminal_it_is_asked_whether_the_key_goes() {
+    for (answer, stays) in [("n", true), ("y", false)] {
+        let desk = Desk::new();
+        desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
+        let mut terminal = Terminal::start(desk.command(&["remove", "zai"]));
+        terminal.shows("Remove the key of `zai`").await;
+        terminal.type_keys(answer);
+        assert_eq!(terminal.ended().await, Some(0));
+        assert_eq!(desk.key_file("zai").exists(), stays, "{answer}");
+    }
+}
