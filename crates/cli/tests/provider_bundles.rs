@@ -528,7 +528,7 @@ async fn the_launchers_file() {
         "[providers.OpenAI]\npreset = \"openai\"\nkey = { env = \"OPENAI_API_KEY\" }\ndefault_model = \"gpt-4o\"\nmodels = [\"gpt-4o\"]\n",
         "name = \"My house\"\n",
         "models = [\"zai-org/GLM-5\"]\n",
-        "key = { file = \"keys/Z.AI\" }\n",
+        "[providers.\"Z.AI\"]\npreset = \"zai\"\nkey = { file = \"keys/Z.AI\" }\n",
     ] {
         assert!(written.contains(line), "{line} is not in\n{written}");
     }
@@ -581,6 +581,10 @@ async fn broken_files_are_told_with_their_places() {
         (
             "{\"polywire_bundle\": 1, \"providers\": {\"x\": {\"kind\": \"telepathy\"}}}",
             vec!["cannot be used, and nothing was changed", "telepathy"],
+        ),
+        (
+            "{\"polywire_bundle\": 1, \"providers\": {\"x\": {\"preset\": \"zai\", \"profile\": {\"no_such_switch\": 1}}}}",
+            vec!["nothing was changed", "no_such_switch"],
         ),
     ] {
         let file = to.write("work/broken.json", text);

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::plan::{Action, Plan, PlannedProvider};
 use crate::logging::{note, say};
 use crate::provider::add::is_in_file;
-use crate::provider::change::tell_new_warnings;
+use crate::provider::change::{check_habits, tell_new_warnings};
 use crate::provider::key::{GivenKey, KeyPlace};
 use crate::provider::key_store::{Kept, KeyStore};
 
@@ -34,7 +34,14 @@ pub(super) async fn apply(
             ),
             Action::Add | Action::Skip => {}
         }
-        write_table(&mut edit, &planned.id, &planned.incoming.table)?;
+        let mut table = planned.incoming.table.clone();
+        if planned.incoming.key.is_some() {
+            // Until the key is kept; what stands here only has to be a reference.
+            let mut reference = Table::new();
+            reference.insert("keyring".to_owned(), true.into());
+            table.insert("key".to_owned(), reference.into());
+        }
+        write_table(&mut edit, &planned.id, &table)?;
     }
     for value in &plan.values {
         let path: Vec<&str> = value.path.iter().map(String::as_str).collect();
@@ -44,6 +51,9 @@ pub(super) async fn apply(
     let expected = edit
         .settings()
         .context("what the file brings cannot be used, and nothing was changed")?;
+    for planned in &acting {
+        check_habits(&expected, &planned.id)?;
+    }
     let file = edit.paths().config_file.display().to_string();
     let mut kept: Vec<(KeyStore, Kept)> = Vec::new();
     let written = write_keys(&mut edit, &acting, &expected, place, &mut kept).await;
