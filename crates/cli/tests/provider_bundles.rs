@@ -604,6 +604,24 @@ async fn broken_files_are_told_with_their_places() {
     assert_eq!(ended.code(), Some(2));
 }
 
+#[tokio::test]
+async fn secrets_are_not_put_where_others_can_read_them() {
+    let from = furnished();
+    let bundle = exported(&from, true).await;
+    let to = home();
+    to.write("config/polywire/config.toml", "# mine\n");
+    fs::set_permissions(config(&to), fs::Permissions::from_mode(0o644)).unwrap();
+    let name = bundle.to_str().unwrap();
+    let arguments = ["provider", "import", name, "--yes", "--passphrase-stdin"];
+    let (code, _, stderr) = run_told(&to, &arguments, PASSPHRASE).await;
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("others can read ") && stderr.contains("hint: run `chmod 600"),
+        "{stderr}"
+    );
+    assert_eq!(fs::read_to_string(config(&to)).unwrap(), "# mine\n");
+}
+
 /// Nothing is imported by half: the settings cannot be written, so the key that was kept for them goes again.
 #[tokio::test]
 async fn settings_and_keys_together_or_not_at_all() {

@@ -20,8 +20,16 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How often a passphrase is asked for.
 const TRIES_MAX: usize = 3;
 
-/// Providers, the names beside them, and what is to be said of the rest.
-type Brought = (Vec<IncomingProvider>, Names, Vec<String>);
+/// What a file brings.
+#[derive(Default)]
+pub(super) struct Brought {
+    pub(super) providers: Vec<IncomingProvider>,
+    pub(super) names: Names,
+    /// What is to be said of what is not taken, one sentence each.
+    pub(super) notes: Vec<String>,
+    /// Secrets have no place but the settings file.
+    pub(super) needs_private_file: bool,
+}
 
 /// What the file brings, secrets opened.
 pub(super) fn brought(arguments: &ImportArguments) -> anyhow::Result<Brought> {
@@ -29,23 +37,27 @@ pub(super) fn brought(arguments: &ImportArguments) -> anyhow::Result<Brought> {
     let text = text_of(path)?;
     let read = read(&text).map_err(|error| anyhow::anyhow!(with_place(path, &error)))?;
     match read {
-        Incoming::Launcher(launcher) => {
-            let names = Names {
+        Incoming::Launcher(launcher) => Ok(Brought {
+            providers: launcher.providers,
+            names: Names {
                 default_provider: launcher.default_provider,
                 ..Names::default()
-            };
-            Ok((launcher.providers, names, launcher.not_taken))
-        }
+            },
+            notes: launcher.not_taken,
+            needs_private_file: false,
+        }),
         Incoming::Bundle(bundle) => {
             let secrets = secrets(&bundle, arguments)?;
-            let notes = left_out(&bundle, &secrets);
-            let incoming = bundle.incoming(secrets);
-            let names = Names {
-                aliases: bundle.aliases,
-                routes: bundle.routes,
-                default_provider: bundle.default_provider,
-            };
-            Ok((incoming, names, notes))
+            Ok(Brought {
+                notes: left_out(&bundle, &secrets),
+                needs_private_file: secrets.iter().any(|(_, secret)| secret.path != ["key"]),
+                providers: bundle.incoming(secrets),
+                names: Names {
+                    aliases: bundle.aliases,
+                    routes: bundle.routes,
+                    default_provider: bundle.default_provider,
+                },
+            })
         }
     }
 }

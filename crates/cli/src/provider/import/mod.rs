@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use polywire_credentials::is_private;
 use polywire_settings::{Edit, Overrides, ProcessEnvironment};
 
 use crate::ask;
@@ -52,9 +53,9 @@ pub(crate) async fn import(
     arguments: &ImportArguments,
     overrides: &Overrides,
 ) -> anyhow::Result<ExitCode> {
-    let (incoming, names, notes) = brought(arguments)?;
-    if incoming.is_empty() {
-        for line in &notes {
+    let brought = brought(arguments)?;
+    if brought.providers.is_empty() {
+        for line in &brought.notes {
             note(printable(line));
         }
         bail!(
@@ -64,8 +65,20 @@ pub(crate) async fn import(
     }
     let environment = ProcessEnvironment;
     let edit = Edit::begin(overrides, &environment)?;
-    let mut plan = Plan::new(incoming, names, &edit, arguments.conflict.wish())?;
-    plan.notes.extend(notes);
+    let file = &edit.paths().config_file;
+    if brought.needs_private_file && is_private(file).is_ok_and(|private| !private) {
+        bail!(
+            "the bundle holds secrets whose only place is the settings file, and others can read {0}\nhint: run `chmod 600 {0}`, or import with --without-secrets",
+            file.display()
+        );
+    }
+    let mut plan = Plan::new(
+        brought.providers,
+        brought.names,
+        &edit,
+        arguments.conflict.wish(),
+    )?;
+    plan.notes.extend(brought.notes);
     for line in plan.lines() {
         say(line);
     }
