@@ -7,8 +7,8 @@
 )]
 
 use polywire_testkit::{
-    Ended, MessagesStream, Received, Reply, ResponsesStream, Running, ScriptedUpstream, TempHome,
-    Tokens,
+    CodexCli, Ended, House, MessagesStream, Received, Reply, ResponsesStream, Running,
+    ScriptedUpstream, TempHome, Tokens,
 };
 use serde_json::{Value, json};
 
@@ -203,4 +203,32 @@ async fn switches_of_other_protocols() {
         json!({"tool_choice": ["auto", "none"], "structured_output": "prompt"}),
         "{report:#}"
     );
+}
+
+/// A Codex on this machine has no address and no key, and only one of its two kinds streams and takes tools of its clients.
+#[tokio::test]
+async fn engines() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    for (kind, tools) in [("codex-app-server", "works"), ("codex-exec", "unsupported")] {
+        let upstream = ScriptedUpstream::start(responses);
+        let folder = env!("CARGO_TARGET_TMPDIR");
+        let house = House::of_engine(kind, PROGRAM, folder, &codex, upstream, "");
+        let mut command = house.polywire();
+        command.args(["provider", "test", "house", "-m", "test-model", "--json"]);
+        let ended = Running::start(command).ended().await;
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        let report: Value = serde_json::from_str(&ended.stdout.join("\n")).unwrap();
+        let outcome = |check: &str| {
+            let mut checks = report["checks"].as_array().unwrap().iter();
+            let found = checks.find(|checked| checked["check"] == check).unwrap();
+            found["outcome"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(outcome("reachable"), "works", "{report:#}");
+        assert_eq!(outcome("key"), "skipped", "{report:#}");
+        for check in ["streaming", "tool_call", "tool_result", "parallel_calls"] {
+            assert_eq!(outcome(check), tools, "{kind}: {check}: {report:#}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Reachability, the key, the list of models, and one turn with a plain answer.
 
-use polywire_catalog::Auth;
+use polywire_catalog::{Auth, Kind};
 
 use super::{Examination, Judged, with_proof};
 use crate::bench::Played;
@@ -70,7 +70,18 @@ impl Examination<'_> {
         self.key(played);
         let answered = !played.text.is_empty();
         if answered {
-            let streamed = judge::streaming(played);
+            let mut streamed = judge::streaming(played);
+            if self.bench.is_local() {
+                // The wait is for a process that starts; there is no network that could hold anything back.
+                streamed.hint = None;
+            }
+            if !streams(self.bench.provider().kind) {
+                let note = format!(
+                    "this kind tells each text when it is whole: {}",
+                    streamed.note
+                );
+                streamed = Checked::unsupported(CheckId::Streaming, note);
+            }
             self.end(streamed);
             self.usage(&judged).await;
         }
@@ -112,5 +123,19 @@ impl Examination<'_> {
             .await;
         let note = "the provider counts none; polywire's estimates stand in their place";
         self.end(with_proof(Checked::fails(check, note), proven.as_ref()));
+    }
+}
+
+/// Whether texts of this kind of provider come in pieces at all.
+const fn streams(kind: Kind) -> bool {
+    match kind {
+        Kind::CodexExec => false,
+        Kind::Chat
+        | Kind::Messages
+        | Kind::Responses
+        | Kind::CodexAppServer
+        | Kind::ChatGpt
+        | Kind::CommandCode
+        | Kind::Demo => true,
     }
 }
