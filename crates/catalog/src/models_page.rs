@@ -28,8 +28,8 @@ pub struct NextPage {
 /// What is not a list of models.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelsPageError {
-    /// It is not JSON.
-    #[error("it is not JSON")]
+    /// It is not JSON, or its list is none.
+    #[error("it is not JSON of the form of such a list: {0}")]
     Json(#[from] serde_json::Error),
     /// There is no list in it.
     #[error("there is no list in it: neither `data` nor `models`")]
@@ -92,15 +92,10 @@ fn next(kind: Kind, around: &Map<String, Value>, last: Option<&Value>) -> Option
     };
     let token = |field: &str, parameter| text(field).map(|value| NextPage { parameter, value });
     if around.get("has_more").and_then(Value::as_bool) == Some(true) {
-        let parameter = match kind {
-            Kind::Messages => "after_id",
-            Kind::Chat
-            | Kind::Responses
-            | Kind::CodexExec
-            | Kind::CodexAppServer
-            | Kind::ChatGpt
-            | Kind::CommandCode
-            | Kind::Demo => "after",
+        let parameter = if kind == Kind::Messages {
+            "after_id"
+        } else {
+            "after"
         };
         let value = text("last_id").or_else(|| last.and_then(id).map(str::to_owned));
         return value.map(|value| NextPage { parameter, value });
@@ -184,7 +179,11 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_an_error() {
-        check(Kind::Chat, "<html>", "it is not JSON");
+        check(
+            Kind::Chat,
+            "<html>",
+            "it is not JSON of the form of such a list: expected value at line 1 column 1",
+        );
         for text in [
             "{}",
             "5",

@@ -212,6 +212,14 @@ impl Provider {
         self.models.iter().find(|model| model.id == upstream_model)
     }
 
+    /// The form of the list of models that it gives out, if that is not the usual one. A list by hand in the settings changes nothing
+    /// about what the provider has.
+    pub fn list_form(&self) -> Option<ModelList> {
+        let template = self.preset.as_deref().and_then(preset);
+        self.model_list
+            .or_else(|| template.and_then(|template| template.model_list))
+    }
+
     /// The address of its list of models: the one that its preset knows, as long as the provider is where the preset says, else the
     /// path of the protocol below its own address.
     pub fn models_url(&self) -> String {

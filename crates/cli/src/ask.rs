@@ -1,14 +1,16 @@
 //! Questions to somebody at a terminal. They are drawn on the error stream, so that standard output holds answers only.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, bail};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
-use dialoguer::{Confirm, FuzzySelect, Input, Password};
+use dialoguer::{Confirm, FuzzySelect, Input};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use polywire_credentials::Secret;
 
 use crate::configuration::variable;
+use crate::logging::note;
 
 /// How many choices are shown at once.
 const CHOICES_SHOWN: usize = 12;
@@ -79,20 +81,58 @@ pub(crate) fn whether(question: &str, usual: bool) -> anyhow::Result<bool> {
 /// # Errors
 /// There was no answer.
 pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
-    let theme = theme();
-    let check = |text: &String| match text.trim() {
-        "" => Ok(()),
-        key => Secret::parse_key(key, "the answer")
-            .map(drop)
-            .map_err(|error| error.to_string()),
-    };
-    let password = Password::with_theme(theme.as_ref())
-        .with_prompt(question)
-        .allow_empty_password(true)
-        .validate_with(check);
-    let answer = answered(password.interact())?;
-    let key = Some(answer.trim()).filter(|key| !key.is_empty());
-    Ok(key.map(Secret::new))
+    // Before the question is there to be answered: whoever pastes at once must not see it either.
+    let _hidden = Hidden::new().context("the terminal could not be asked")?;
+    loop {
+        let answer = typed(question)?;
+        match answer.trim() {
+            "" => return Ok(None),
+            key => match Secret::parse_key(key, "the answer") {
+                Ok(key) => return Ok(Some(key)),
+                Err(error) => note(error),
+            },
+        }
+    }
+}
+
+/// Asks a question and reads a line, all of it but its end.
+fn typed(question: &str) -> anyhow::Result<String> {
+    let mut out = io::stderr().lock();
+    write!(out, "? {question}: ").and_then(|()| out.flush())?;
+    drop(out);
+    let mut answer = String::new();
+    if io::stdin().read_line(&mut answer)? == 0 {
+        bail!("there was no answer, and nothing was changed");
+    }
+    answer.truncate(answer.trim_end_matches(['\n', '\r']).len());
+    Ok(answer)
+}
+
+/// A terminal that does not show what is typed but for the end of the line. As before when this is dropped.
+struct Hidden {
+    before: Termios,
+}
+
+impl Hidden {
+    fn new() -> nix::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_flags.remove(LocalFlags::ECHO);
+        hidden.local_flags.insert(LocalFlags::ECHONL);
+        // What was typed already stays to be read.
+        tcsetattr(io::stdin(), SetArg::TCSANOW, &hidden)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        if let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before) {
+            note(format_args!(
+                "the terminal still hides what is typed ({error}); `stty echo` shows it again"
+            ));
+        }
+    }
 }
 
 /// Asks for a passphrase, without showing it; `again` is the question that it is repeated for.
@@ -100,12 +140,18 @@ pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
 /// # Errors
 /// There was no answer.
 pub(crate) fn passphrase(question: &str, again: Option<&str>) -> anyhow::Result<Secret> {
-    let theme = theme();
-    let mut password = Password::with_theme(theme.as_ref()).with_prompt(question);
-    if let Some(again) = again {
-        password = password.with_confirmation(again, "The two are not the same.");
+    let _hidden = Hidden::new().context("the terminal could not be asked")?;
+    loop {
+        let answer = typed(question)?;
+        let repeated = match again {
+            Some(again) => typed(again)?,
+            None => answer.clone(),
+        };
+        if answer == repeated {
+            return Ok(Secret::new(answer));
+        }
+        note("the two are not the same");
     }
-    Ok(Secret::new(answered(password.interact())?))
 }
 
 fn answered<T>(answer: Result<T, dialoguer::Error>) -> anyhow::Result<T> {

@@ -96,6 +96,25 @@ async fn a_key_that_is_not_used_after_all_is_not_kept() {
     assert!(!desk.key_file("other").exists());
 }
 
+/// The settings cannot be written, so the key that was kept for them goes, or the one before comes back.
+#[tokio::test]
+async fn a_key_goes_back_when_the_settings_cannot_be_written() {
+    let desk = Desk::new();
+    desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
+    let settings = desk.settings();
+    fs::set_permissions(desk.file(), fs::Permissions::from_mode(0o400)).unwrap();
+    desk.piped(&["edit", "zai", "--key-stdin", "--name", "Z"], "sk-another")
+        .await
+        .failed(&["config.toml is read-only", "hint: "]);
+    let kept = fs::read_to_string(desk.key_file("zai")).unwrap();
+    assert_eq!(kept, format!("{KEY}\n"));
+    desk.piped(&["add", "groq", "--key-stdin"], "gsk-new")
+        .await
+        .failed(&["config.toml is read-only"]);
+    assert!(!desk.key_file("groq").exists());
+    assert_eq!(desk.settings(), settings);
+}
+
 #[tokio::test]
 async fn keys_are_never_arguments() {
     let desk = Desk::new();
@@ -282,6 +301,63 @@ async fn an_address_is_asked_for_and_the_key_is_left_out() {
     preset = "azure-openai"
     base_url = "https://mine.openai.azure.com/openai/v1"
     "#);
+}
+
+#[tokio::test]
+async fn a_key_is_typed_without_being_shown() {
+    let desk = Desk::with("[providers.zai]\npreset = \"zai\" # mine\n");
+    let mut terminal = Terminal::start(desk.command(&["edit", "zai", "--key-stdin"]));
+    terminal.shows("Key of zai").await;
+    terminal.type_keys("two words and an umlaut: \u{e4}\r");
+    terminal.shows("characters that no header can hold").await;
+    terminal.type_keys(KEY);
+    terminal.type_keys("\r");
+    terminal.shows("provider `zai` is changed").await;
+    assert_eq!(terminal.ended().await, Some(0));
+    assert!(!terminal.text().contains(KEY), "{}", terminal.text());
+    let kept = fs::read_to_string(desk.key_file("zai")).unwrap();
+    assert_eq!(kept, format!("{KEY}\n"));
+    assert!(
+        desk.settings()
+            .starts_with("[providers.zai]\npreset = \"zai\" # mine\n")
+    );
+    let mut terminal = Terminal::start(desk.command(&["edit", "zai", "--key-stdin"]));
+    terminal.shows("Key of zai").await;
+    terminal.type_keys("\r");
+    terminal.shows("no key was given").await;
+    assert_eq!(terminal.ended().await, Some(1));
+    assert_eq!(fs::read_to_string(desk.key_file("zai")).unwrap(), kept);
+}
+
+/// Where there are others, it is asked whether the new one is to be the default.
+#[tokio::test]
+async fn a_further_provider_can_become_the_default() {
+    let desk = Desk::with("[providers.zai]\npreset = \"zai\"\n");
+    let mut command = desk.command(&["add"]);
+    command.env("NO_COLOR", "1");
+    let mut terminal = Terminal::start(command);
+    terminal.shows("Which provider?").await;
+    terminal.type_keys("vllm");
+    terminal.shows("vllm:").await;
+    terminal.type_keys("\r");
+    terminal.shows("What is it to be called?").await;
+    // The name is there to be changed.
+    terminal.type_keys("\x15zai\r");
+    terminal.shows("there is a provider `zai` already").await;
+    terminal.type_keys("\x15gpu\r");
+    terminal.shows("Make `gpu` the default provider?").await;
+    terminal.type_keys("y");
+    terminal.shows("provider `gpu` is added").await;
+    assert_eq!(terminal.ended().await, Some(0));
+    let settings = desk.settings();
+    assert!(
+        settings.starts_with("default_provider = \"gpu\"\n\n[providers.zai]"),
+        "{settings}"
+    );
+    assert!(
+        settings.ends_with("\n[providers.gpu]\npreset = \"vllm\"\n"),
+        "{settings}"
+    );
 }
 
 #[tokio::test]

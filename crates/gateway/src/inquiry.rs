@@ -21,8 +21,7 @@ impl Endpoint {
         if provider.kind == Kind::Demo || provider.kind.is_engine() {
             return Ok(None);
         }
-        let url = first_url(provider.kind, &provider.models_url());
-        self.get(&url).map(Some)
+        self.get(&first_url(provider)).map(Some)
     }
 
     /// Puts the provider's key, or the tokens of its login, on a request. `upstream` is for a login that must be renewed.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use polywire_catalog::{Kind, Model, ModelsPage, NextPage, read_codex_models, read_models_page};
+use polywire_catalog::{
+    Kind, Model, ModelList, ModelsPage, ModelsPageError, NextPage, Provider, read_codex_models,
+    read_models_page,
+};
 use polywire_conversation::Fault;
 use polywire_upstream::{StatusCode, Upstream};
 
@@ -66,11 +69,11 @@ pub async fn fetch_models(
         return Err(ListError::NotAsked);
     }
     let mut pages = Pages::default();
-    let mut url = first_url(provider.kind, &provider.models_url());
+    let mut url = first_url(provider);
     let first = url.clone();
     loop {
         let (body, credential) = page(endpoint, upstream, &url, timeout).await?;
-        let page = read(provider.kind, &body).map_err(ListError::Fault)?;
+        let page = read(provider, &body).map_err(ListError::Fault)?;
         let next = pages.take(page, &credential);
         came(pages.listing.models.len());
         match next {
@@ -92,16 +95,12 @@ pub async fn fetch_models(
 const PAGE_MODELS: u32 = 1000;
 
 /// Where the list begins.
-pub(crate) fn first_url(kind: Kind, models_url: &str) -> String {
-    match kind {
-        Kind::Messages => format!("{models_url}?limit={PAGE_MODELS}"),
-        Kind::ChatGpt => format!("{models_url}?client_version={CODEX_VERSION}"),
-        Kind::Chat
-        | Kind::Responses
-        | Kind::CodexExec
-        | Kind::CodexAppServer
-        | Kind::CommandCode
-        | Kind::Demo => models_url.to_owned(),
+pub(crate) fn first_url(provider: &Provider) -> String {
+    let url = provider.models_url();
+    match provider.list_form() {
+        Some(ModelList::Codex) => format!("{url}?client_version={CODEX_VERSION}"),
+        None if provider.kind == Kind::Messages => format!("{url}?limit={PAGE_MODELS}"),
+        None => url,
     }
 }
 
@@ -148,26 +147,18 @@ async fn page(
     }
 }
 
-fn read(kind: Kind, body: &[u8]) -> Result<ModelsPage, Fault> {
-    let unreadable =
-        |error: &dyn std::fmt::Display| ours(format!("the list of models cannot be read: {error}"));
-    match kind {
-        Kind::ChatGpt => {
-            let models = read_codex_models(body).map_err(|error| unreadable(&error))?;
-            Ok(ModelsPage {
+fn read(provider: &Provider, body: &[u8]) -> Result<ModelsPage, Fault> {
+    let read = match provider.list_form() {
+        Some(ModelList::Codex) => read_codex_models(body)
+            .map(|models| ModelsPage {
                 models,
                 nameless: 0,
                 next: None,
             })
-        }
-        Kind::Chat
-        | Kind::Messages
-        | Kind::Responses
-        | Kind::CodexExec
-        | Kind::CodexAppServer
-        | Kind::CommandCode
-        | Kind::Demo => read_models_page(kind, body).map_err(|error| unreadable(&error)),
-    }
+            .map_err(ModelsPageError::Json),
+        None => read_models_page(provider.kind, body),
+    };
+    read.map_err(|error| ours(format!("the list of models cannot be read: {error}")))
 }
 
 /// The pages that came so far.

@@ -86,7 +86,10 @@ pub(crate) async fn add(
     say(format_args!("provider `{id}` is added to {file}"));
     let after = configuration::load(overrides)?;
     if !after.key_is_present(&id) {
-        note(format_args!("its key is missing: {}", after.key_hint(&id)));
+        note(format_args!(
+            "its key is missing: {}; `polywire provider edit {id} --key-stdin` takes it in",
+            after.key_hint(&id)
+        ));
     }
     note(format_args!("try it: polywire run codex -p {id}"));
     Ok(ExitCode::SUCCESS)
