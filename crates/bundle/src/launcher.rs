@@ -43,7 +43,12 @@ pub(crate) fn read(members: &Map<String, Value>) -> Result<Launcher, BundleError
     }
     for key in members.keys() {
         match key.as_str() {
-            "default" | "endpoints" | "version" | "exported_at" => {}
+            "default" | "endpoints" | "exported_at" => {}
+            "version" if members[key] == 1 => {}
+            "version" => reading.launcher.not_taken.push(format!(
+                "`version`: {} is not known; what is taken is taken as version 1 means it",
+                members[key]
+            )),
             "codex_config_toml" => reading.launcher.not_taken.push(
                 "`codex_config_toml`: polywire leaves Codex's own settings alone; what it needs is given when Codex is launched"
                     .to_owned(),

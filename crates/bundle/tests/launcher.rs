@@ -101,6 +101,13 @@ fn exported_bundles_in_every_shape() {
             .join("\n")
             .contains("`codex_config_toml`: ")
     );
+    let newer = json!({"version": 2, "endpoints": endpoints["endpoints"]});
+    assert!(
+        launcher(&newer)
+            .not_taken
+            .join("\n")
+            .contains("`version`: 2 is not known")
+    );
     // The whole file inside, and endpoints by name.
     let whole = json!({"version": 1, "exported_at": "x", "endpoints": endpoints});
     assert_eq!(launcher(&whole), plain);

@@ -7,12 +7,19 @@
 )]
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use polywire_testkit::{
     ChatStream, Ended, Reply, Running, ScriptedUpstream, TempHome, Terminal, Tokens,
 };
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
 const KEY: &str = "sk-house-0123456789";
@@ -530,6 +537,67 @@ async fn providers_that_cannot_be_tested() {
     assert_row(&ended, "key accepted", "hint: set ZAI_API_KEY");
     let ended = run(&[]).await;
     assert_eq!(ended.code(), Some(2));
+}
+
+/// A server that offers both versions of HTTP, as all large ones do, and whose certificate this machine trusts.
+#[tokio::test]
+async fn a_provider_behind_tls() {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = async {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let body = r#"{"data":[{"id":"m"}]}"#;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice()) {
+                // It has a list of models by HTTP/1.1, and nothing else.
+                continue;
+            }
+            let Ok(1..) = stream.read(&mut [0; 4096]).await else {
+                continue;
+            };
+            stream.write_all((head + body).as_bytes()).await.ok();
+            stream.shutdown().await.ok();
+        }
+    };
+    let home = TempHome::new(env!("CARGO_TARGET_TMPDIR"));
+    let settings = format!(
+        "[providers.house]\nkind = \"chat\"\nbase_url = \"https://localhost:{port}/v1\"\nmodels = [\"m\"]\n"
+    );
+    home.write("config/polywire/config.toml", settings);
+    let certificate = home.write("work/root.pem", signed.cert.pem());
+    let run = |trusted: bool| {
+        let mut command = home.command(PROGRAM);
+        command.args(["provider", "test", "house"]);
+        if trusted {
+            command.env("SSL_CERT_FILE", &certificate);
+        }
+        Running::start(command).ended()
+    };
+    let both = async { (run(true).await, run(false).await) };
+    let (trusted, untrusted) = tokio::select! {
+        ended = both => ended,
+        () = serving => panic!("the server ended"),
+    };
+    assert_row(&trusted, "reachable", "reachable works");
+    assert_row(&trusted, "reachable", "tls");
+    assert_row(&trusted, "list of models", "1 listed");
+    assert_row(&untrusted, "reachable", "nobody whom this machine trusts");
+    assert_row(&untrusted, "reachable", "hint: ");
 }
 
 /// The built-in model needs nothing, and what it cannot do does not count.

@@ -80,6 +80,12 @@ pub(crate) async fn export(
         secrets.extend(kept_elsewhere(&settings, &names, &secrets).await?);
         let passphrase = arguments.passphrase.new_one()?;
         bundle.seal(&secrets, &passphrase, &Randomness(rand::random()))?;
+        for place in &bundle.left_out {
+            note(format_args!(
+                "sealed with the passphrase: {}",
+                place.join(".")
+            ));
+        }
     } else {
         tell_what_stays(&bundle, &settings, &names);
     }
