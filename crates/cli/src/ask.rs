@@ -95,13 +95,7 @@ pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
     // Before the question is there to be answered: whoever pastes at once must not see it either.
     let _hidden = Hidden::new().context("the terminal could not be asked")?;
     loop {
-        let mut out = io::stderr().lock();
-        write!(out, "? {question}: ").and_then(|()| out.flush())?;
-        drop(out);
-        let mut answer = String::new();
-        if io::stdin().read_line(&mut answer)? == 0 {
-            bail!("there was no answer, and nothing was changed");
-        }
+        let answer = typed(question)?;
         match answer.trim() {
             "" => return Ok(None),
             key => match Secret::parse_key(key, "the answer") {
@@ -110,6 +104,19 @@ pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
             },
         }
     }
+}
+
+/// Asks a question and reads a line, all of it but its end.
+fn typed(question: &str) -> anyhow::Result<String> {
+    let mut out = io::stderr().lock();
+    write!(out, "? {question}: ").and_then(|()| out.flush())?;
+    drop(out);
+    let mut answer = String::new();
+    if io::stdin().read_line(&mut answer)? == 0 {
+        bail!("there was no answer, and nothing was changed");
+    }
+    answer.truncate(answer.trim_end_matches(['\n', '\r']).len());
+    Ok(answer)
 }
 
 /// A terminal that does not show what is typed but for the end of the line. As before when this is dropped.
@@ -136,6 +143,25 @@ impl Drop for Hidden {
                 "the terminal still hides what is typed ({error}); `stty echo` shows it again"
             ));
         }
+    }
+}
+
+/// Asks for a passphrase, without showing it; `again` is the question that it is repeated for.
+///
+/// # Errors
+/// There was no answer.
+pub(crate) fn passphrase(question: &str, again: Option<&str>) -> anyhow::Result<Secret> {
+    let _hidden = Hidden::new().context("the terminal could not be asked")?;
+    loop {
+        let answer = typed(question)?;
+        let repeated = match again {
+            Some(again) => typed(again)?,
+            None => answer.clone(),
+        };
+        if answer == repeated {
+            return Ok(Secret::new(answer));
+        }
+        note("the two are not the same");
     }
 }
 

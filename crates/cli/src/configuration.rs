@@ -184,7 +184,7 @@ fn search(settings: &Settings) -> Option<SearchService> {
 }
 
 /// What of the settings the gateway needs.
-fn configuration(settings: Settings) -> Configuration {
+pub(crate) fn configuration(settings: Settings) -> Configuration {
     let (strict, search) = (settings.strict, search(&settings));
     Configuration {
         catalog: settings.catalog.clone(),

@@ -94,7 +94,8 @@ pub async fn fetch_models(
 /// number there is 20.
 const PAGE_MODELS: u32 = 1000;
 
-fn first_url(provider: &Provider) -> String {
+/// Where the list begins.
+pub(crate) fn first_url(provider: &Provider) -> String {
     let url = provider.models_url();
     match provider.list_form() {
         Some(ModelList::Codex) => format!("{url}?client_version={CODEX_VERSION}"),

@@ -8,9 +8,9 @@ const TITLE_CHARS_MAX: usize = 120;
 
 /// A web page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// Its title, when it has one.
-    pub title: Option<String>,
+    pub(crate) title: Option<String>,
 }
 
 /// What a filter in front of a service did. Cloudflare's, which stands in front of most: its pages, headers and codes are documented

@@ -46,6 +46,17 @@ pub fn end(id: &ProcessId, patience: Duration) -> Result<Ending, ProcessError> {
     Err(ProcessError::StillThere { pid: id.pid() })
 }
 
+/// Asks a process to end (SIGTERM) and does not wait for it. `false` when it has ended before. See [`end`] for how the signal goes.
+///
+/// # Errors
+/// It may not be signalled.
+pub fn ask_to_end(id: &ProcessId) -> Result<bool, ProcessError> {
+    match Handle::open(id)? {
+        Some(handle) => handle.signal(Signal::TERM),
+        None => Ok(false),
+    }
+}
+
 /// A way to one process.
 struct Handle<'a> {
     id: &'a ProcessId,

@@ -20,7 +20,7 @@ mod peer;
 mod process;
 mod system;
 
-pub use ending::{Ending, end};
+pub use ending::{Ending, ask_to_end, end};
 pub use error::ProcessError;
 pub use identity::ProcessId;
 pub use input::{Input, input_of};

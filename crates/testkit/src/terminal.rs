@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
@@ -35,6 +36,9 @@ const SIZE: Winsize = Winsize {
     ws_xpixel: 0,
     ws_ypixel: 0,
 };
+
+/// How often the modes of a terminal are looked at; nobody tells when they change.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Questions that programs ask a terminal at their start and wait for, with the answers of a plain xterm.
 const ANSWERS: [(&[u8], &[u8]); 4] = [
@@ -98,6 +102,20 @@ impl Terminal {
     pub fn submit(&mut self, text: &str) {
         self.type_keys(&format!("\x1b[200~{text}\x1b[201~"));
         self.type_keys("\r");
+    }
+
+    /// Waits until what is typed does not show on the screen: until a program that asks for a secret is ready for it.
+    pub async fn hides_input(&self) {
+        within("a terminal without echo", async {
+            loop {
+                let modes = tcgetattr(&self.keyboard).expect("the modes of a terminal");
+                if !modes.local_flags.contains(LocalFlags::ECHO) {
+                    return;
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        })
+        .await;
     }
 
     /// Waits until `needle` was written to the screen, colours and movements left aside.

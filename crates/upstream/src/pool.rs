@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::builderstates::WantsProtocols1;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -77,13 +78,23 @@ impl Pool {
 ///
 /// # Errors
 /// The system's root certificates cannot be had.
-pub(crate) fn secured<C>(connector: C) -> Result<HttpsConnector<C>, std::io::Error> {
+fn secured<C>(connector: C) -> Result<HttpsConnector<C>, std::io::Error> {
+    Ok(trusting()?.enable_all_versions().wrap_connector(connector))
+}
+
+/// The same for whoever speaks HTTP/1.1 only: no other version is offered to the server.
+///
+/// # Errors
+/// As [`secured`].
+pub(crate) fn secured_http1<C>(connector: C) -> Result<HttpsConnector<C>, std::io::Error> {
+    Ok(trusting()?.enable_http1().wrap_connector(connector))
+}
+
+fn trusting() -> Result<HttpsConnectorBuilder<WantsProtocols1>, std::io::Error> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    Ok(hyper_rustls::HttpsConnectorBuilder::new()
+    Ok(HttpsConnectorBuilder::new()
         .with_provider_and_platform_verifier(provider)?
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(connector))
+        .https_or_http())
 }
 
 fn builder() -> legacy::Builder {

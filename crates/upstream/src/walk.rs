@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 
 use crate::connect::{Connector, through, with_port};
-use crate::pool::secured;
+use crate::pool::secured_http1;
 use crate::{HeaderMap, Incoming, Request, Response, StatusCode, Uri, root_cause, sources};
 
 /// One step on the way to an answer.
@@ -363,7 +363,7 @@ async fn secure(
 ) -> Result<(Stream, String), StepError> {
     let unusable = |error: io::Error| TlsProblem::Unusable(error.to_string());
     let mut connector =
-        secured(only(stream)).map_err(|error| StepError::Secure(unusable(error)))?;
+        secured_http1(only(stream)).map_err(|error| StepError::Secure(unusable(error)))?;
     let stream = connector
         .call(destination)
         .await

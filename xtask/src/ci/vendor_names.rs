@@ -103,6 +103,21 @@ const ALLOWED: &[Allowed] = &[
         "a kind of provider, which settings choose",
     ),
     allowed(
+        "crates/probe/src/",
+        "gpt",
+        "a kind of provider, which settings choose",
+    ),
+    allowed(
+        "crates/bundle/src/launcher.rs",
+        "openai",
+        "a word of the launcher's file",
+    ),
+    allowed(
+        "crates/bundle/src/launcher.rs",
+        "anthropic",
+        "a word of the launcher's file",
+    ),
+    allowed(
         "crates/engine/src/process.rs",
         "openai",
         "the package that the Codex CLI comes in",

@@ -79,7 +79,10 @@ fn write_key(edit: &mut Edit<'_>, provider: &str, reference: &str) -> Result<(),
 }
 
 /// Checks what only the dialect of the provider knows: its habits.
-fn check_habits(settings: &Settings, provider: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+/// The provider could not be used.
+pub(crate) fn check_habits(settings: &Settings, provider: &str) -> anyhow::Result<()> {
     if let Some(provider) = settings.catalog.provider(provider) {
         configuration::endpoint(settings, provider)
             .context("nothing was changed, because the provider could not be used")?;

@@ -5,17 +5,22 @@ mod change;
 mod default;
 mod edit;
 mod editor;
+mod export;
 mod fields;
+mod import;
 mod key;
 mod key_state;
 mod key_store;
 mod list;
 mod model_names;
 mod models;
+mod passphrase;
 mod presets;
 mod remove;
 mod secret_words;
 mod show;
+mod test;
+mod test_record;
 
 use std::process::ExitCode;
 
@@ -41,6 +46,12 @@ pub(crate) enum ProviderCommand {
     Models(models::ModelsArguments),
     /// The providers that polywire knows and that only need a key
     Presets(presets::PresetsArguments),
+    /// Try what works with a provider: key, streaming, tools, structured output, reasoning
+    Test(test::TestArguments),
+    /// Put providers, aliases and routes into one file, a bundle, without secrets unless asked for
+    Export(export::ExportArguments),
+    /// Take over providers from a bundle, or from the Codex Launcher; shows first what it will do
+    Import(import::ImportArguments),
 }
 
 pub(crate) async fn provider(
@@ -56,6 +67,9 @@ pub(crate) async fn provider(
         ProviderCommand::Default(arguments) => default::default(&arguments, &overrides),
         ProviderCommand::Models(arguments) => models::models(&arguments, &overrides).await,
         ProviderCommand::Presets(arguments) => presets::presets(&arguments),
+        ProviderCommand::Test(arguments) => test::test(&arguments, &overrides).await,
+        ProviderCommand::Export(arguments) => export::export(&arguments, &overrides).await,
+        ProviderCommand::Import(arguments) => import::import(&arguments, &overrides).await,
     }
 }
 
