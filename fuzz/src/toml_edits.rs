@@ -21,7 +21,10 @@ pub fn toml_edits(input: &[u8]) {
     let mut text = before.clone();
     match text.set(&path, "value") {
         Ok(()) => {
-            assert_eq!(text.get(&path).and_then(|value| value.as_str()), Some("value"));
+            assert_eq!(
+                text.get(&path).and_then(|value| value.as_str()),
+                Some("value")
+            );
             if let Err(error) = text.put_back(&path, &before) {
                 panic!("{error}");
             }

@@ -9,6 +9,8 @@ use anyhow::Context;
 use polywire_settings::Settings;
 use serde::{Deserialize, Serialize};
 
+use crate::logging::note;
+
 /// The choices of the last time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -21,15 +23,39 @@ pub(crate) struct LastChoice {
     pub(crate) models: BTreeMap<String, String>,
 }
 
-impl LastChoice {
+/// The choices of the last time, and those of this time, which begin as they were.
+pub(crate) struct Memory {
+    before: LastChoice,
+    /// What is chosen this time.
+    pub(crate) choice: LastChoice,
+}
+
+impl Memory {
     /// Reads it. Only a convenience: whatever is wrong with the file, there is no last choice then.
     pub(crate) fn read(settings: &Settings) -> Self {
         let text = fs::read(path(settings)).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        let before: LastChoice = serde_json::from_slice(&text).unwrap_or_default();
+        Self {
+            choice: before.clone(),
+            before,
+        }
     }
 
+    /// Remembers what was chosen. That this fails is told, and no reason not to launch anything.
+    pub(crate) fn keep(&self, settings: &Settings) {
+        if self.choice != self.before
+            && let Err(error) = self.choice.write(settings)
+        {
+            note(format_args!(
+                "warning: the choice is not remembered: {error:#}"
+            ));
+        }
+    }
+}
+
+impl LastChoice {
     /// Remembers it, in one step, so that two at once leave the choice of one of them.
-    pub(crate) fn write(&self, settings: &Settings) -> anyhow::Result<()> {
+    fn write(&self, settings: &Settings) -> anyhow::Result<()> {
         let path = path(settings);
         let write = || -> std::io::Result<()> {
             let folder = &settings.paths.state_dir;

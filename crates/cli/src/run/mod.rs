@@ -1,8 +1,9 @@
 //! `polywire run`: a coding client on a provider, with none of its files changed.
 //!
-//! Reading order: [`run`], `clients.toml`, `choice.rs`, `gateway.rs` and `keeper.rs` (who serves, and for how long), `environment.rs`, `launch.rs`; `desktop.rs` for the one client whose
-//! configuration has to be edited.
+//! Reading order: [`run`], `clients.toml`, `choice.rs`, `gateway.rs` and `keeper.rs` (who serves, and for how long), `environment.rs`, `launch.rs`;
+//! `desktop.rs` for the one client whose configuration has to be edited, `alone.rs` for clients that want nothing of polywire.
 
+mod alone;
 mod choice;
 mod clients;
 pub(crate) mod completion;
@@ -27,19 +28,19 @@ use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use polywire_catalog::CONTEXT_WINDOW_FALLBACK;
 use polywire_plan::Target;
-use polywire_settings::{CodexPlaces, Overrides, Paths, ProcessEnvironment, Settings};
+use polywire_settings::{Overrides, Paths, ProcessEnvironment, Settings};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::logging::note;
 use crate::{codex, configuration};
+use alone::AloneArguments;
 use choice::{Choice, Wanted};
 pub(crate) use choice::{usable_target, wanted_model};
 use clients::Launch;
 pub(crate) use desktop::recover;
 use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
 use gateway::{Purpose, Served, gateway_for};
-use last::LastChoice;
+use last::{LastChoice, Memory};
 use launch::Signals;
 use launchee::Launchee;
 use own_file::OwnFile;
@@ -48,9 +49,6 @@ pub(crate) use picker::can_ask;
 
 /// The most tokens of an answer, for clients that insist on a number for a model of which nobody knows it.
 const OUTPUT_TOKENS_FALLBACK: u64 = 32_000;
-
-/// What every variable of ours begins with.
-const OUR_PREFIX: &str = "POLYWIRE_";
 
 #[derive(Args, Default)]
 pub(crate) struct RunArguments {
@@ -69,12 +67,8 @@ pub(crate) struct RunArguments {
     /// Ask nothing: take the default provider and its default model
     #[arg(long)]
     no_input: bool,
-    /// The client with its own login and its own settings, without polywire
-    #[arg(long, conflicts_with_all = ["provider", "model", "no_input", "strict"])]
-    plain: bool,
-    /// As `--plain`, and without the configuration of Codex, this once; the file stays where it is. For codex and codex-desktop
-    #[arg(long, conflicts_with_all = ["plain", "provider", "model", "no_input", "strict"])]
-    no_config: bool,
+    #[command(flatten)]
+    alone: AloneArguments,
     /// Where the client's program is [default: the first of its name on the search path]
     #[arg(long, value_name = "PATH", aliases = ["codex", "desktop"])]
     program: Option<PathBuf>,
@@ -95,22 +89,20 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     let paths = Paths::find(&overrides, &ProcessEnvironment)?;
     desktop::recover(&paths);
     let named = launchee::named(&arguments)?;
-    let own = Own::of(&arguments);
+    let own = arguments.alone.own();
     if let Some(own) = own
         && let Some((client, rest)) = named
     {
         let launchee = Launchee::find(client, rest, &arguments)?;
-        return run_plain(&launchee, own, &paths).await;
+        return alone::run(&launchee, own, &paths).await;
     }
     let settings = configuration::load(&overrides)?;
-    let before = LastChoice::read(&settings);
-    let mut last = before.clone();
-    let can_ask = can_ask();
+    let mut memory = Memory::read(&settings);
     let (client, rest) = match named {
         Some(named) => named,
-        None if can_ask => match picker::client(&last)? {
+        None if can_ask() => match picker::client(&memory.choice)? {
             Picked::One(client) => {
-                last.client = Some(client.id.clone());
+                memory.choice.client = Some(client.id.clone());
                 (client, Vec::new())
             }
             Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
@@ -119,139 +111,83 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     };
     let launchee = Launchee::find(client, rest, &arguments)?;
     if let Some(own) = own {
-        remember(&last, &before, &settings);
-        return run_plain(&launchee, own, &paths).await;
+        memory.keep(&settings);
+        return alone::run(&launchee, own, &paths).await;
     }
     configuration::tell_warnings(&settings);
+    let Picked::One(choice) = choose(&arguments, &settings, &mut memory.choice)? else {
+        return Ok(ExitCode::from(picker::CANCELLED));
+    };
+    let mark = format!("{:032x}", rand::random::<u128>());
+    match make_ready(&choice, &settings, &overrides, &mark).await? {
+        Ready::Served(ready) => {
+            let (target, served) = *ready;
+            memory.keep(&settings);
+            run_on(&launchee, &choice, &target, served, &mark, &settings).await
+        }
+        Ready::Failed => Ok(ExitCode::FAILURE),
+        Ready::Interrupted => Ok(ExitCode::from(picker::CANCELLED)),
+    }
+}
+
+/// The provider and the model, asked for where somebody can be asked.
+fn choose(
+    arguments: &RunArguments,
+    settings: &Settings,
+    last: &mut LastChoice,
+) -> anyhow::Result<Picked<Choice>> {
     let wanted = Wanted {
         provider: arguments.provider.clone(),
         model: arguments.model.clone(),
     };
-    let choice = if can_ask && !arguments.no_input {
-        match choice::by_asking(wanted, &settings, &mut last)? {
-            Picked::One(choice) => choice,
-            Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
-        }
+    if can_ask() && !arguments.no_input {
+        choice::by_asking(wanted, settings, last)
     } else {
-        choice::without_asking(wanted, &settings)?
-    };
-    let mark = format!("{:032x}", rand::random::<u128>());
-    // A question takes the signal over; from then on Ctrl-C does nothing by itself.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let ready = tokio::select! {
-        ready = make_ready(&choice, &settings, &overrides, &mark) => ready,
-        _ = interrupt.recv() => return Ok(ExitCode::from(picker::CANCELLED)),
-    };
-    if ready.is_err() && launch::comes(&mut interrupt).await {
-        // Ctrl-C has reached a command that was asked for the key as well, and its failure was seen first.
-        return Ok(ExitCode::from(picker::CANCELLED));
+        choice::without_asking(wanted, settings).map(Picked::One)
     }
-    let Some((target, served)) = ready? else {
-        // The gateway has said why.
-        return Ok(ExitCode::FAILURE);
-    };
-    remember(&last, &before, &settings);
-    run_on(&launchee, &choice, &target, served, &mark, &settings).await
 }
 
-/// Whatever has to be there before the client is: the target with what it needs, and a gateway. `None` when that did not start.
+/// What came of the preparations.
+enum Ready {
+    /// The target with what it needs, and a gateway.
+    Served(Box<(Target, Served)>),
+    /// The gateway did not start, and has said why.
+    Failed,
+    /// Ctrl-C came first.
+    Interrupted,
+}
+
+/// Sees to whatever has to be there before the client is.
 async fn make_ready(
     choice: &Choice,
     settings: &Settings,
     overrides: &Overrides,
     mark: &str,
-) -> anyhow::Result<Option<(Target, Served)>> {
-    let target = usable_target(&choice.model, settings).await?;
-    let purpose = Purpose {
-        target: &target,
-        provider: choice.provider.as_deref(),
-        strict: overrides.strict,
-        mark,
+) -> anyhow::Result<Ready> {
+    let prepared = async {
+        let target = usable_target(&choice.model, settings).await?;
+        let purpose = Purpose {
+            target: &target,
+            provider: choice.provider.as_deref(),
+            strict: overrides.strict,
+            mark,
+        };
+        let served = gateway_for(&purpose, settings, overrides).await?;
+        anyhow::Ok(served.map_or(Ready::Failed, |served| {
+            Ready::Served(Box::new((target, served)))
+        }))
     };
-    let served = gateway_for(&purpose, settings, overrides).await?;
-    Ok(served.map(|served| (target, served)))
-}
-
-/// Only a convenience, and no reason not to launch anything.
-fn remember(last: &LastChoice, before: &LastChoice, settings: &Settings) {
-    if last != before
-        && let Err(error) = last.write(settings)
-    {
-        note(format_args!(
-            "warning: the choice is not remembered: {error:#}"
-        ));
+    // A question takes the signal over; from then on Ctrl-C does nothing by itself.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ready = tokio::select! {
+        ready = prepared => ready,
+        _ = interrupt.recv() => return Ok(Ready::Interrupted),
+    };
+    if ready.is_err() && launch::comes(&mut interrupt).await {
+        // Ctrl-C has reached a command that was asked for the key as well, and its failure was seen first.
+        return Ok(Ready::Interrupted);
     }
-}
-
-/// What a client that runs without us has of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Own {
-    /// Its login and its configuration.
-    Everything,
-    /// Its login.
-    Login,
-}
-
-impl Own {
-    fn of(arguments: &RunArguments) -> Option<Self> {
-        if arguments.no_config {
-            return Some(Self::Login);
-        }
-        arguments.plain.then_some(Self::Everything)
-    }
-}
-
-/// The client with its own login: no gateway, and nothing of ours in its environment, neither what is meant for polywire nor what a run
-/// around this one has set.
-async fn run_plain(launchee: &Launchee, own: Own, paths: &Paths) -> anyhow::Result<ExitCode> {
-    let mut command = std::process::Command::new(&launchee.program);
-    if own == Own::Login {
-        without_config(&mut command, launchee, paths)?;
-    }
-    command.args(&launchee.arguments);
-    for name in configuration::variables_with(OUR_PREFIX) {
-        command.env_remove(name);
-    }
-    let set_by_run = configuration::variable(SET_VARIABLE).unwrap_or_default();
-    for name in set_by_run.split(',').filter(|name| !name.is_empty()) {
-        command.env_remove(name);
-    }
-    match launchee.client.launch {
-        Launch::Environment | Launch::Codex => {
-            Err(launch::become_program(command, &launchee.program))
-        }
-        Launch::Desktop => {
-            if own == Own::Everything {
-                desktop::refuse_edited(paths)?;
-            }
-            let status = desktop::run_alone(launchee, command.into(), paths).await?;
-            Ok(launch::exit_code(status))
-        }
-    }
-}
-
-/// Gives Codex a home in which everything is the user's but the configuration.
-fn without_config(
-    command: &mut std::process::Command,
-    launchee: &Launchee,
-    paths: &Paths,
-) -> anyhow::Result<()> {
-    match launchee.client.launch {
-        Launch::Environment => anyhow::bail!(
-            "`--no-config` is for the clients codex and codex-desktop\nhint: `--plain` runs {} without polywire",
-            launchee.client.name
-        ),
-        // With an override, whatever it says, Codex starts no daemon, which would stay in this home (seen with 0.169).
-        Launch::Codex => {
-            command.args(["-c", "hide_agent_reasoning=false"]);
-        }
-        Launch::Desktop => {}
-    }
-    let users = CodexPlaces::find(&ProcessEnvironment)?.home;
-    let home = paths.state_dir.join("codex-without-config");
-    home_without_config::prepare(&home, &users)?;
-    command.env("CODEX_HOME", home);
-    Ok(())
+    ready
 }
 
 /// Launches the client on its gateway, and leaves the gateway when the client has ended.
