@@ -73,20 +73,6 @@ fn general(home: &TempHome, shown: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_help_pages() {
-    let home = home(None);
-    for page in ["", "apply", "diff", "restore", "catalog"] {
-        let arguments: Vec<&str> = [page, "--help"]
-            .into_iter()
-            .filter(|word| !word.is_empty())
-            .collect();
-        let help = done(&home, &arguments).await;
-        let name = if page.is_empty() { "codex" } else { page };
-        insta::assert_snapshot!(format!("help_{name}"), help);
-    }
-}
-
-#[tokio::test]
 async fn it_is_shown_written_and_taken_back() {
     let home = home(Some(USERS));
     fs::set_permissions(config(&home), fs::Permissions::from_mode(0o640)).unwrap();

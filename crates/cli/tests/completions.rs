@@ -126,7 +126,7 @@ async fn shells_that_are_not_known_are_refused() {
 async fn a_mistake_in_the_settings_is_not_told_to_the_shell() {
     let home = TempHome::new(HOMES);
     home.write("config/polywire/config.toml", "listen to me");
-    for (words, found) in [("run -p ", ""), ("ser", "serve")] {
+    for (words, found) in [("run -p ", ""), ("recei", "receipts")] {
         let line: Vec<&str> = words.split(' ').collect();
         let mut command = home.command(PROGRAM);
         command

@@ -683,13 +683,3 @@ async fn at_a_terminal_it_asks() {
     assert!(!terminal.text().contains("sk-zai-literal-1"));
     assert_eq!(mode(&to.config().join("polywire/keys/zai")), 0o600);
 }
-
-#[tokio::test]
-async fn the_help_pages() {
-    let home = home();
-    for name in ["export", "import"] {
-        let ended = run(&home, &["provider", name, "--help"]).await;
-        assert_eq!(ended.code(), Some(0));
-        insta::assert_snapshot!(name, ended.stdout.join("\n"));
-    }
-}

@@ -36,21 +36,6 @@ fast = "house/small"
 "#;
 
 #[tokio::test]
-async fn the_help_pages() {
-    let desk = Desk::new();
-    for page in [
-        "", "add", "list", "show", "edit", "remove", "default", "models", "presets",
-    ] {
-        let arguments: Vec<&str> = [page, "--help"]
-            .into_iter()
-            .filter(|word| !word.is_empty())
-            .collect();
-        let help = desk.run(&arguments).await.done();
-        insta::assert_snapshot!(format!("help_{page}"), help.stdout);
-    }
-}
-
-#[tokio::test]
 async fn a_first_provider_makes_the_file() {
     let desk = Desk::new();
     let added = desk

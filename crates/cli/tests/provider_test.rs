@@ -622,13 +622,3 @@ async fn progress_on_a_terminal() {
     terminal.shows("tokens out").await;
     assert_eq!(terminal.ended().await, Some(0));
 }
-
-#[tokio::test]
-async fn the_help_page() {
-    let home = TempHome::new(env!("CARGO_TARGET_TMPDIR"));
-    let mut command = home.command(PROGRAM);
-    command.args(["provider", "test", "--help"]);
-    let ended = Running::start(command).ended().await;
-    assert_eq!(ended.code(), Some(0));
-    insta::assert_snapshot!(ended.stdout.join("\n"));
-}

@@ -62,7 +62,15 @@ impl Journal {
     pub fn open_edits(&self) -> Result<Vec<Open>, JournalError> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            // A file on the way to it says as well as nothing does that there is no record.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Vec::new());
+            }
             Err(source) => return Err(unreadable(&self.folder, source)),
         };
         let mut open = Vec::new();
