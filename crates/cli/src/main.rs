@@ -9,7 +9,6 @@ mod columns;
 mod completions;
 mod config;
 mod configuration;
-mod confirm;
 mod demo;
 mod demo_client;
 mod doctor;
@@ -141,6 +140,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match runtime().and_then(|runtime| runtime.block_on(command(arguments))) {
         Ok(code) => code,
+        Err(error) if error.is::<ask::Cancelled>() => {
+            logging::note(error);
+            ExitCode::from(ask::CANCELLED)
+        }
         Err(error) => {
             logging::complain(&error);
             ExitCode::FAILURE
@@ -194,7 +197,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// `polywire` alone: somebody at a terminal is asked what to launch, anybody else gets the help.
 async fn alone(overrides: Overrides) -> anyhow::Result<ExitCode> {
-    if run::can_ask() {
+    if ask::is_possible() {
         return run::run(run::RunArguments::default(), overrides).await;
     }
     logging::note(Arguments::command().render_help());

@@ -659,7 +659,7 @@ async fn on_a_terminal_it_asks() {
         command.args(["cleanup", "--only", &text(&file)]);
         let mut terminal = Terminal::start(command);
         terminal.shows("pid file of Desktop").await;
-        terminal.shows("[y/N]").await;
+        terminal.shows("remove what is stale?").await;
         terminal.type_keys(answer);
         assert_eq!(terminal.ended().await, Some(0));
         assert_eq!(file.exists(), remains, "{}", terminal.text());
@@ -677,7 +677,7 @@ async fn what_is_needed_again_when_the_answer_comes_is_left() {
     let mut command = home.command(PROGRAM);
     command.args(["cleanup", "--only", &text(&file)]);
     let mut terminal = Terminal::start(command);
-    terminal.shows("[y/N]").await;
+    terminal.shows("remove what is stale?").await;
     // Codex begins to start its daemon.
     let held = File::open(&lock).unwrap();
     held.lock().unwrap();

@@ -308,8 +308,23 @@ async fn whoever_turns_back_has_changed_nothing() {
     let mut terminal = Terminal::start(desk.command(&["add"]));
     terminal.shows("Which provider?").await;
     terminal.type_keys("\x1b");
-    terminal.shows("nothing was chosen").await;
-    assert_eq!(terminal.ended().await, Some(1));
+    terminal.shows("cancelled; nothing was changed").await;
+    assert_eq!(terminal.ended().await, Some(130));
+    assert!(!desk.file().exists());
+}
+
+/// Ctrl-C while a key is typed: the terminal shows again what is typed, and nothing has happened.
+#[tokio::test]
+async fn whoever_turns_back_from_the_key_has_a_terminal_that_shows_what_is_typed() {
+    let desk = Desk::new();
+    let mut terminal = Terminal::start(desk.command(&["add", "zai"]));
+    terminal.shows("Key of").await;
+    terminal.hides_input().await;
+    terminal.type_keys("sk-half\x03");
+    terminal.shows("cancelled; nothing was changed").await;
+    assert_eq!(terminal.ended().await, Some(130));
+    assert!(terminal.echoes());
+    assert!(!terminal.bytes().contains("sk-half"));
     assert!(!desk.file().exists());
 }
 

@@ -4,8 +4,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use polywire_testkit::{House, Running, ScriptedUpstream, Terminal, answer};
+use polywire_testkit::{House, Reply, Running, ScriptedUpstream, Terminal, answer};
 use processes::until;
+use serde_json::json;
 use tokio::process::Command;
 
 #[path = "support/processes.rs"]
@@ -28,7 +29,13 @@ fn house() -> House {
     let house = House::new(
         env!("CARGO_BIN_EXE_polywire"),
         env!("CARGO_TARGET_TMPDIR"),
-        ScriptedUpstream::start(|_, _| answer("hello")),
+        ScriptedUpstream::start(|_, request| match request.path.as_str() {
+            "/v1/models" => Reply::json(
+                200,
+                &json!({"data": [{"id": "small-model"}, {"id": "fetched-model"}]}),
+            ),
+            _ => answer("hello"),
+        }),
     );
     let url = house.upstream.base_url();
     let settings = format!(
@@ -125,10 +132,9 @@ async fn what_is_named_is_not_asked_for() {
 #[tokio::test]
 async fn models_that_were_fetched_are_offered() {
     let house = house();
-    let fetched = r#"{"url": "x", "unix_s": 0, "missing": null, "models": [{"id": "small-model"}, {"id": "fetched-model"}]}"#;
-    house
-        .home
-        .write("state/polywire/models/house.json", fetched);
+    let listed = polywire(&house, &["provider", "models", "house"]);
+    let listed = Running::start(listed).ended().await;
+    assert_eq!(listed.code(), Some(0), "{listed:?}");
     let mut screen = screen(&house, &["run", "claude", "-p", "house"]);
     screen
         .shows("huge-model fetched-model another model…")

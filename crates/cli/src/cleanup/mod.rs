@@ -15,7 +15,6 @@ mod places;
 mod search;
 mod stall;
 
-use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,9 +22,9 @@ use clap::Args;
 use polywire_settings::Overrides;
 use serde::Serialize;
 
-use crate::configuration;
-use crate::logging::{note, say, say_part};
+use crate::logging::{note, say};
 use crate::printable::{printable, printable_json};
+use crate::{ask, configuration};
 
 pub(crate) use leftover::Leftover;
 pub(crate) use places::{Places, Snapshot};
@@ -77,7 +76,7 @@ pub(crate) fn cleanup(
         show(&found);
     }
     let anything = found.iter().any(Leftover::is_stale);
-    let wanted = anything && (arguments.yes || (!arguments.json && agreed()));
+    let wanted = anything && (arguments.yes || (!arguments.json && is_agreed()?));
     if anything && !wanted && !arguments.json {
         note("nothing was changed\nhint: `polywire cleanup --yes` ends and removes what is stale");
     }
@@ -186,12 +185,6 @@ fn tell(treated: &[Treated]) {
 }
 
 /// Asks on a terminal; elsewhere nobody agrees.
-fn agreed() -> bool {
-    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return false;
-    }
-    say_part("End and remove what is stale? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+fn is_agreed() -> anyhow::Result<bool> {
+    Ok(ask::is_possible() && ask::whether("End and remove what is stale?", false)?)
 }

@@ -18,7 +18,7 @@ use super::preview::Purpose;
 use super::wanted::{TokenSource, token_command, wanted};
 use super::{checks, preview};
 use crate::logging::{note, say};
-use crate::{configuration, confirm, run, running};
+use crate::{ask, configuration, run, running};
 
 /// What says where our settings and our token are, and where they are without it, below the home folder. What is started from a desktop may
 /// not have these variables.
@@ -200,13 +200,10 @@ fn token_source(settings: &Settings) -> anyhow::Result<TokenSource> {
 /// Asks whether it may be written.
 fn may_write(file: &Path) -> anyhow::Result<bool> {
     anyhow::ensure!(
-        confirm::can_ask(),
+        ask::is_possible(),
         "nobody is here to be asked whether this may be written\nhint: `--yes` writes it without a question"
     );
-    Ok(confirm::confirm(&format!(
-        "Write this to {}?",
-        file.display()
-    ))?)
+    ask::whether(&format!("Write this to {}?", file.display()), false)
 }
 
 fn show(plan: &Plan, purpose: Purpose) {

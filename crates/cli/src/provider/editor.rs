@@ -51,7 +51,7 @@ pub(crate) fn edit(id: &str, overrides: &Overrides) -> anyhow::Result<ExitCode> 
             }
             Err(error) => complain(&error),
         }
-        if !ask::whether("Go on editing?", true)? {
+        if !goes_on()? {
             let kept = paths.state_dir.join("settings-draft.toml");
             replace_atomically(&kept, &edited, 0o600)?;
             note(format_args!("your draft is kept as {}", kept.display()));
@@ -98,4 +98,12 @@ fn open_editor(path: &Path) -> anyhow::Result<()> {
         bail!("the editor `{program}` failed ({status}); nothing was changed");
     }
     Ok(())
+}
+
+/// Whoever turns back from the question keeps the draft as well.
+fn goes_on() -> anyhow::Result<bool> {
+    match ask::whether("Go on editing?", true) {
+        Err(error) if error.is::<ask::Cancelled>() => Ok(false),
+        answer => answer,
+    }
 }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use polywire_catalog::Provider;
-use polywire_settings::{Overrides, Settings};
+use polywire_settings::{Overrides, Paths, Settings};
 
 #[derive(Subcommand)]
 pub(crate) enum ProviderCommand {
@@ -52,6 +52,13 @@ pub(crate) enum ProviderCommand {
     Export(export::ExportArguments),
     /// Take over providers from a bundle, or from the Codex Launcher; shows first what it will do
     Import(import::ImportArguments),
+}
+
+/// The models of the list that was last fetched from a provider, in its order; none where none was.
+pub(crate) fn fetched_models(paths: &Paths, provider: &Provider) -> Vec<String> {
+    let fetched = models::cache::read(paths, provider);
+    let models = fetched.into_iter().flat_map(|fetched| fetched.models);
+    models.map(|model| model.id).collect()
 }
 
 pub(crate) async fn provider(

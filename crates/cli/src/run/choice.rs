@@ -1,13 +1,14 @@
 //! Which model, of which provider: as the command line says, else as the user picks, else as the settings say.
 
 use anyhow::Context;
+use polywire_credentials::on_one_line;
 use polywire_plan::Target;
 use polywire_settings::Settings;
-use serde::Deserialize;
 
 use super::last::LastChoice;
-use super::picker::{self, Picked};
+use super::picker;
 use crate::configuration::login_problem;
+use crate::provider::fetched_models;
 
 /// What the user has said so far.
 pub(crate) struct Wanted {
@@ -55,16 +56,13 @@ pub(crate) fn by_asking(
     wanted: Wanted,
     settings: &Settings,
     last: &mut LastChoice,
-) -> anyhow::Result<Picked<Choice>> {
+) -> anyhow::Result<Choice> {
     if wanted.model.is_some() {
-        return without_asking(wanted, settings).map(Picked::One);
+        return without_asking(wanted, settings);
     }
     let provider = match wanted.provider {
         Some(provider) => provider,
-        None => match picker::provider(settings, last)? {
-            Picked::One(provider) => provider,
-            Picked::Cancelled => return Ok(Picked::Cancelled),
-        },
+        None => picker::provider(settings, last)?,
     };
     let Some(known) = settings.catalog.provider(&provider) else {
         // The settings tell what is wrong with it.
@@ -72,35 +70,16 @@ pub(crate) fn by_asking(
             provider: Some(provider),
             model: None,
         };
-        return without_asking(wanted, settings).map(Picked::One);
+        return without_asking(wanted, settings);
     };
-    let model = match picker::model(known, &fetched_models(&provider, settings), last)? {
-        Picked::One(model) => model,
-        Picked::Cancelled => return Ok(Picked::Cancelled),
-    };
+    let fetched = fetched_models(&settings.paths, known);
+    let model = picker::model(known, &fetched, last)?;
     last.provider = Some(provider.clone());
     last.models.insert(provider.clone(), model.clone());
-    Ok(Picked::One(Choice {
+    Ok(Choice {
         model: qualified(&provider, &model, settings),
         provider: Some(provider),
-    }))
-}
-
-/// The models of the list that was last fetched from a provider (`polywire provider models` keeps them). Only what a question begins with:
-/// whatever is wrong with the file, no list was fetched then.
-fn fetched_models(provider: &str, settings: &Settings) -> Vec<String> {
-    #[derive(Default, Deserialize)]
-    struct Fetched {
-        models: Vec<FetchedModel>,
-    }
-    #[derive(Deserialize)]
-    struct FetchedModel {
-        id: String,
-    }
-    let folder = settings.paths.state_dir.join("models");
-    let text = std::fs::read(folder.join(format!("{provider}.json"))).unwrap_or_default();
-    let fetched: Fetched = serde_json::from_slice(&text).unwrap_or_default();
-    fetched.models.into_iter().map(|model| model.id).collect()
+    })
 }
 
 /// A model's name with its provider in front.
@@ -131,7 +110,8 @@ pub(crate) async fn usable_target(model: &str, settings: &Settings) -> anyhow::R
     let provider = &target.provider.id;
     settings.key(provider).await.map_err(|error| {
         anyhow::anyhow!(
-            "there is no key for provider `{provider}`: {error}\nhint: {}",
+            "there is no key for provider `{provider}`: {}\nhint: {}",
+            on_one_line(&error),
             settings.key_hint(provider)
         )
     })?;

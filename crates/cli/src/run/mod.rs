@@ -32,7 +32,7 @@ use polywire_settings::{Overrides, Paths, ProcessEnvironment, Settings};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{codex, configuration};
+use crate::{ask, codex, configuration};
 use alone::AloneArguments;
 use choice::{Choice, Wanted};
 pub(crate) use choice::{usable_target, wanted_model};
@@ -44,8 +44,6 @@ use last::{LastChoice, Memory};
 use launch::Signals;
 use launchee::Launchee;
 use own_file::OwnFile;
-use picker::Picked;
-pub(crate) use picker::can_ask;
 
 /// The most tokens of an answer, for clients that insist on a number for a model of which nobody knows it.
 const OUTPUT_TOKENS_FALLBACK: u64 = 32_000;
@@ -100,13 +98,11 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
     let mut memory = Memory::read(&settings);
     let (client, rest) = match named {
         Some(named) => named,
-        None if can_ask() => match picker::client(&memory.choice)? {
-            Picked::One(client) => {
-                memory.choice.client = Some(client.id.clone());
-                (client, Vec::new())
-            }
-            Picked::Cancelled => return Ok(ExitCode::from(picker::CANCELLED)),
-        },
+        None if ask::is_possible() => {
+            let client = picker::client(&memory.choice)?;
+            memory.choice.client = Some(client.id.clone());
+            (client, Vec::new())
+        }
         None => return Ok(launchee::no_client()),
     };
     let launchee = Launchee::find(client, rest, &arguments)?;
@@ -115,9 +111,7 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
         return alone::run(&launchee, own, &paths).await;
     }
     configuration::tell_warnings(&settings);
-    let Picked::One(choice) = choose(&arguments, &settings, &mut memory.choice)? else {
-        return Ok(ExitCode::from(picker::CANCELLED));
-    };
+    let choice = choose(&arguments, &settings, &mut memory.choice)?;
     let mark = format!("{:032x}", rand::random::<u128>());
     match make_ready(&choice, &settings, &overrides, &mark).await? {
         Ready::Served(ready) => {
@@ -126,7 +120,7 @@ pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow
             run_on(&launchee, &choice, &target, served, &mark, &settings).await
         }
         Ready::Failed => Ok(ExitCode::FAILURE),
-        Ready::Interrupted => Ok(ExitCode::from(picker::CANCELLED)),
+        Ready::Interrupted => Ok(ExitCode::from(ask::CANCELLED)),
     }
 }
 
@@ -135,15 +129,15 @@ fn choose(
     arguments: &RunArguments,
     settings: &Settings,
     last: &mut LastChoice,
-) -> anyhow::Result<Picked<Choice>> {
+) -> anyhow::Result<Choice> {
     let wanted = Wanted {
         provider: arguments.provider.clone(),
         model: arguments.model.clone(),
     };
-    if can_ask() && !arguments.no_input {
+    if ask::is_possible() && !arguments.no_input {
         choice::by_asking(wanted, settings, last)
     } else {
-        choice::without_asking(wanted, settings).map(Picked::One)
+        choice::without_asking(wanted, settings)
     }
 }
 
