@@ -30,6 +30,8 @@ pub(crate) struct Package {
     pub(crate) license: Option<String>,
     /// Where it comes from; `None` for a path in this repository.
     pub(crate) source: Option<String>,
+    /// The foreign library that it brings or looks for, if any.
+    pub(crate) links: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,6 +170,7 @@ pub(crate) mod tests {
             version: "1.0.0".to_owned(),
             license: None,
             source: None,
+            links: None,
         }
     }
 

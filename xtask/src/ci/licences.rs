@@ -6,6 +6,7 @@ use crate::project::Project;
 
 /// What suffices for the dependencies we have; nothing copyleft is needed. Keep in step with `deny.toml`.
 const ACCEPTED: &[&str] = &[
+    "AFL-2.1",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-3-Clause",
@@ -15,6 +16,24 @@ const ACCEPTED: &[&str] = &[
     "MIT-0",
     "Unicode-3.0",
     "Zlib",
+    "blessing",
+];
+
+/// Crates that bring foreign code to be linked (`links`), with the licence of that code. Their own declaration need not cover it.
+const FOREIGN: &[(&str, &str)] = &[
+    (
+        "aws-lc-rs",
+        "ISC AND (Apache-2.0 OR ISC) AND Apache-2.0 AND MIT AND BSD-3-Clause",
+    ),
+    (
+        "aws-lc-sys",
+        "ISC AND (Apache-2.0 OR ISC) AND Apache-2.0 AND MIT AND BSD-3-Clause",
+    ),
+    ("libdbus-sys", "AFL-2.1 OR GPL-2.0-or-later"),
+    // SQLite is in the public domain; this is SPDX's word for how it says so.
+    ("libsqlite3-sys", "blessing"),
+    ("ring", "Apache-2.0 AND ISC"),
+    ("wasm-bindgen-shared", "MIT OR Apache-2.0"),
 ];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -30,6 +49,18 @@ pub(super) fn violations(project: &Project) -> Vec<String> {
                 found.push(format!("{title}: licence `{expression}`"));
             }
             Some(_) => {}
+        }
+        if let Some(linked) = &package.links {
+            let foreign = FOREIGN.iter().find(|(name, _)| *name == package.name);
+            match foreign {
+                None => found.push(format!(
+                    "{title}: links `{linked}`, and nobody has looked at the licence of that yet"
+                )),
+                Some((_, expression)) if !is_accepted(expression) => {
+                    found.push(format!("{title}: links code with licence `{expression}`"));
+                }
+                Some(_) => {}
+            }
         }
         if let Some(source) = package.source.as_ref().filter(|from| *from != CRATES_IO) {
             found.push(format!("{title}: comes from `{source}`"));
@@ -132,12 +163,20 @@ mod tests {
             project.packages.push(added);
         }
         project.packages[0].license = Some("GPL-2.0".to_owned());
+        for name in ["ring", "unknown-sys"] {
+            let mut linking = package(name);
+            linking.license = Some("MIT".to_owned());
+            linking.source = Some(CRATES_IO.to_owned());
+            linking.links = Some("code".to_owned());
+            project.packages.push(linking);
+        }
         assert_eq!(
             violations(&project),
             [
                 "polywire-a 1.0.0: licence `GPL-2.0`",
                 "added 1.0.0: no licence is declared",
                 "added 1.0.0: comes from `git+https://example.com/a`",
+                "unknown-sys 1.0.0: links `code`, and nobody has looked at the licence of that yet",
             ]
         );
     }
