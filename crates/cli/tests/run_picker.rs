@@ -286,6 +286,16 @@ async fn nobody_is_asked_without_a_terminal() {
         said.contains("no provider was named") && said.contains("hint: "),
         "{said}"
     );
+    // With no provider at all there is the demo, which nobody should take for a model.
+    house.home.write("config/polywire/config.toml", "");
+    let on_demo = Running::start(polywire(&house, &["run", "claude"]));
+    let on_demo = on_demo.ended().await;
+    assert_eq!(on_demo.stdout, ["claude runs on demo/demo."], "{on_demo:?}");
+    let said = on_demo.stderr.join("\n");
+    assert!(
+        said.contains("no provider is configured") && said.contains("hint: "),
+        "{said}"
+    );
     let help = Running::start(polywire(&house, &[])).ended().await;
     assert_eq!(help.code(), Some(2), "{help:?}");
     assert!(help.stderr.join("\n").contains("Commands:"), "{help:?}");

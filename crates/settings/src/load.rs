@@ -505,10 +505,13 @@ impl Loading<'_> {
             return Ok(wanted);
         }
         let known = || found.iter().map(|provider| provider.id.as_str());
+        let presets = presets().iter().map(|preset| preset.id.as_str());
         let message = format!("there is no provider `{wanted}`");
-        let hint = match nearest(&wanted, known()) {
+        let hint = match nearest(&wanted, known().chain(presets)) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None if found.is_empty() => "no provider is configured".to_owned(),
+            None if found.is_empty() => {
+                "no provider is configured; `polywire provider add` adds one, `polywire provider presets` lists those that only need a key".to_owned()
+            }
             None => format!("configured are {}", quoted(known())),
         };
         Err(self.value_error("default_provider", message, Some(hint)))

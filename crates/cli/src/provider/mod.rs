@@ -86,7 +86,7 @@ fn find<'s>(settings: &'s Settings, name: &str) -> anyhow::Result<&'s Provider> 
     found.map(AsRef::as_ref).ok_or_else(|| {
         let hint = match polywire_catalog::preset(name) {
             Some(_) => format!("it is a preset; `polywire provider add {name}` makes it yours"),
-            None => "`polywire provider list` shows those there are".to_owned(),
+            None => "`polywire provider list` shows those there are, `polywire provider presets` those that only need a key".to_owned(),
         };
         anyhow::anyhow!("there is no provider `{name}`\nhint: {hint}")
     })

@@ -8,7 +8,11 @@ use polywire_settings::Settings;
 use super::last::LastChoice;
 use super::picker;
 use crate::configuration::login_problem;
+use crate::logging::note;
 use crate::provider::fetched_models;
+
+/// The model that is there without a provider.
+const DEMO_MODEL: &str = "demo/demo";
 
 /// What the user has said so far.
 pub(crate) struct Wanted {
@@ -49,6 +53,15 @@ pub(crate) fn without_asking(wanted: Wanted, settings: &Settings) -> anyhow::Res
         model: wanted_model(provider.as_deref(), model.as_deref(), settings)?,
         provider,
     })
+}
+
+/// Tells that nothing but the demo is there, where nobody has asked for it: its answers look like a model's.
+pub(crate) fn tell_demo(choice: &Choice, wanted: bool) {
+    if !wanted && choice.model == DEMO_MODEL {
+        note(
+            "no provider is configured: this is the built-in demo, a script that answers as a model would\nhint: `polywire provider add` adds a provider",
+        );
+    }
 }
 
 /// Asks for what the user has not said.

@@ -134,11 +134,14 @@ fn choose(
         provider: arguments.provider.clone(),
         model: arguments.model.clone(),
     };
-    if ask::is_possible() && !arguments.no_input {
-        choice::by_asking(wanted, settings, last)
+    let is_named = wanted.provider.is_some() || wanted.model.is_some();
+    let choice = if ask::is_possible() && !arguments.no_input {
+        choice::by_asking(wanted, settings, last)?
     } else {
-        choice::without_asking(wanted, settings)
-    }
+        choice::without_asking(wanted, settings)?
+    };
+    choice::tell_demo(&choice, is_named);
+    Ok(choice)
 }
 
 /// What came of the preparations.
