@@ -60,7 +60,11 @@ impl Preset {
     pub fn to_provider(&self, id: &str) -> Provider {
         Provider {
             id: id.to_owned(),
-            name: self.name.clone(),
+            // A form for servers of one's own has a name that fits all of them; their user's is better.
+            name: match self.base_url {
+                None if id != self.id => id.to_owned(),
+                Some(_) | None => self.name.clone(),
+            },
             kind: self.kind,
             base_url: self.base_url.clone().unwrap_or_default(),
             auth: self.auth.clone(),

@@ -35,6 +35,42 @@ models = [
 fast = "house/small"
 "#;
 
+/// The only provider is the default one. It stays that when it is alone no more.
+#[tokio::test]
+async fn a_second_provider_does_not_take_the_default_away() {
+    let desk = Desk::new();
+    let house = [
+        "add",
+        "house",
+        "--kind",
+        "chat",
+        "--base-url",
+        "http://127.0.0.1:9/v1",
+    ];
+    let added = desk.run(&house).await.done();
+    assert!(
+        added
+            .stderr
+            .contains("polywire provider models house --save"),
+        "{added:?}"
+    );
+    let added = desk
+        .run(&["add", "zai", "--key-env", "MY_KEY"])
+        .await
+        .done();
+    assert!(
+        added.stderr.contains("`house` stays the default provider"),
+        "{added:?}"
+    );
+    let default = desk.run(&["default"]).await.done();
+    assert_eq!(default.stdout.trim(), "house");
+    let third = ["add", "groq", "--key-env", "MY_KEY", "--default"];
+    let added = desk.run(&third).await.done();
+    assert!(!added.stderr.contains("stays the default"), "{added:?}");
+    let default = desk.run(&["default"]).await.done();
+    assert_eq!(default.stdout.trim(), "groq");
+}
+
 #[tokio::test]
 async fn a_first_provider_makes_the_file() {
     let desk = Desk::new();

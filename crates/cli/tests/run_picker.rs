@@ -286,6 +286,12 @@ async fn nobody_is_asked_without_a_terminal() {
         said.contains("no provider was named") && said.contains("hint: "),
         "{said}"
     );
+    let word = Running::start(polywire(&house, &["run", "claude", "attic", "-m", "x"]));
+    let word = word.ended().await;
+    assert!(
+        word.stderr.join("\n").contains("named with `-p attic`"),
+        "{word:?}"
+    );
     // With no provider at all there is the demo, which nobody should take for a model.
     house.home.write("config/polywire/config.toml", "");
     let on_demo = Running::start(polywire(&house, &["run", "claude"]));

@@ -78,21 +78,58 @@ pub(crate) async fn add(
         Template::Kind(kind) => edit.set(&["providers", &id, "kind"], kind.name())?,
     }
     arguments.fields.write(&mut edit, &id, template.kind())?;
-    if arguments.default {
+    let kept = if arguments.default {
         edit.set(&["default_provider"], id.as_str())?;
-    }
+        None
+    } else {
+        keep_default(&mut edit, &before)?
+    };
     let file = edit.paths().config_file.display().to_string();
     change::save(edit, &id, key, &before).await?;
     say(format_args!("provider `{id}` is added to {file}"));
-    let after = configuration::load(overrides)?;
-    if !after.key_is_present(&id) {
+    if let Some(kept) = kept {
         note(format_args!(
-            "its key is missing: {}; `polywire provider edit {id} --key-stdin` takes it in",
-            after.key_hint(&id)
+            "`{kept}` stays the default provider; `polywire provider default {id}` changes that"
         ));
     }
-    note(format_args!("try it: polywire run codex -p {id}"));
+    tell_next_steps(&configuration::load(overrides)?, &id);
     Ok(ExitCode::SUCCESS)
+}
+
+/// A provider that is the default because it is alone would not be it any more, and nobody would have said so: it is named then.
+fn keep_default(edit: &mut Edit<'_>, before: &Settings) -> anyhow::Result<Option<String>> {
+    let Some(default) = &before.catalog.default_provider else {
+        return Ok(None);
+    };
+    // Settings that do not work are told when they are saved.
+    let Ok(after) = edit.settings() else {
+        return Ok(None);
+    };
+    let after = after.catalog.default_provider;
+    if default == "demo" || after.as_ref() == Some(default) {
+        return Ok(None);
+    }
+    edit.set(&["default_provider"], default.as_str())?;
+    Ok(Some(default.clone()))
+}
+
+/// What is still missing, and how to see that it works.
+fn tell_next_steps(after: &Settings, id: &str) {
+    if !after.key_is_present(id) {
+        note(format_args!(
+            "its key is missing: {}; `polywire provider edit {id} --key-stdin` takes it in",
+            after.key_hint(id)
+        ));
+    }
+    let provider = after.catalog.provider(id);
+    if provider.is_some_and(|provider| provider.usual_model().is_none()) {
+        note(format_args!(
+            "its models are not known yet: `polywire provider models {id} --save` takes them from the provider"
+        ));
+    }
+    note(format_args!(
+        "see what works: polywire provider test {id}\ntry it: polywire run codex -p {id}"
+    ));
 }
 
 /// Whether the settings file has a table for this provider.
@@ -213,10 +250,12 @@ fn key(
         Some(name) => format!("it is in {name}"),
         None => "it needs none".to_owned(),
     };
-    let question = format!(
-        "Key of {} (not shown; leave it empty if {otherwise})",
-        preset.name
-    );
+    let whose = match preset.base_url {
+        Some(_) => &preset.name,
+        // A form for servers of one's own has no name that means anybody.
+        None => id,
+    };
+    let question = format!("Key of {whose} (not shown; leave it empty if {otherwise})");
     let key = ask::secret(&question)?;
     let place = arguments.place();
     Ok(key.map(|key| GivenKey::Itself { key, place }))

@@ -1,5 +1,7 @@
 //! Which model, of which provider: as the command line says, else as the user picks, else as the settings say.
 
+use std::ffi::OsString;
+
 use anyhow::Context;
 use polywire_credentials::on_one_line;
 use polywire_plan::Target;
@@ -40,9 +42,10 @@ pub(crate) fn wanted_model(
         (Some(provider), Some(model)) => Ok(qualified(provider, model, settings)),
         (Some(provider), None) => named(&format!("{provider}/"), settings),
         (None, Some(model)) => Ok(model.to_owned()),
-        (None, None) => named("", settings).context(
-            "no provider was named and the settings name no default\nhint: `polywire run codex -p PROVIDER -m MODEL`, or `-p demo` to try it without a key",
+        (None, None) if settings.catalog.default_provider.is_none() => anyhow::bail!(
+            "no provider was named, and of several none is the default\nhint: name one with `-p PROVIDER`, or choose one for good with `polywire provider default PROVIDER`"
         ),
+        (None, None) => named("", settings),
     }
 }
 
@@ -53,6 +56,19 @@ pub(crate) fn without_asking(wanted: Wanted, settings: &Settings) -> anyhow::Res
         model: wanted_model(provider.as_deref(), model.as_deref(), settings)?,
         provider,
     })
+}
+
+/// Tells whoever names a provider where a word for the client stands.
+pub(crate) fn tell_word(words: &[OsString], wanted: &Wanted, settings: &Settings) {
+    let word = words.first().and_then(|word| word.to_str());
+    let Some(word) = word.filter(|_| wanted.provider.is_none()) else {
+        return;
+    };
+    if settings.catalog.provider(word).is_some() || polywire_catalog::preset(word).is_some() {
+        note(format_args!(
+            "`{word}` is a word for the client here; the provider is named with `-p {word}`"
+        ));
+    }
 }
 
 /// Tells that nothing but the demo is there, where nobody has asked for it: its answers look like a model's.
@@ -105,7 +121,17 @@ fn qualified(provider: &str, model: &str, settings: &Settings) -> String {
     format!("{provider}/{bare}")
 }
 
+/// The usual model of a provider (`provider/`), or of the default one (nothing).
 fn named(model: &str, settings: &Settings) -> anyhow::Result<String> {
+    let asked = model.strip_suffix('/');
+    let id = asked.or(settings.catalog.default_provider.as_deref());
+    let provider = id.and_then(|id| settings.catalog.provider(id));
+    if let Some(provider) = provider.filter(|provider| provider.usual_model().is_none()) {
+        let id = &provider.id;
+        anyhow::bail!(
+            "provider `{id}` has no default model, and its models are not known\nhint: name one with `-m MODEL`, or `polywire provider models {id} --save` takes them from the provider"
+        );
+    }
     let target = first_target(model, settings)?;
     Ok(format!("{}/{}", target.provider.id, target.upstream_model))
 }

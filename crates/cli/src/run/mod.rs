@@ -32,6 +32,7 @@ use polywire_settings::{Overrides, Paths, ProcessEnvironment, Settings};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::logging::note;
 use crate::{ask, codex, configuration};
 use alone::AloneArguments;
 use choice::{Choice, Wanted};
@@ -134,6 +135,7 @@ fn choose(
         provider: arguments.provider.clone(),
         model: arguments.model.clone(),
     };
+    choice::tell_word(&arguments.words, &wanted, settings);
     let is_named = wanted.provider.is_some() || wanted.model.is_some();
     let choice = if ask::is_possible() && !arguments.no_input {
         choice::by_asking(wanted, settings, last)?
@@ -200,7 +202,22 @@ async fn run_on(
     if let Some(own) = served.own {
         own.leave(&launchee.client.name).await;
     }
+    tell_resuming(launchee, choice);
     Ok(launch::exit_code(launched?))
+}
+
+/// Codex ends its screen with how to go on, and does not know that it takes polywire to do so.
+fn tell_resuming(launchee: &Launchee, choice: &Choice) {
+    let had_screen = match launchee.arguments.first() {
+        None => true,
+        Some(first) => first == "resume" || first.as_encoded_bytes().starts_with(b"-"),
+    };
+    if launchee.client.launch == Launch::Codex && had_screen && ask::is_possible() {
+        note(format_args!(
+            "with polywire: polywire run codex -m {} -- resume --last",
+            choice.model
+        ));
+    }
 }
 
 /// Starts the client on the gateway and waits for its end.
