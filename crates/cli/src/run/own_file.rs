@@ -13,12 +13,14 @@ use serde_json::Value;
 /// A file that nobody holds is left over from a `run` that was killed, unless it is as young as this: then its `run` may be about to hold it.
 const LEFT_AFTER: Duration = Duration::from_mins(1);
 
-/// Such a file. It is there as long as this is, and nobody else can read it.
+/// Such a file. It is there as long as this is, or as the keeper of the run's gateway, and nobody else can read it.
 #[derive(Debug)]
 pub(crate) struct OwnFile {
     path: PathBuf,
-    /// Locked, to tell others that it is in use. The system lets go of it with our process, however that ends.
+    /// Locked, to tell others that it is in use. The system lets go of it with our process, however that ends. Several may hold it.
     _held: File,
+    /// Another process of ours removes it.
+    is_kept: bool,
 }
 
 impl OwnFile {
@@ -27,8 +29,7 @@ impl OwnFile {
     /// # Errors
     /// It cannot be written.
     pub(crate) fn write(document: &Value, mark: &str, settings: &Settings) -> anyhow::Result<Self> {
-        let folder = settings.paths.state_dir.join("runs");
-        let path = folder.join(format!("{mark}.json"));
+        let (folder, path) = place(mark, settings);
         let write = || -> std::io::Result<File> {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -39,13 +40,37 @@ impl OwnFile {
                 .create_new(true)
                 .mode(0o600)
                 .open(&path)?;
-            file.lock()?;
+            file.lock_shared()?;
             file.write_all(document.to_string().as_bytes())?;
             Ok(file)
         };
         let held = write().with_context(|| format!("{} could not be written", path.display()))?;
         remove_left(&folder);
-        Ok(Self { path, _held: held })
+        Ok(Self {
+            path,
+            _held: held,
+            is_kept: false,
+        })
+    }
+
+    /// Takes care of the one that `run` has written, so that it is there as long as the client, however `run` ends.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be held.
+    pub(crate) fn keep(mark: &str, settings: &Settings) -> std::io::Result<Self> {
+        let (_, path) = place(mark, settings);
+        let held = File::open(&path)?;
+        held.lock_shared()?;
+        Ok(Self {
+            path,
+            _held: held,
+            is_kept: false,
+        })
+    }
+
+    /// Leaves its end to whoever [keeps](Self::keep) it.
+    pub(crate) fn leave(&mut self) {
+        self.is_kept = true;
     }
 
     /// Where it is.
@@ -54,8 +79,18 @@ impl OwnFile {
     }
 }
 
+/// The folder of such files, and that of the run with this mark.
+fn place(mark: &str, settings: &Settings) -> (PathBuf, PathBuf) {
+    let folder = settings.paths.state_dir.join("runs");
+    let path = folder.join(format!("{mark}.json"));
+    (folder, path)
+}
+
 impl Drop for OwnFile {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!("{} stays: {error}", self.path.display());
         }
@@ -102,7 +137,7 @@ mod tests {
         age(&young, Duration::ZERO);
         age(&old, 2 * LEFT_AFTER);
         let holder = age(&held, 2 * LEFT_AFTER);
-        holder.lock().unwrap();
+        holder.lock_shared().unwrap();
         remove_left(folder.path());
         assert!(young.exists() && !old.exists() && held.exists());
     }

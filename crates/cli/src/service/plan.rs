@@ -13,7 +13,7 @@ use polywire_settings::{
     AuthMode, Environment, KeySource, Overrides, ProcessEnvironment, Settings, TOKEN_VARIABLE,
 };
 
-use crate::background::{arguments, said_now, secret_variables};
+use crate::background::{arguments, network_variables, said_now, secret_variables};
 
 /// The variables by which folders are found. A service does not see those of the shell.
 const FOLDER_VARIABLES: [&str; 4] = [
@@ -222,6 +222,11 @@ fn warnings(
                 settings.paths.env_file.display()
             ));
         }
+    }
+    for name in network_variables() {
+        warnings.push(format!(
+            "`{name}` is set here, and a service does not see it; where it is needed, use `proxy` of the providers in the settings, or add the variable to the service (`systemctl --user edit polywire`)"
+        ));
     }
     match kind {
         UnitKind::Quadlet if spec.runs_programs => warnings.push(
