@@ -9,6 +9,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use background::{Background, assert_says, ended};
 use nix::sys::signal::{Signal, kill};
@@ -277,37 +279,48 @@ async fn the_program_that_is_named_is_the_one_that_runs() {
     );
 }
 
-#[tokio::test]
-async fn the_file_for_a_client_is_there_as_long_as_the_client() {
-    let house = house();
+/// `polywire run` of a client that reads a file of ours.
+fn claude(house: &House, program: &str) -> Command {
+    let mut command = house.polywire();
+    command.args(["run", "-p", "house", "claude", "--program", program]);
+    command
+}
+
+/// One that was killed, and whose client lives on until there is a file `over`; with the file for the client.
+async fn killed_run(house: &House) -> (Running, PathBuf) {
     let script = "#!/bin/sh\necho run $PPID file $2\nwhile [ ! -e over ]; do sleep 0.05; done\n";
     let client = house.home.write("bin/client", script);
     std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let claude = |program: &str| {
-        let mut command = house.polywire();
-        command.args(["run", "-p", "house", "claude", "--program", program]);
-        command
-    };
-    let run = Running::start(claude(client.to_str().unwrap()));
+    let run = Running::start(claude(house, client.to_str().unwrap()));
     let line = run.stdout_line("run ").await;
     let mut words = line.split(' ');
     let id = Pid::from_raw(words.nth(1).unwrap().parse().unwrap());
-    let file = std::path::PathBuf::from(words.nth(1).unwrap());
+    let file = PathBuf::from(words.nth(1).unwrap());
     assert!(file.exists());
     kill(id, Signal::SIGKILL).unwrap();
     until("the end of `run`", || {
-        !processes_of(&house.home)
-            .iter()
-            .any(|it| it.id == id.as_raw())
+        let processes = processes_of(&house.home);
+        !processes.iter().any(|it| it.id == id.as_raw())
     })
     .await;
-    // Old enough to be taken for one that was left behind.
-    let old = std::time::SystemTime::now() - std::time::Duration::from_mins(10);
-    std::fs::File::open(&file)
+    (run, file)
+}
+
+/// Makes a file old enough to be taken for one that was left behind.
+fn age(file: &Path) {
+    let old = SystemTime::now() - Duration::from_mins(10);
+    std::fs::File::open(file)
         .unwrap()
         .set_modified(old)
         .unwrap();
-    let another = ended(claude("/bin/true")).await;
+}
+
+#[tokio::test]
+async fn the_file_for_a_client_is_there_as_long_as_the_client() {
+    let house = house();
+    let (_run, file) = killed_run(&house).await;
+    age(&file);
+    let another = ended(claude(&house, "/bin/true")).await;
     assert_eq!(another.code(), Some(0), "{another:?}");
     assert!(file.exists());
     house.home.write("work/over", "");
@@ -315,6 +328,29 @@ async fn the_file_for_a_client_is_there_as_long_as_the_client() {
         processes_of(&house.home).is_empty()
     })
     .await;
+    assert!(!file.exists());
+}
+
+/// The gateway in the background knows nothing of runs: the client itself shows that its file is needed.
+#[tokio::test]
+async fn the_file_for_a_client_of_a_shared_gateway_stays_as_well() {
+    let background = with_answers();
+    background.done(&["start"]).await;
+    let house = &background.house;
+    let (run, file) = killed_run(house).await;
+    age(&file);
+    let another = ended(claude(house, "/bin/true")).await;
+    assert_eq!(another.code(), Some(0), "{another:?}");
+    assert!(file.exists());
+    house.home.write("work/over", "");
+    until("the end of the client", || {
+        let processes = processes_of(&house.home);
+        !processes.iter().any(|it| it.command.contains("bin/client"))
+    })
+    .await;
+    drop(run);
+    // Nobody was left to remove it.
+    ended(claude(house, "/bin/true")).await;
     assert!(!file.exists());
 }
 

@@ -216,10 +216,10 @@ async fn launch_on(
     settings: &Settings,
 ) -> anyhow::Result<ExitStatus> {
     let told = told(choice, target, served);
-    let document = launchee.client.file.as_ref();
-    let mut file = document
-        .map(|document| OwnFile::write(&told.document(document), mark, settings))
-        .transpose()?;
+    let mut file = match &launchee.client.file {
+        Some(document) => Some(OwnFile::write(&told.document(document), mark, settings).await?),
+        None => None,
+    };
     let command = command(launchee, &told, file.as_ref(), mark);
     if let (Some(file), Some(own)) = (&mut file, &mut served.own) {
         own.keep(file).await;
