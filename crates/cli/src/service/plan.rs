@@ -223,9 +223,14 @@ fn warnings(
             ));
         }
     }
+    let by_hand = match kind {
+        UnitKind::Systemd => "with `systemctl --user edit polywire`",
+        // What is added to the service that is made of it does not reach the container.
+        UnitKind::Quadlet | UnitKind::Launchd => "in its file",
+    };
     for name in network_variables() {
         warnings.push(format!(
-            "`{name}` is set here, and a service does not see it; where it is needed, use `proxy` of the providers in the settings, or add the variable to the service (`systemctl --user edit polywire`)"
+            "`{name}` is set here, and a service does not see it; where it is needed, use `proxy` of the providers in the settings, or add the variable to the service {by_hand}"
         ));
     }
     match kind {
