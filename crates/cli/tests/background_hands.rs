@@ -139,6 +139,21 @@ async fn a_start_waits_for_one_that_is_stopping() {
 }
 
 #[tokio::test]
+async fn a_start_does_not_take_one_that_answers_nobody_for_one_that_serves() {
+    let background = with_answers();
+    background.done(&["start"]).await;
+    let first = background.pid();
+    // As one is that closes its engines: there, and without an ear.
+    kill(Pid::from_raw(first), Signal::SIGSTOP).unwrap();
+    let start = Running::start(background.command(&["start"]));
+    start.stderr_line("does not answer").await;
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    let started = start.ended().await;
+    assert_eq!(started.code(), Some(0), "{started:?}");
+    assert_ne!(background.pid(), first);
+}
+
+#[tokio::test]
 async fn status_forgets_nothing_while_another_command_is_at_work() {
     let background = with_answers();
     background.done(&["start"]).await;

@@ -12,10 +12,10 @@ use tokio::process::{Child, Command};
 
 use super::child::Word;
 use super::last::{self, WithOptions};
-use super::stop::wait_for_end;
+use super::stop::has_ended;
 use super::{Found, elsewhere, forget, lock, look, lost};
 use crate::logging::{note, say};
-use crate::running::{self, callable};
+use crate::running::callable;
 use crate::serve::GatewayArguments;
 use crate::{configuration, run};
 
@@ -38,12 +38,11 @@ pub(crate) async fn start(
     let _lock = lock(&places).await?;
     let mut state = GatewayState::read(&places.state_file)?;
     match look(state.as_ref())? {
-        Found::Running(running) if running::is_stopping(callable(running.address)).await => {
-            wait_for_end(&running, &places, &overrides).await?;
-        }
         Found::Running(running) => {
-            tell_running(&running, &wanted)?;
-            return Ok(ExitCode::SUCCESS);
+            if !has_ended(&running, &places, &overrides).await? {
+                tell_running(&running, &wanted)?;
+                return Ok(ExitCode::SUCCESS);
+            }
         }
         Found::Elsewhere(running) => bail!(elsewhere(&running, &places)),
         Found::Lost(running, now) => {

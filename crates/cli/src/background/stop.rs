@@ -94,22 +94,36 @@ struct Stopping {
     token: Option<Secret>,
 }
 
-/// Waits for the end of a gateway that was asked to stop before, and leaves its turns the time that it gives them.
-pub(super) async fn wait_for_end(
+/// Waits for the end of a gateway that serves no more: one that was asked to stop before, whose turns get the time that it gives them, or one that answers
+/// nobody, as when it closes its engines. `false`, at once, when it serves.
+///
+/// # Errors
+/// It neither serves nor ends.
+pub(super) async fn has_ended(
     gateway: &RunningGateway,
     places: &Places,
     overrides: &Overrides,
-) -> anyhow::Result<()> {
-    let pid = gateway.process.pid();
-    note(format_args!(
-        "the gateway with pid {pid} is stopping; another is started when it has ended"
-    ));
+) -> anyhow::Result<bool> {
+    let (pid, address) = (gateway.process.pid(), callable(gateway.address));
     let stopping = Stopping::new(gateway.clone(), overrides);
+    let (what, patience) = if running::is_stopping(address).await {
+        ("is stopping", stopping.longest())
+    } else if running::is_polywire(address).await {
+        return Ok(false);
+    } else {
+        ("does not answer", CLOSE_TIMEOUT)
+    };
+    note(format_args!(
+        "the gateway with pid {pid} {what}; another is started when it has ended"
+    ));
     let turns = stopping.turns_at_work().await;
-    if !stopping.ends_within(stopping.longest(), turns).await? {
-        bail!("the gateway with pid {pid} does not end\nhint: `polywire stop` ends it firmly");
+    if !stopping.ends_within(patience, turns).await? {
+        bail!(
+            "the gateway with pid {pid} {what}, and has not ended\nhint: `polywire stop` ends it"
+        );
     }
-    stopping.tell_end(places, Ending::Ended)
+    stopping.tell_end(places, Ending::Ended)?;
+    Ok(true)
 }
 
 impl Stopping {
