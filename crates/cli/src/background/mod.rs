@@ -170,3 +170,57 @@ fn turns_are(count: u64) -> String {
         count => format!("{count} turns are"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use polywire_daemon::StartOptions;
+    use polywire_processes::ProcessId;
+
+    use super::*;
+
+    fn gateway(process: ProcessId) -> RunningGateway {
+        RunningGateway {
+            process,
+            host: host(),
+            executable: "/none".into(),
+            version: "0.1.0".into(),
+            address: "127.0.0.1:1".parse().unwrap(),
+            settings_file: "/none".into(),
+            started_at: 0,
+            drain_timeout: 30,
+        }
+    }
+
+    #[test]
+    fn only_the_gateway_that_is_meant_is_forgotten_and_only_with_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places::in_folder(folder.path());
+        let own = ProcessId::own().unwrap();
+        let text = serde_json::to_string(&own).unwrap();
+        let start = own.start();
+        let text = text.replace(&format!(":{start}"), &format!(":{}", start - 1));
+        let (gone, new) = (gateway(serde_json::from_str(&text).unwrap()), gateway(own));
+        assert_ne!(gone, new);
+        let state = GatewayState {
+            start: StartOptions::default(),
+            log: places.log_file.clone(),
+            running: Some(new.clone()),
+            ended: None,
+        };
+        state.write(&places.state_file).unwrap();
+        let recorded = || {
+            GatewayState::read(&places.state_file)
+                .unwrap()
+                .unwrap()
+                .running
+        };
+        forget_if_nobody_minds(&gone, &places).unwrap();
+        assert!(recorded().is_some(), "another has taken its place");
+        let lock = Lock::try_take(&places.lock_file).unwrap();
+        forget_if_nobody_minds(&new, &places).unwrap();
+        assert!(recorded().is_some(), "somebody is at work");
+        drop(lock);
+        forget_if_nobody_minds(&new, &places).unwrap();
+        assert_eq!(recorded(), None);
+    }
+}
