@@ -129,7 +129,7 @@ fn claude(house: &House, program: &str) -> Command {
 
 /// One that was killed, and whose client lives on until there is a file `over`; with the file for the client.
 async fn killed_run(house: &House) -> (Running, PathBuf) {
-    let script = "#!/bin/sh\necho run $PPID file $2\nwhile [ ! -e over ]; do sleep 0.05; done\n";
+    let script = "#!/bin/sh\necho run $PPID file $2\nwhile [ -d \"$HOME\" ] && [ ! -e over ]; do sleep 0.05; done\n";
     let client = house.home.write("bin/client", script);
     std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o700)).unwrap();
     let run = Running::start(claude(house, client.to_str().unwrap()));
