@@ -72,11 +72,6 @@ pub(crate) fn log_to_stderr(settings: &Settings, default: &str) -> anyhow::Resul
     log_to(settings, default, std::io::stderr, colours)
 }
 
-/// Logs to a file, for when the terminal belongs to somebody else.
-pub(crate) fn log_to_file(settings: &Settings, default: &str, file: File) -> anyhow::Result<()> {
-    log_to(settings, default, file, false)
-}
-
 /// Logs to a file that moves aside when it is full. `on_file` is given each file that is begun.
 pub(crate) fn log_to_rotating_file(
     settings: &Settings,

@@ -1,6 +1,6 @@
 //! Whether a gateway runs already, and whether it can be used.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,17 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most bytes of such an answer. A list of a thousand models is below 2 MB.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// An address by which a gateway can be called from this machine: one that listens everywhere is called on loopback.
+pub(crate) fn callable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
 
 /// Whether polywire answers at this address.
 pub(crate) async fn is_polywire(address: SocketAddr) -> bool {
@@ -60,6 +71,17 @@ pub(crate) async fn readiness(address: SocketAddr) -> Option<(bool, Value)> {
     Some((status == StatusCode::OK, said))
 }
 
+/// Whether a gateway lets its turns end and begins none: it was asked to stop.
+pub(crate) async fn is_stopping(address: SocketAddr) -> bool {
+    let said = readiness(address).await;
+    said.is_some_and(|(_, said)| says_stopping(&said))
+}
+
+/// Whether a gateway says so of its readiness.
+pub(crate) fn says_stopping(said: &Value) -> bool {
+    said["status"] == "stopping"
+}
+
 async fn get(
     address: SocketAddr,
     path: &str,
@@ -81,4 +103,20 @@ async fn get(
         Some((status, body.to_bytes()))
     };
     tokio::time::timeout(ANSWER_TIMEOUT, answer).await.ok()?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::callable;
+
+    #[test]
+    fn a_gateway_that_listens_everywhere_is_called_on_loopback() {
+        for (listens, called) in [
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("192.0.2.1:1", "192.0.2.1:1"),
+        ] {
+            assert_eq!(callable(listens.parse().unwrap()).to_string(), called);
+        }
+    }
 }

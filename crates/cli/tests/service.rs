@@ -384,6 +384,16 @@ async fn keys_that_a_service_does_not_see_are_told() {
         ],
     );
     assert!(!format!("{shown:?}").contains("secret"), "{shown:?}");
+    let mut by_proxy = print(false);
+    by_proxy
+        .env("https_proxy", "http://user:secret@127.0.0.1:9")
+        .env("SSL_CERT_FILE", "/etc/ssl/secret.pem");
+    let shown = ended(by_proxy).await;
+    assert_says(
+        &shown.stderr.join("\n"),
+        &["`https_proxy` is set here", "`SSL_CERT_FILE` is set here"],
+    );
+    assert!(!format!("{shown:?}").contains("secret"), "{shown:?}");
     let home = &machine.background.house.home;
     home.write("config/polywire/.env", "ZAI_API_KEY=sk-secret\n");
     let shown = ended(print(false)).await;

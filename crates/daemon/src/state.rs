@@ -45,6 +45,8 @@ pub struct StartOptions {
     pub variables: BTreeMap<String, String>,
     /// The names of those that were set and hold one: keys, and the gateway's token.
     pub secret_variables: BTreeSet<String>,
+    /// The names of those that were set and say how the network is reached: proxies, and whom to trust. A proxy's address may hold a password.
+    pub network_variables: BTreeSet<String>,
 }
 
 /// A gateway that runs.
@@ -91,7 +93,7 @@ pub enum Presence {
 }
 
 impl StartOptions {
-    /// These options with those of an earlier start behind them. Which secret variables are set now is known now.
+    /// These options with those of an earlier start behind them. Which of the variables are set whose names alone are kept is known now.
     #[must_use]
     pub fn over(self, earlier: Self) -> Self {
         let mut variables = earlier.variables;
@@ -105,6 +107,7 @@ impl StartOptions {
             log_format: self.log_format.or(earlier.log_format),
             variables,
             secret_variables: self.secret_variables,
+            network_variables: self.network_variables,
         }
     }
 }

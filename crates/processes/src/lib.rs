@@ -28,6 +28,11 @@ pub use listeners::{Listener, listeners};
 pub use process::{Process, own_processes};
 pub use system::{boot_id, sees_all_processes};
 
+/// Whether this process ignores the signal of this number, as one does that `nohup` has started; `None` where the system does not tell.
+pub fn ignores(signal: i32) -> Option<bool> {
+    system::ignores(signal)
+}
+
 /// The user on whose behalf this process acts.
 pub fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()

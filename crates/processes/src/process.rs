@@ -64,7 +64,8 @@ impl Process {
         Some(plain.map_or(executable, Path::new))
     }
 
-    /// The values that these environment variables had when it was started. `None` when it has ended or does not let us look.
+    /// The values that these environment variables had when it was started. `None` when it has ended, does not let us look, or has no environment at all, as
+    /// one has for a moment that becomes another program.
     pub fn variables(&self, names: &[&str]) -> Option<BTreeMap<String, OsString>> {
         system::variables(&self.id, names)
     }

@@ -35,7 +35,10 @@ pub use polywire_engine::EngineSettings;
 
 pub use codex::CodexPlaces;
 pub use edit::{Edit, EditError, KeyPath, TomlValue, parse_value, toml_text};
-pub use environment::{Environment, PLAIN_VARIABLES, ProcessEnvironment, TOKEN_VARIABLE};
+pub use environment::{
+    Environment, NETWORK_VARIABLES, PLAIN_VARIABLES, ProcessEnvironment, RUN_SET_VARIABLE,
+    RUN_VARIABLE, TOKEN_VARIABLE,
+};
 pub use error::SettingsError;
 pub use keeping::{ReceiptSettings, StoreSettings};
 pub use load::load;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use polywire_daemon::{EndedGateway, GatewayState, Places, RunningGateway, StartOptions};
+use polywire_daemon::{EndedGateway, GatewayState, Lock, Places, RunningGateway, StartOptions};
 use polywire_processes::ProcessId;
 use polywire_settings::Overrides;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,8 @@ fn say_and_close(word: &Word) {
 
 /// Leaves word of how it ended, unless another gateway has taken the place meanwhile.
 fn note_end(places: &Places, ended: Ended) -> anyhow::Result<()> {
+    // Whoever has the lock instead is waiting for our end, or finds us in the file and alive; neither writes into it before we are gone.
+    let _lock = Lock::try_take(&places.lock_file).ok().flatten();
     let Some(mut state) = GatewayState::read(&places.state_file)? else {
         return Ok(());
     };

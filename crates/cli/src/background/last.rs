@@ -6,18 +6,19 @@ use std::path::PathBuf;
 use anyhow::Context;
 use polywire_daemon::StartOptions;
 use polywire_settings::{
-    Environment, KeySource, LogFormat, Overrides, PLAIN_VARIABLES, ProcessEnvironment, Settings,
-    TOKEN_VARIABLE,
+    Environment, KeySource, LogFormat, NETWORK_VARIABLES, Overrides, PLAIN_VARIABLES,
+    ProcessEnvironment, Settings, TOKEN_VARIABLE,
 };
 
-/// The environment with the variables of an earlier start behind it.
-pub(super) struct WithEarlier<'a>(pub(super) &'a BTreeMap<String, String>);
+/// The environment as a gateway with these options sees it: of the variables of ours that hold no secret, it has those of the options.
+pub(super) struct WithOptions<'a>(pub(super) &'a BTreeMap<String, String>);
 
-impl Environment for WithEarlier<'_> {
+impl Environment for WithOptions<'_> {
     fn variable(&self, name: &str) -> Option<String> {
-        ProcessEnvironment
-            .variable(name)
-            .or_else(|| self.0.get(name).cloned())
+        if PLAIN_VARIABLES.contains(&name) {
+            return self.0.get(name).cloned();
+        }
+        ProcessEnvironment.variable(name)
     }
 
     fn home(&self) -> Option<PathBuf> {
@@ -44,6 +45,7 @@ pub(crate) fn said_now(overrides: &Overrides) -> anyhow::Result<StartOptions> {
         log_format: overrides.log_format.map(|format| format.name().to_owned()),
         variables,
         secret_variables: BTreeSet::new(),
+        network_variables: network_variables(),
     })
 }
 
@@ -75,6 +77,16 @@ pub(crate) fn secret_variables(settings: &Settings) -> BTreeSet<String> {
         .filter(|name| ProcessEnvironment.variable(name).is_some())
         .map(str::to_owned)
         .collect()
+}
+
+/// The names of the variables that are set and say how the network is reached.
+pub(crate) fn network_variables() -> BTreeSet<String> {
+    let is_set = |name: &&str| {
+        let value = ProcessEnvironment.variable(name);
+        value.is_some_and(|value| !value.is_empty())
+    };
+    let names = NETWORK_VARIABLES.into_iter().filter(is_set);
+    names.map(str::to_owned).collect()
 }
 
 /// The same as a command line says it.

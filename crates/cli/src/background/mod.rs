@@ -2,7 +2,9 @@
 //!
 //! `polywire start` starts `polywire serve --background` and waits for its word. What runs is told by the state file, which the gateway writes itself.
 
+mod changed;
 mod child;
+mod facts;
 mod last;
 mod logs;
 mod restart;
@@ -10,14 +12,13 @@ mod start;
 mod status;
 mod stop;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use polywire_daemon::{GatewayState, Lock, Places, Presence, RunningGateway};
 use polywire_settings::{Overrides, Paths, ProcessEnvironment};
 
 pub(crate) use child::serve;
-pub(crate) use last::{arguments, said_now, secret_variables};
+pub(crate) use last::{arguments, network_variables, said_now, secret_variables};
 pub(crate) use logs::{LogsArguments, logs};
 pub(crate) use restart::{RestartArguments, restart};
 pub(crate) use start::{StartArguments, start};
@@ -102,10 +103,43 @@ fn elsewhere(gateway: &RunningGateway, places: &Places) -> String {
     )
 }
 
-/// Forgets a gateway that is not there any more. What it was started with stays, for `restart`.
+/// Forgets a gateway that is not there any more. What it was started with stays, for `restart`. For whoever has the lock.
 fn forget(state: &mut GatewayState, places: &Places) -> anyhow::Result<()> {
     state.running = None;
     Ok(state.write(&places.state_file)?)
+}
+
+/// The same for a command that only looks, and so has no lock: nothing is changed while another command is at work, nor when it has put another
+/// gateway into the file.
+fn forget_if_nobody_minds(gateway: &RunningGateway, places: &Places) -> anyhow::Result<()> {
+    let Some(_lock) = Lock::try_take(&places.lock_file)? else {
+        return Ok(());
+    };
+    let Some(mut state) = GatewayState::read(&places.state_file)? else {
+        return Ok(());
+    };
+    let is_it = |running: &RunningGateway| running.process == gateway.process;
+    if state.running.as_ref().is_some_and(is_it) {
+        forget(&mut state, places)?;
+    }
+    Ok(())
+}
+
+/// The gateway in the background, if it is proven to run. It may have another address than the settings name.
+pub(crate) fn recorded(paths: &Paths) -> Option<RunningGateway> {
+    let places = Places::in_folder(&paths.state_dir);
+    let state = GatewayState::read(&places.state_file);
+    let found = state
+        .map_err(Into::into)
+        .and_then(|state| look(state.as_ref()));
+    match found {
+        Ok(Found::Running(gateway)) => Some(gateway),
+        Ok(Found::Lost(..) | Found::Elsewhere(_) | Found::Nothing) => None,
+        Err(error) => {
+            tracing::debug!("no gateway in the background: {error:#}");
+            None
+        }
+    }
 }
 
 /// What is said of a gateway that ended without saying so.
@@ -129,21 +163,64 @@ fn now() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default()
 }
 
-/// An address by which a gateway can be called from this machine: one that listens everywhere is called on loopback.
-pub(crate) fn callable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
-}
-
 /// `1 turn is`, `2 turns are`.
 fn turns_are(count: u64) -> String {
     match count {
         1 => "1 turn is".to_owned(),
         count => format!("{count} turns are"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polywire_daemon::StartOptions;
+    use polywire_processes::ProcessId;
+
+    use super::*;
+
+    fn gateway(process: ProcessId) -> RunningGateway {
+        RunningGateway {
+            process,
+            host: host(),
+            executable: "/none".into(),
+            version: "0.1.0".into(),
+            address: "127.0.0.1:1".parse().unwrap(),
+            settings_file: "/none".into(),
+            started_at: 0,
+            drain_timeout: 30,
+        }
+    }
+
+    #[test]
+    fn only_the_gateway_that_is_meant_is_forgotten_and_only_with_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places::in_folder(folder.path());
+        let own = ProcessId::own().unwrap();
+        let text = serde_json::to_string(&own).unwrap();
+        let start = own.start();
+        let text = text.replace(&format!(":{start}"), &format!(":{}", start - 1));
+        let (gone, new) = (gateway(serde_json::from_str(&text).unwrap()), gateway(own));
+        assert_ne!(gone, new);
+        let state = GatewayState {
+            start: StartOptions::default(),
+            log: places.log_file.clone(),
+            running: Some(new.clone()),
+            ended: None,
+        };
+        state.write(&places.state_file).unwrap();
+        let recorded = || {
+            GatewayState::read(&places.state_file)
+                .unwrap()
+                .unwrap()
+                .running
+        };
+        forget_if_nobody_minds(&gone, &places).unwrap();
+        assert!(recorded().is_some(), "another has taken its place");
+        let lock = Lock::try_take(&places.lock_file).unwrap();
+        forget_if_nobody_minds(&new, &places).unwrap();
+        assert!(recorded().is_some(), "somebody is at work");
+        drop(lock);
+        forget_if_nobody_minds(&new, &places).unwrap();
+        assert_eq!(recorded(), None);
     }
 }

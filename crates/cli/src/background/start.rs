@@ -1,20 +1,23 @@
 //! `polywire start`: a gateway that outlives the terminal.
 
+use std::net::SocketAddr;
 use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use polywire_daemon::{Follower, GatewayState, Places, RunningGateway, StartOptions};
-use polywire_settings::{AuthMode, Overrides, Settings};
+use polywire_settings::{AuthMode, Overrides, PLAIN_VARIABLES, Settings};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::child::Word;
-use super::last::{self, WithEarlier};
-use super::{Found, callable, elsewhere, forget, lock, look, lost};
-use crate::configuration;
+use super::last::{self, WithOptions};
+use super::stop::has_ended;
+use super::{Found, elsewhere, forget, lock, look, lost};
 use crate::logging::{note, say};
+use crate::running::callable;
 use crate::serve::GatewayArguments;
+use crate::{configuration, run};
 
 #[derive(Args)]
 pub(crate) struct StartArguments {
@@ -36,12 +39,10 @@ pub(crate) async fn start(
     let mut state = GatewayState::read(&places.state_file)?;
     match look(state.as_ref())? {
         Found::Running(running) => {
-            let (pid, address) = (running.process.pid(), callable(running.address));
-            say(format_args!(
-                "polywire is already running with pid {pid} on http://{address}/v1"
-            ));
-            note("hint: `polywire restart` starts it anew, with the options that are given");
-            return Ok(ExitCode::SUCCESS);
+            if !has_ended(&running, &places, &overrides).await? {
+                tell_running(&running, &wanted)?;
+                return Ok(ExitCode::SUCCESS);
+            }
         }
         Found::Elsewhere(running) => bail!(elsewhere(&running, &places)),
         Found::Lost(running, now) => {
@@ -57,6 +58,23 @@ pub(crate) async fn start(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Tells of a gateway that runs, if it runs where one is wanted.
+fn tell_running(running: &RunningGateway, wanted: &Wanted) -> anyhow::Result<()> {
+    let (pid, address) = (running.process.pid(), callable(running.address));
+    if !wanted.listens_on(running.address) {
+        bail!(
+            "polywire is already running with pid {pid} on http://{address}/v1, and not on {}\nhint: `polywire restart --listen {}` moves it there",
+            wanted.listen(),
+            wanted.listen()
+        );
+    }
+    say(format_args!(
+        "polywire is already running with pid {pid} on http://{address}/v1"
+    ));
+    note("hint: `polywire restart` starts it anew, with the options that are given");
+    Ok(())
+}
+
 /// A gateway that is to be started.
 pub(super) struct Wanted {
     options: StartOptions,
@@ -67,9 +85,20 @@ impl Wanted {
     /// Reads the settings as the gateway will, so that a mistake is told before anything happens.
     pub(super) fn read(options: StartOptions) -> anyhow::Result<Self> {
         let overrides = last::overrides(&options)?;
-        let settings = polywire_settings::load(&overrides, &WithEarlier(&options.variables))?;
+        let settings = polywire_settings::load(&overrides, &WithOptions(&options.variables))?;
         configuration::tell_warnings(&settings);
         Ok(Self { options, settings })
+    }
+
+    /// Where it is to listen. Port 0 leaves the port to the system.
+    pub(super) fn listen(&self) -> SocketAddr {
+        self.settings.server.listen
+    }
+
+    /// Whether one that listens there listens where this one is to.
+    fn listens_on(&self, address: SocketAddr) -> bool {
+        let wanted = self.listen();
+        wanted.ip() == address.ip() && [0, address.port()].contains(&wanted.port())
     }
 }
 
@@ -78,7 +107,13 @@ pub(super) async fn launch(wanted: &Wanted, places: &Places) -> anyhow::Result<R
     let program = std::env::current_exe().context("the system does not tell our own program")?;
     let log = polywire_daemon::append_private(&places.log_file)
         .with_context(|| format!("the log {} could not be opened", places.log_file.display()))?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    // What a run around us has set is not for a gateway that outlives it; of our own variables it gets those of the options and no others.
+    let own = PLAIN_VARIABLES.map(str::to_owned);
+    for name in run::variables_of_run().into_iter().chain(own) {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(["serve", "--background"])
         .args(last::arguments(&wanted.options))
         .envs(&wanted.options.variables)
@@ -174,15 +209,4 @@ pub(super) fn providers(settings: &Settings) -> String {
         })
         .collect();
     names.join(", ")
-}
-
-/// Warns of secrets that were in the environment at the last start, and are not now.
-pub(super) fn warn_of_missing(earlier: &StartOptions) {
-    for name in &earlier.secret_variables {
-        if configuration::variable(name).is_none() {
-            note(format_args!(
-                "warning: `{name}` was set when the gateway was last started, and is not now"
-            ));
-        }
-    }
 }

@@ -1,16 +1,18 @@
 //! `polywire status`: whether the gateway runs, and how it does.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use polywire_daemon::{GatewayState, Places, RunningGateway};
-use polywire_settings::{Overrides, Settings};
-use serde_json::{Value, json};
+use polywire_daemon::{GatewayState, Places};
+use polywire_settings::Overrides;
+use serde_json::json;
 
-use super::start::providers;
-use super::{Found, callable, elsewhere, forget, last, look, lost, moment, now, places};
+use super::facts::Facts;
+use super::{Found, elsewhere, forget_if_nobody_minds, look, lost, places};
 use crate::logging::{note, say};
+use crate::running::callable;
 use crate::{configuration, running};
 
 #[derive(Args)]
@@ -23,14 +25,17 @@ pub(crate) struct StatusArguments {
     json: bool,
 }
 
-/// Exit codes: 0 when a gateway runs, 1 when none does.
+/// Exit codes: 0 when a gateway runs, 1 when none does or whether one does cannot be told.
 pub(crate) async fn status(
     arguments: StatusArguments,
     overrides: Overrides,
 ) -> anyhow::Result<ExitCode> {
     let places = places(&overrides)?;
-    let mut state = GatewayState::read(&places.state_file)?;
-    match (look(state.as_ref())?, &mut state) {
+    let state = match GatewayState::read(&places.state_file) {
+        Ok(state) => state,
+        Err(error) => return unreadable(error.into(), &arguments, &overrides).await,
+    };
+    let crashed = match (look(state.as_ref())?, &state) {
         (Found::Running(gateway), Some(state)) => {
             let facts = Facts::ask(gateway, state, &overrides).await;
             if arguments.json {
@@ -41,209 +46,56 @@ pub(crate) async fn status(
             return Ok(ExitCode::SUCCESS);
         }
         (Found::Elsewhere(gateway), _) => bail!(elsewhere(&gateway, &places)),
-        (Found::Lost(gateway, now), Some(state)) => {
-            forget(state, &places)?;
-            tell_stopped(&arguments, &places, Some(&lost(&gateway, now.as_deref())));
+        (Found::Lost(gateway, now), _) => {
+            forget_if_nobody_minds(&gateway, &places)?;
+            Some(lost(&gateway, now.as_deref()))
         }
-        (Found::Running(_) | Found::Lost(..) | Found::Nothing, _) => {
-            if let Some(code) = somebody_elses(&arguments, &overrides).await {
-                return Ok(code);
-            }
-            tell_stopped(&arguments, &places, None);
-        }
+        (Found::Running(_) | Found::Nothing, _) => None,
+    };
+    if let Some(address) = somebody_elses(&overrides).await {
+        tell_somebody_elses(&arguments, address, crashed.as_deref());
+        return Ok(ExitCode::SUCCESS);
     }
+    tell_stopped(&arguments, &places, crashed.as_deref());
     Ok(ExitCode::FAILURE)
 }
 
-/// What a running gateway tells of itself.
-struct Facts {
-    gateway: RunningGateway,
-    settings: Option<Settings>,
-    answers: bool,
-    counters: Option<Value>,
-    readiness: Option<(bool, Value)>,
+/// When the state file cannot be read, one that we have started may run all the same: only one that answers is told of.
+async fn unreadable(
+    error: anyhow::Error,
+    arguments: &StatusArguments,
+    overrides: &Overrides,
+) -> anyhow::Result<ExitCode> {
+    let Some(address) = somebody_elses(overrides).await else {
+        return Err(error);
+    };
+    tell_somebody_elses(arguments, address, Some(&format!("{error:#}")));
+    Ok(ExitCode::SUCCESS)
 }
 
-impl Facts {
-    async fn ask(gateway: RunningGateway, state: &GatewayState, overrides: &Overrides) -> Self {
-        let address = callable(gateway.address);
-        let answers = running::is_polywire(address).await;
-        // The settings that it was started with lead to its token, and to those of its providers.
-        let earlier = last::overrides(&state.start).unwrap_or_else(|_| overrides.clone());
-        let environment = last::WithEarlier(&state.start.variables);
-        let settings = polywire_settings::load(&earlier, &environment).ok();
-        let token = settings
-            .as_ref()
-            .and_then(|settings| configuration::token(settings).ok()?);
-        let (mut counters, mut readiness) = (None, None);
-        if answers {
-            counters = running::counters(address, token.as_ref()).await;
-            readiness = running::readiness(address).await;
-        }
-        Self {
-            gateway,
-            settings,
-            answers,
-            counters,
-            readiness,
-        }
-    }
-
-    fn uptime(&self) -> u64 {
-        now().saturating_sub(self.gateway.started_at)
-    }
-
-    fn counter(&self, name: &str) -> Option<u64> {
-        self.counters.as_ref()?[name].as_u64()
-    }
-
-    fn tell(&self, state: &GatewayState, places: &Places, verbose: bool) {
-        let gateway = &self.gateway;
-        say(format_args!(
-            "polywire is running with pid {} for {}",
-            gateway.process.pid(),
-            duration(self.uptime())
-        ));
-        let mut rows = vec![(
-            "address",
-            format!("http://{}/v1", callable(gateway.address)),
-        )];
-        if self.is_stopping() {
-            rows.push((
-                "stopping",
-                "turns at work may end, nothing new begins".to_owned(),
-            ));
-        }
-        let at_work = self.counter("turns_at_work");
-        rows.extend(at_work.map(|turns| ("turns", format!("{turns} at work"))));
-        let settings = self.settings.as_ref();
-        rows.extend(settings.map(|settings| ("providers", providers(settings))));
-        if verbose {
-            rows.extend(self.details(state, places));
-        }
-        for (name, value) in rows {
-            say(format_args!("  {name:<11}{value}"));
-        }
-        self.tell_problems();
-    }
-
-    fn is_stopping(&self) -> bool {
-        let said = self.readiness.as_ref();
-        said.is_some_and(|(_, said)| said["status"] == "stopping")
-    }
-
-    fn details(&self, state: &GatewayState, places: &Places) -> Vec<(&'static str, String)> {
-        let gateway = &self.gateway;
-        let options = last::in_words(&state.start);
-        let secrets: Vec<&str> = state
-            .start
-            .secret_variables
-            .iter()
-            .map(String::as_str)
-            .collect();
-        let or_none = |words: String| {
-            if words.is_empty() {
-                "none".to_owned()
-            } else {
-                words
-            }
-        };
-        let mut rows = vec![
-            ("started", moment(gateway.started_at)),
-            ("version", gateway.version.clone()),
-            ("program", gateway.executable.display().to_string()),
-            ("settings", gateway.settings_file.display().to_string()),
-            ("options", or_none(options.join(", "))),
-            ("secrets", or_none(secrets.join(", "))),
-            ("drain", format!("{} s", gateway.drain_timeout)),
-            ("state", places.state_file.display().to_string()),
-            ("log", state.log.display().to_string()),
-        ];
-        if let (Some(all), Some(ok)) = (self.counter("requests_total"), self.counter("requests_ok"))
-        {
-            rows.push(("requests", format!("{all}, of which {ok} went well")));
-        }
-        rows
-    }
-
-    fn tell_problems(&self) {
-        if !self.answers {
-            note(format_args!(
-                "warning: it does not answer on http://{}\nhint: `polywire logs` shows what it does, `polywire restart` starts it anew",
-                callable(self.gateway.address)
-            ));
-        }
-        for problem in self.problems() {
-            note(format_args!(
-                "warning: provider {} is not ready: {}\nhint: {}",
-                problem["provider"].as_str().unwrap_or_default(),
-                problem["problem"].as_str().unwrap_or_default(),
-                problem["hint"].as_str().unwrap_or_default(),
-            ));
-        }
-        let own = env!("CARGO_PKG_VERSION");
-        if self.gateway.version != own {
-            note(format_args!(
-                "warning: it is version {}, and this is {own}\nhint: `polywire restart`",
-                self.gateway.version
-            ));
-        }
-    }
-
-    fn problems(&self) -> Vec<Value> {
-        self.readiness
-            .as_ref()
-            .and_then(|(_, said)| said["problems"].as_array().cloned())
-            .unwrap_or_default()
-    }
-
-    fn json(&self, state: &GatewayState, places: &Places) -> Value {
-        let gateway = &self.gateway;
-        let providers = self.settings.as_ref().map(|settings| {
-            let providers = settings.catalog.providers.iter();
-            providers
-                .map(|provider| provider.id.clone())
-                .collect::<Vec<_>>()
-        });
-        json!({
-            "running": true,
-            "pid": gateway.process.pid(),
-            "address": gateway.address,
-            "base_url": format!("http://{}/v1", callable(gateway.address)),
-            "version": gateway.version,
-            "program": gateway.executable,
-            "started_at": moment(gateway.started_at),
-            "uptime_seconds": self.uptime(),
-            "answers": self.answers,
-            "stopping": self.is_stopping(),
-            "ready": self.readiness.as_ref().map(|(is_ready, _)| is_ready),
-            "problems": self.problems(),
-            "turns_at_work": self.counter("turns_at_work"),
-            "counters": self.counters,
-            "providers": providers,
-            "settings_file": gateway.settings_file,
-            "options": state.start,
-            "drain_timeout": gateway.drain_timeout,
-            "state_file": places.state_file,
-            "log": state.log,
-        })
-    }
-}
-
-/// A gateway that answers where ours would, and that `polywire start` has not started.
-async fn somebody_elses(arguments: &StatusArguments, overrides: &Overrides) -> Option<ExitCode> {
+/// Where a gateway answers that `polywire start` has not started, if one does where ours would.
+async fn somebody_elses(overrides: &Overrides) -> Option<SocketAddr> {
     let settings = configuration::load(overrides).ok()?;
     let address = callable(settings.server.listen);
-    if !running::is_polywire(address).await {
-        return None;
-    }
+    running::is_polywire(address).await.then_some(address)
+}
+
+/// `ours` is what there is to say of the one that we have started.
+fn tell_somebody_elses(arguments: &StatusArguments, address: SocketAddr, ours: Option<&str>) {
     if arguments.json {
-        say(json!({"running": true, "started_by": "others", "address": address}));
-    } else {
-        say(format_args!("polywire is running on http://{address}/v1"));
-        note("note: `polywire start` has not started it; it runs in a terminal or as a service");
+        say(json!({
+            "running": true,
+            "started_by": "others",
+            "address": address,
+            "message": ours,
+        }));
+        return;
     }
-    Some(ExitCode::SUCCESS)
+    say(format_args!("polywire is running on http://{address}/v1"));
+    note("note: `polywire start` has not started it; it runs in a terminal or as a service");
+    if let Some(ours) = ours {
+        note(format_args!("note: {ours}"));
+    }
 }
 
 fn tell_stopped(arguments: &StatusArguments, places: &Places, crashed: Option<&str>) {
@@ -262,40 +114,5 @@ fn tell_stopped(arguments: &StatusArguments, places: &Places, crashed: Option<&s
         note(format_args!(
             "warning: {crashed}\nhint: `polywire logs` shows its last words, `polywire start` starts another"
         ));
-    }
-}
-
-/// `3 d 4 h`, `5 min`, `12 s`: the two largest units.
-fn duration(seconds: u64) -> String {
-    let units = [
-        (seconds / 86400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let parts: Vec<String> = units
-        .into_iter()
-        .skip_while(|(count, unit)| *count == 0 && *unit != "s")
-        .take(2)
-        .map(|(count, unit)| format!("{count} {unit}"))
-        .collect();
-    parts.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn durations() {
-        for (seconds, expected) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (61, "1 min 1 s"),
-            (3600, "1 h 0 min"),
-            (90_061, "1 d 1 h"),
-        ] {
-            assert_eq!(duration(seconds), expected);
-        }
     }
 }

@@ -12,10 +12,9 @@ use polywire_processes::Ending;
 use polywire_settings::Overrides;
 use tokio::time::Instant;
 
-use super::{
-    Found, LOOK_INTERVAL, callable, elsewhere, forget, lock, look, lost, places, turns_are,
-};
+use super::{Found, LOOK_INTERVAL, elsewhere, forget, lock, look, lost, places, turns_are};
 use crate::logging::{note, say};
+use crate::running::callable;
 use crate::{configuration, running};
 
 /// How much longer than its own drain time the gateway is waited for: it ends its engines and writes what waits to be kept.
@@ -69,10 +68,7 @@ pub(super) async fn stop_running(
 ) -> anyhow::Result<Stopped> {
     match (look(state.as_ref())?, state) {
         (Found::Running(gateway), _) => {
-            let stopping = Stopping {
-                token: token(overrides),
-                gateway,
-            };
+            let stopping = Stopping::new(gateway, overrides);
             stopping.end(places, timeout).await?;
             Ok(Stopped::Now)
         }
@@ -98,9 +94,58 @@ struct Stopping {
     token: Option<Secret>,
 }
 
+/// Waits for the end of a gateway that serves no more: one that was asked to stop before, whose turns get the time that it gives them, or one that answers
+/// nobody, as when it closes its engines. `false`, at once, when it serves.
+///
+/// # Errors
+/// It neither serves nor ends.
+pub(super) async fn has_ended(
+    gateway: &RunningGateway,
+    places: &Places,
+    overrides: &Overrides,
+) -> anyhow::Result<bool> {
+    let (pid, address) = (gateway.process.pid(), callable(gateway.address));
+    let stopping = Stopping::new(gateway.clone(), overrides);
+    let (what, patience) = if running::is_stopping(address).await {
+        ("is stopping", stopping.longest())
+    } else if running::is_polywire(address).await {
+        return Ok(false);
+    } else {
+        ("does not answer", CLOSE_TIMEOUT)
+    };
+    note(format_args!(
+        "the gateway with pid {pid} {what}; another is started when it has ended"
+    ));
+    let turns = stopping.turns_at_work().await;
+    if !stopping.ends_within(patience, turns).await? {
+        bail!(
+            "the gateway with pid {pid} {what}, and has not ended\nhint: `polywire stop` ends it"
+        );
+    }
+    stopping.tell_end(places, Ending::Ended)?;
+    Ok(true)
+}
+
 impl Stopping {
+    fn new(gateway: RunningGateway, overrides: &Overrides) -> Self {
+        Self {
+            token: token(overrides),
+            gateway,
+        }
+    }
+
+    /// How long its turns may go on.
+    fn drain(&self) -> Duration {
+        Duration::from_secs(self.gateway.drain_timeout.into())
+    }
+
+    /// How long it takes at most until it has ended by itself.
+    fn longest(&self) -> Duration {
+        self.drain() + CLOSE_TIMEOUT
+    }
+
     async fn end(&self, places: &Places, timeout: Option<u32>) -> anyhow::Result<()> {
-        let drain = Duration::from_secs(self.gateway.drain_timeout.into());
+        let drain = self.drain();
         let asked = timeout.map(|seconds| Duration::from_secs(seconds.into()));
         // Without a shorter time it is the gateway that cuts its turns off.
         let shorter = asked.filter(|asked| *asked < drain);
@@ -108,19 +153,29 @@ impl Stopping {
         if let Some(turns) = turns.filter(|turns| *turns > 0) {
             let limit = shorter.unwrap_or(drain).as_secs();
             note(format_args!(
-                "{} at work, with {limit} s to end; nothing new begins",
+                "{} at work, with at most {limit} s to end; nothing new begins",
                 turns_are(turns)
             ));
         }
-        polywire_processes::ask_to_end(&self.gateway.process).context(
-            "the gateway could not be asked to stop\nhint: stop it as the user who started it",
-        )?;
-        let patience = shorter.unwrap_or(drain + CLOSE_TIMEOUT);
+        self.ask_once().await?;
+        let patience = shorter.unwrap_or(self.longest());
         let mut ending = Ending::Ended;
         if !self.ends_within(patience, turns).await? && !self.ends_when_pressed().await? {
             ending = polywire_processes::end(&self.gateway.process, Duration::ZERO)?;
         }
         self.tell_end(places, ending)
+    }
+
+    /// Asks it to stop, unless somebody has before: it would take a second request for one to stop at once.
+    async fn ask_once(&self) -> anyhow::Result<()> {
+        if running::is_stopping(callable(self.gateway.address)).await {
+            note("it is stopping already, and is waited for");
+            return Ok(());
+        }
+        polywire_processes::ask_to_end(&self.gateway.process).context(
+            "the gateway could not be asked to stop\nhint: stop it as the user who started it",
+        )?;
+        Ok(())
     }
 
     /// Asks again, which makes it cut its turns off. More than once: two requests that come at the same moment are one to it.

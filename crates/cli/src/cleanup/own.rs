@@ -4,12 +4,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use polywire_processes::{Input, Process, ProcessId, input_of};
+use polywire_settings::RUN_VARIABLE;
 
 use super::leftover::{Case, Kind, Leftover};
 use super::places::{Places, Snapshot};
-
-/// The mark of a run, which everything carries in its environment that comes of it.
-const RUN_VARIABLE: &str = "POLYWIRE_RUN";
 
 /// The command that keeps the gateway of a run.
 const RUN_GATEWAY: &str = "run-gateway";

@@ -1,25 +1,22 @@
 //! What a client gets to know, and how: its variables.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use polywire_credentials::Secret;
 use serde_json::Value;
 
 use super::clients::Client;
 
-/// Names the run, in every process that comes of it, so that its gateway knows who may still need it.
-pub(crate) const RUN_VARIABLE: &str = "POLYWIRE_RUN";
-
-/// The names of the variables that a run has set, and the runs around it, with commas between them, so that `--plain` inside of it can leave
-/// them out.
-pub(crate) const SET_VARIABLE: &str = "POLYWIRE_RUN_SET";
+/// The names of the variables that a run has set, and the runs around it, with commas between them. Polywire takes none of them for the user's, and `--plain`
+/// inside of a run leaves them out.
+pub(crate) use polywire_settings::RUN_SET_VARIABLE as SET_VARIABLE;
 
 /// The variables that send requests over a proxy; each exists in lower case, too.
 const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 
 /// The two spellings of the variable that names what no proxy is asked for. Programs differ in which they read.
-const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+pub(crate) const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// What is to be told to a client.
 pub(crate) struct Told<'a> {
@@ -75,19 +72,6 @@ impl Told<'_> {
             toml::Value::Boolean(flag) => (*flag).into(),
             toml::Value::Datetime(moment) => moment.to_string().into(),
         }
-    }
-}
-
-/// An address under which a gateway on this machine can be reached: one that listens everywhere is asked on loopback.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
-            (Ipv4Addr::LOCALHOST, address.port()).into()
-        }
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            (Ipv6Addr::LOCALHOST, address.port()).into()
-        }
-        SocketAddr::V4(_) | SocketAddr::V6(_) => address,
     }
 }
 
@@ -198,16 +182,5 @@ mod tests {
             provider["models"]["house/a \"b\""]["limit"]["context"],
             1000
         );
-    }
-
-    #[test]
-    fn a_gateway_that_listens_everywhere_is_asked_on_loopback() {
-        for (listens, asked) in [
-            ("0.0.0.0:1", "127.0.0.1:1"),
-            ("[::]:1", "[::1]:1"),
-            ("192.0.2.1:1", "192.0.2.1:1"),
-        ] {
-            assert_eq!(reachable(listens.parse().unwrap()).to_string(), asked);
-        }
     }
 }

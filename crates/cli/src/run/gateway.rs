@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::environment::{RUN_VARIABLE, reachable};
+use super::own_file::OwnFile;
+use super::shared::trusted_gateway;
+use super::variables_of_run;
 use crate::logging::note;
 use crate::{configuration, running};
 
@@ -31,6 +33,16 @@ pub(crate) struct Charge {
     pub(crate) token: String,
     /// The mark of the run.
     pub(crate) mark: String,
+}
+
+/// What the keeper is told after that, one JSON object a line.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum News {
+    /// The file for the client is written, and is the keeper's to remove.
+    File,
+    /// The client is this process.
+    Launched(u32),
 }
 
 /// What the keeper says, one JSON object a line.
@@ -81,8 +93,7 @@ pub(crate) async fn gateway_for(
     overrides: &Overrides,
 ) -> anyhow::Result<Option<Served>> {
     let usual_settings = overrides.config.is_none() && !purpose.strict;
-    if usual_settings {
-        let address = reachable(settings.server.listen);
+    if usual_settings && let Some(address) = trusted_gateway(settings).await {
         let token = configuration::token(settings)?;
         if running::serves_provider(address, token.as_ref(), &purpose.target.provider).await {
             return Ok(Some(Served {
@@ -139,15 +150,24 @@ impl OwnGateway {
         }
     }
 
+    /// Leaves the file for the client to it, since it lives as long as the client does.
+    pub(crate) async fn keep(&mut self, file: &mut OwnFile) {
+        if self.tell(&News::File).await.is_ok() {
+            file.leave();
+        }
+    }
+
     /// Tells it which process the client is.
     pub(crate) async fn launched(&mut self, client: &Child) {
         if let Some(id) = client.id() {
             // If it is gone, the client will say so.
-            self.charge
-                .write_all(format!("{id}\n").as_bytes())
-                .await
-                .ok();
+            self.tell(&News::Launched(id)).await.ok();
         }
+    }
+
+    async fn tell(&mut self, news: &News) -> anyhow::Result<()> {
+        let line = format!("{}\n", serde_json::to_string(news)?);
+        Ok(self.charge.write_all(line.as_bytes()).await?)
     }
 
     /// Leaves it when the client has ended. It ends as well, unless something that the client has started is still there.
@@ -196,8 +216,10 @@ fn keeper_command(program: &Path, purpose: &Purpose<'_>, overrides: &Overrides) 
         command.args(["--log-format", format.name()]);
     }
     // It is nobody's client, not even when this run is one of another run's.
+    for name in variables_of_run() {
+        command.env_remove(name);
+    }
     command
-        .env_remove(RUN_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

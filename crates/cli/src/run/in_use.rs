@@ -1,69 +1,10 @@
 //! Whether anybody still needs the gateway of a run.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-
-use super::environment::RUN_VARIABLE;
-
-/// A process, so that another one which gets its number later is not taken for it.
-struct Process {
-    id: Pid,
-    /// When it was started, in the kernel's ticks since the machine was; `None` where the system does not tell.
-    started: Option<String>,
-}
-
-impl Process {
-    /// A process that runs now.
-    fn new(id: i32) -> Self {
-        Self {
-            id: Pid::from_raw(id),
-            started: Status::read(id).map(|status| status.started),
-        }
-    }
-
-    fn is_alive(&self) -> bool {
-        match Status::read(self.id.as_raw()) {
-            Some(status) => {
-                !status.is_dead
-                    && self
-                        .started
-                        .as_ref()
-                        .is_none_or(|then| *then == status.started)
-            }
-            // No such folder, or no such process: the system itself tells, though not who it is.
-            None if self.started.is_some() => false,
-            None => !matches!(kill(self.id, None), Err(Errno::ESRCH)),
-        }
-    }
-}
-
-/// What `/proc/PID/stat` tells (proc(5)).
-struct Status {
-    started: String,
-    /// It has ended, and nobody has asked for its exit code yet.
-    is_dead: bool,
-}
-
-impl Status {
-    fn read(id: i32) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The name of the program, in parentheses, may hold anything, even parentheses.
-        let (_, rest) = text.rsplit_once(')')?;
-        let mut fields = rest.split_whitespace();
-        let state = fields.next()?;
-        // The 22nd field of the line; the state is the third.
-        let started = fields.nth(18)?.to_owned();
-        Some(Self {
-            started,
-            is_dead: matches!(state, "Z" | "X"),
-        })
-    }
-}
+use polywire_processes::{Process, ProcessId, own_processes};
+use polywire_settings::RUN_VARIABLE;
 
 /// How often to look again while somebody's environment is unclear. Those who really have none stay so.
 const LOOKS: usize = 4;
@@ -75,37 +16,46 @@ const LOOK_PAUSE: Duration = Duration::from_millis(10);
 enum Marked {
     There,
     NotThere,
-    /// It has no environment at the moment.
+    /// It has no environment at the moment, or does not show it.
     Unclear,
 }
 
 /// Who may need the gateway: the client that was launched, and what carries the mark of the run in its environment, which every
-/// process inherits from the one that starts it.
+/// process inherits from the one that starts it. Of the latter only those of this user count.
 pub(crate) struct Users {
-    client: Option<Process>,
+    client: Option<ProcessId>,
     mark: String,
-    /// Our own program. A polywire that was started in there (a background gateway, say) needs none.
+    /// Our own program, whether or not its file was replaced since. A polywire that was started in there (a background gateway, say) needs none.
     own: Option<PathBuf>,
 }
 
 impl Users {
     /// Those of the run with this mark.
     pub(crate) fn new(mark: &str) -> Self {
+        let own = Process::find(std::process::id()).ok().flatten();
         Self {
             client: None,
-            mark: format!("{RUN_VARIABLE}={mark}"),
-            own: std::env::current_exe().ok(),
+            mark: mark.to_owned(),
+            own: own.and_then(|own| own.program().map(Path::to_owned)),
         }
     }
 
     /// Notes the client that was launched.
-    pub(crate) fn launched(&mut self, id: i32) {
-        self.client = Some(Process::new(id));
+    pub(crate) fn launched(&mut self, id: u32) {
+        match ProcessId::of(id) {
+            Ok(client) => self.client = client,
+            Err(error) => tracing::warn!("who the client is: {error}"),
+        }
     }
 
-    /// Whether any of them is there. Where there is no `/proc` only the client itself counts.
+    /// Whether any of them is there.
     pub(crate) async fn are_there(&self) -> bool {
-        if self.client.as_ref().is_some_and(Process::is_alive) {
+        // Where the system does not tell, it is better to stay for nobody than to go from under somebody.
+        if self
+            .client
+            .as_ref()
+            .is_some_and(|client| client.is_alive().unwrap_or(true))
+        {
             return true;
         }
         for _ in 0..LOOKS {
@@ -119,10 +69,12 @@ impl Users {
     }
 
     fn marked(&self) -> Marked {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let mut all = Marked::NotThere;
-        for folder in entries.map(|entry| entry.path()) {
-            match self.mark_of(&folder) {
+        let Ok(processes) = own_processes() else {
+            return Marked::Unclear;
+        };
+        for process in processes {
+            match self.mark_of(&process) {
                 Marked::There => return Marked::There,
                 Marked::Unclear => all = Marked::Unclear,
                 Marked::NotThere => {}
@@ -131,25 +83,20 @@ impl Users {
         all
     }
 
-    fn mark_of(&self, folder: &Path) -> Marked {
-        // Those of other users cannot be read, and cannot be ours.
-        let Ok(environment) = fs::read(folder.join("environ")) else {
-            return Marked::NotThere;
-        };
-        let program = fs::read_link(folder.join("exe")).ok();
-        if environment.is_empty() {
+    fn mark_of(&self, process: &Process) -> Marked {
+        let program = process.program();
+        match process.variables(&[RUN_VARIABLE]) {
+            Some(found) => {
+                let is_marked = found.values().any(|mark| *mark == *self.mark);
+                if is_marked && (program.is_none() || program != self.own.as_deref()) {
+                    Marked::There
+                } else {
+                    Marked::NotThere
+                }
+            }
+            None if program.is_some() => Marked::Unclear,
             // The kernel's own, and those that have ended, have no program.
-            return match program {
-                Some(_) => Marked::Unclear,
-                None => Marked::NotThere,
-            };
-        }
-        let mut variables = environment.split(|byte| *byte == 0);
-        let is_marked = variables.any(|variable| variable == self.mark.as_bytes());
-        if is_marked && (program.is_none() || program != self.own) {
-            Marked::There
-        } else {
-            Marked::NotThere
+            None => Marked::NotThere,
         }
     }
 }
@@ -164,7 +111,7 @@ mod tests {
     async fn a_process_is_known_by_its_number_and_its_start() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let mut users = Users::new("none");
-        users.launched(i32::try_from(child.id()).unwrap());
+        users.launched(child.id());
         assert!(users.are_there().await);
         child.kill().unwrap();
         child.wait().unwrap();

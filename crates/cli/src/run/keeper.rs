@@ -4,13 +4,13 @@
 //! other end of its standard input. When `run` is gone, whether it ended or was killed, it looks for the client and for what the client has
 //! left behind, and ends when nobody is there.
 
-use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,12 +22,10 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::gateway::{Charge, Word};
+use super::gateway::{Charge, News, Word};
 use super::in_use::Users;
+use super::own_file::OwnFile;
 use crate::{configuration, logging, serve};
-
-/// A log larger than this is begun anew.
-const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How often to look whether somebody is still there, once `run` is gone. A look reads the environment of every process of the user's:
 /// a few milliseconds.
@@ -63,8 +61,7 @@ pub(crate) async fn keep(
     let mut run = Run::new()?;
     let charge = run.charge().await?;
     let (settings, source) = configuration::load_watched(&overrides)?;
-    let log = open_log(&settings)?;
-    logging::log_to_file(&settings, "info", log.try_clone()?)?;
+    let log = Log::open(&settings)?;
     let listener = serve::listen((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
@@ -74,14 +71,19 @@ pub(crate) async fn keep(
     let tasks = service.app.gateway.tasks.clone();
     let app = Arc::clone(&service.app);
     tasks.spawn(polywire_server::serve(listener, app, stop.clone()));
-    // From here on nobody reads what is said.
-    nix::unistd::dup2_stderr(log.as_fd())?;
+    log.say_errors(&settings)?;
     say(&Word::Listens(address))?;
-    let mut users = Users::new(&charge.mark);
+    let mut client = Client {
+        users: Users::new(&charge.mark),
+        mark: &charge.mark,
+        settings: &settings,
+        file: None,
+    };
     tokio::select! {
-        () = run.is_over(&mut users) => {}
+        () = run.is_over(&mut client) => {}
         () = signals.any() => {}
     }
+    drop(client);
     stop.cancel();
     tasks.close();
     tokio::select! {
@@ -115,14 +117,15 @@ impl Run {
     }
 
     /// Waits until neither `run` nor anybody of the users is there.
-    async fn is_over(&mut self, users: &mut Users) {
+    async fn is_over(&mut self, client: &mut Client<'_>) {
         while let Ok(Some(line)) = self.lines.next_line().await {
-            if let Ok(id) = line.parse() {
-                users.launched(id);
+            match serde_json::from_str(&line) {
+                Ok(news) => client.hear(&news),
+                Err(error) => tracing::warn!("`polywire run` was not understood: {error}"),
             }
         }
         let mut looks = 0;
-        while users.are_there().await {
+        while client.users.are_there().await {
             looks += 1;
             if looks == FIRST_LOOKS && say(&Word::Stays).is_err() {
                 tracing::debug!("`polywire run` is gone");
@@ -133,6 +136,27 @@ impl Run {
                 LOOK_PAUSE
             };
             tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// The client, as far as the keeper has to do with it.
+struct Client<'a> {
+    users: Users,
+    mark: &'a str,
+    settings: &'a Settings,
+    /// What was written for it, removed with this.
+    file: Option<OwnFile>,
+}
+
+impl Client<'_> {
+    fn hear(&mut self, news: &News) {
+        match news {
+            News::Launched(id) => self.users.launched(*id),
+            News::File => match OwnFile::keep(self.mark, self.settings) {
+                Ok(file) => self.file = Some(file),
+                Err(error) => tracing::warn!("the file for the client: {error}"),
+            },
         }
     }
 }
@@ -165,21 +189,33 @@ fn say(word: &Word) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// The terminal belongs to the client, so the log goes to a file.
-fn open_log(settings: &Settings) -> anyhow::Result<File> {
-    let folder = &settings.paths.state_dir;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("the folder {} could not be made", folder.display()))?;
-    let path = folder.join("run.log");
-    let too_long = path.metadata().is_ok_and(|file| file.len() > LOG_BYTES_MAX);
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("the log {} could not be opened", path.display()))?;
-    if too_long {
-        file.set_len(0)?;
+/// The log. The terminal belongs to the client, so it is a file, which all runs have in common.
+struct Log {
+    path: PathBuf,
+    /// Standard error goes there as well, and to each file that is begun.
+    has_errors: Arc<AtomicBool>,
+}
+
+impl Log {
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let path = settings.paths.state_dir.join("run.log");
+        let has_errors = Arc::new(AtomicBool::new(false));
+        let (wanted, format) = (Arc::clone(&has_errors), settings.log_format);
+        logging::log_to_rotating_file(settings, &path, move |file| {
+            if wanted.load(Ordering::Relaxed)
+                && let Err(error) = logging::say_errors_to(file, format)
+            {
+                tracing::debug!("standard error stays where it is: {error}");
+            }
+        })?;
+        Ok(Self { path, has_errors })
     }
-    Ok(file)
+
+    /// From here on nobody reads what is said to standard error, and it goes into the log.
+    fn say_errors(&self, settings: &Settings) -> anyhow::Result<()> {
+        let file = polywire_daemon::append_private(&self.path)
+            .with_context(|| format!("the log {} could not be opened", self.path.display()))?;
+        self.has_errors.store(true, Ordering::Relaxed);
+        logging::say_errors_to(&file, settings.log_format)
+    }
 }

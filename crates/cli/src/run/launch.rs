@@ -14,9 +14,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal as listen_for};
 
 /// The signals that would end us while the client runs.
 pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
+    interrupt: Heard,
+    quit: Heard,
+    terminate: Heard,
+    hang_up: Heard,
     /// The client has ended, stopped or gone on.
     child: Signal,
 }
@@ -25,9 +26,10 @@ impl Signals {
     /// Listens for them. To be called before the client runs, so that no request to end is missed.
     pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
-            interrupt: listen_for(SignalKind::interrupt())?,
-            terminate: listen_for(SignalKind::terminate())?,
-            hang_up: listen_for(SignalKind::hangup())?,
+            interrupt: Heard::new(SignalKind::interrupt())?,
+            quit: Heard::new(SignalKind::quit())?,
+            terminate: Heard::new(SignalKind::terminate())?,
+            hang_up: Heard::new(SignalKind::hangup())?,
             child: listen_for(SignalKind::child())?,
         })
     }
@@ -35,22 +37,44 @@ impl Signals {
     /// Waits for a request to end.
     pub(crate) async fn any(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+            () = self.interrupt.comes() => {}
+            () = self.quit.comes() => {}
+            () = self.terminate.comes() => {}
+            () = self.hang_up.comes() => {}
         }
+    }
+}
+
+/// A signal that is listened for, unless it was ignored when we were started, as by `nohup` or for what a script starts with `&`. It stays ignored then, and
+/// is for the client too: that inherits what is ignored, and nothing that is heard.
+pub(crate) struct Heard(Option<Signal>);
+
+impl Heard {
+    pub(crate) fn new(kind: SignalKind) -> std::io::Result<Self> {
+        let is_ignored = polywire_processes::ignores(kind.as_raw_value()) == Some(true);
+        let heard = (!is_ignored).then(|| listen_for(kind));
+        Ok(Self(heard.transpose()?))
+    }
+
+    /// Waits for it; for ever, when it is ignored.
+    pub(crate) async fn comes(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether it has come, or comes at once.
+    pub(crate) async fn comes_at_once(&mut self) -> bool {
+        let comes = tokio::time::timeout(CAUSE_TIMEOUT, self.comes());
+        comes.await.is_ok()
     }
 }
 
 /// How long after a failure the signal may come that was its cause. The system sends it to all of us at once.
 const CAUSE_TIMEOUT: Duration = Duration::from_millis(50);
-
-/// Whether a signal has come, or comes at once.
-pub(crate) async fn comes(signal: &mut Signal) -> bool {
-    tokio::time::timeout(CAUSE_TIMEOUT, signal.recv())
-        .await
-        .is_ok()
-}
 
 /// Starts a program.
 pub(crate) fn start(mut command: Command, program: &Path) -> anyhow::Result<Child> {
@@ -59,8 +83,8 @@ pub(crate) fn start(mut command: Command, program: &Path) -> anyhow::Result<Chil
         .with_context(|| format!("{} could not be started", program.display()))
 }
 
-/// Waits for the client. An interrupt at the terminal reaches the client by itself and is its own to handle; elsewhere it is
-/// passed on, as a request to end always is.
+/// Waits for the client. What the keys of the terminal send (an interrupt, a request to quit) reaches the client by itself and is its own to handle; elsewhere
+/// it is passed on, as a request to end always is.
 pub(crate) async fn wait_for(
     child: &mut Child,
     signals: &mut Signals,
@@ -72,14 +96,20 @@ pub(crate) async fn wait_for(
     loop {
         let passed_on = tokio::select! {
             status = child.wait() => return Ok(status?),
-            _ = signals.interrupt.recv() => {
+            () = signals.interrupt.comes() => {
                 if in_foreground() {
                     continue;
                 }
                 signal::Signal::SIGINT
             }
-            _ = signals.terminate.recv() => signal::Signal::SIGTERM,
-            _ = signals.hang_up.recv() => signal::Signal::SIGHUP,
+            () = signals.quit.comes() => {
+                if in_foreground() {
+                    continue;
+                }
+                signal::Signal::SIGQUIT
+            }
+            () = signals.terminate.comes() => signal::Signal::SIGTERM,
+            () = signals.hang_up.comes() => signal::Signal::SIGHUP,
             _ = signals.child.recv() => {
                 if !(has_stopped(id) && in_foreground()) {
                     continue;

@@ -78,12 +78,13 @@ impl Launchee {
 fn find(client: &Client, given: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = given {
         anyhow::ensure!(
-            path.is_file(),
+            program::is_program(path),
             "there is no program at {}\nhint: `--program` takes the path of {}",
             path.display(),
             client.name
         );
-        return Ok(path.to_owned());
+        // A name alone would be looked for on the search path when it is started.
+        return Ok(std::path::absolute(path)?);
     }
     let search_path = configuration::variable("PATH");
     program::find(&client.program, search_path.as_deref()).ok_or_else(|| not_found(client))

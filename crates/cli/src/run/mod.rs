@@ -19,6 +19,7 @@ mod launchee;
 mod own_file;
 mod picker;
 pub(crate) mod program;
+mod shared;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,9 +29,9 @@ use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use polywire_catalog::CONTEXT_WINDOW_FALLBACK;
 use polywire_plan::Target;
-use polywire_settings::{Overrides, Paths, ProcessEnvironment, Settings};
+use polywire_settings::{Overrides, Paths, ProcessEnvironment, RUN_VARIABLE, Settings};
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use crate::logging::note;
 use crate::{ask, codex, configuration};
@@ -39,10 +40,10 @@ use choice::{Choice, Wanted};
 pub(crate) use choice::{usable_target, wanted_model};
 use clients::Launch;
 pub(crate) use desktop::recover;
-use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
+use environment::{EXCEPTIONS, SET_VARIABLE, Told};
 use gateway::{Purpose, Served, gateway_for};
 use last::{LastChoice, Memory};
-use launch::Signals;
+use launch::{Heard, Signals};
 use launchee::Launchee;
 use own_file::OwnFile;
 
@@ -77,6 +78,11 @@ pub(crate) struct RunArguments {
     /// Arguments for the client; without CLIENT, a command and its arguments
     #[arg(last = true)]
     arguments: Vec<OsString>,
+}
+
+/// The names of the variables that come of a run around this process. What outlives that run, or is no client of it, must not have them.
+pub(crate) fn variables_of_run() -> Vec<String> {
+    ProcessEnvironment.names_of_run()
 }
 
 pub(crate) async fn run(arguments: RunArguments, overrides: Overrides) -> anyhow::Result<ExitCode> {
@@ -177,12 +183,12 @@ async fn make_ready(
         }))
     };
     // A question takes the signal over; from then on Ctrl-C does nothing by itself.
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut interrupt = Heard::new(SignalKind::interrupt())?;
     let ready = tokio::select! {
         ready = prepared => ready,
-        _ = interrupt.recv() => return Ok(Ready::Interrupted),
+        () = interrupt.comes() => return Ok(Ready::Interrupted),
     };
-    if ready.is_err() && launch::comes(&mut interrupt).await {
+    if ready.is_err() && interrupt.comes_at_once().await {
         // Ctrl-C has reached a command that was asked for the key as well, and its failure was seen first.
         return Ok(Ready::Interrupted);
     }
@@ -230,11 +236,14 @@ async fn launch_on(
     settings: &Settings,
 ) -> anyhow::Result<ExitStatus> {
     let told = told(choice, target, served);
-    let document = launchee.client.file.as_ref();
-    let file = document
-        .map(|document| OwnFile::write(&told.document(document), mark, settings))
-        .transpose()?;
+    let mut file = match &launchee.client.file {
+        Some(document) => Some(OwnFile::write(&told.document(document), mark, settings).await?),
+        None => None,
+    };
     let command = command(launchee, &told, file.as_ref(), mark);
+    if let (Some(file), Some(own)) = (&mut file, &mut served.own) {
+        own.keep(file).await;
+    }
     if launchee.client.launch == Launch::Desktop {
         return desktop::run_on(launchee, command, &choice.model, served, settings).await;
     }
@@ -282,9 +291,14 @@ fn command(launchee: &Launchee, told: &Told<'_>, file: Option<&OwnFile>, mark: &
         Some(path) => told.filled(argument).replace("{file}", path),
         None => told.filled(argument),
     });
+    // What the user has said of proxies is only added to, and stays the user's.
+    let is_ours = |name: &&String| {
+        !(EXCEPTIONS.contains(&name.as_str()) && configuration::variable(name).is_some())
+    };
     let outer = configuration::variable(SET_VARIABLE);
-    let names = outer.iter().chain(variables.keys()).map(String::as_str);
-    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    let names = outer.iter().chain(variables.keys().filter(is_ours));
+    let names = names.map(String::as_str).filter(|name| !name.is_empty());
+    let names: Vec<&str> = names.collect();
     for name in &client.without {
         command.env_remove(name);
     }

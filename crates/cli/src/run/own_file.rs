@@ -1,5 +1,6 @@
 //! A file of ours that a client reads for one run, for what its environment cannot tell it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -10,25 +11,33 @@ use anyhow::Context;
 use polywire_settings::Settings;
 use serde_json::Value;
 
-/// A file that nobody holds is left over from a `run` that was killed, unless it is as young as this: then its `run` may be about to hold it.
+use super::in_use::Users;
+
+/// A file that nobody holds is left over from a `run` that was killed and from a client that has ended, unless it is as young as this: then its `run` may be
+/// about to hold it.
 const LEFT_AFTER: Duration = Duration::from_mins(1);
 
-/// Such a file. It is there as long as this is, and nobody else can read it.
+/// Such a file. It is there as long as this is, or as the keeper of the run's gateway, and nobody else can read it.
 #[derive(Debug)]
 pub(crate) struct OwnFile {
     path: PathBuf,
-    /// Locked, to tell others that it is in use. The system lets go of it with our process, however that ends.
+    /// Locked, to tell others that it is in use. The system lets go of it with our process, however that ends. Several may hold it.
     _held: File,
+    /// Another process of ours removes it.
+    is_kept: bool,
 }
 
 impl OwnFile {
-    /// Writes one for the run with this mark, in the folder for state.
+    /// Writes one for the run with this mark, in the folder for state, and removes what runs have left there that were killed.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn write(document: &Value, mark: &str, settings: &Settings) -> anyhow::Result<Self> {
-        let folder = settings.paths.state_dir.join("runs");
-        let path = folder.join(format!("{mark}.json"));
+    pub(crate) async fn write(
+        document: &Value,
+        mark: &str,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
+        let (folder, path) = place(mark, settings);
         let write = || -> std::io::Result<File> {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -39,13 +48,37 @@ impl OwnFile {
                 .create_new(true)
                 .mode(0o600)
                 .open(&path)?;
-            file.lock()?;
+            file.lock_shared()?;
             file.write_all(document.to_string().as_bytes())?;
             Ok(file)
         };
         let held = write().with_context(|| format!("{} could not be written", path.display()))?;
-        remove_left(&folder);
-        Ok(Self { path, _held: held })
+        remove_left(&folder).await;
+        Ok(Self {
+            path,
+            _held: held,
+            is_kept: false,
+        })
+    }
+
+    /// Takes care of the one that `run` has written, so that it is there as long as the client, however `run` ends.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be held.
+    pub(crate) fn keep(mark: &str, settings: &Settings) -> std::io::Result<Self> {
+        let (_, path) = place(mark, settings);
+        let held = File::open(&path)?;
+        held.lock_shared()?;
+        Ok(Self {
+            path,
+            _held: held,
+            is_kept: false,
+        })
+    }
+
+    /// Leaves its end to whoever [keeps](Self::keep) it.
+    pub(crate) fn leave(&mut self) {
+        self.is_kept = true;
     }
 
     /// Where it is.
@@ -54,8 +87,18 @@ impl OwnFile {
     }
 }
 
+/// The folder of such files, and that of the run with this mark.
+fn place(mark: &str, settings: &Settings) -> (PathBuf, PathBuf) {
+    let folder = settings.paths.state_dir.join("runs");
+    let path = folder.join(format!("{mark}.json"));
+    (folder, path)
+}
+
 impl Drop for OwnFile {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!("{} stays: {error}", self.path.display());
         }
@@ -63,16 +106,16 @@ impl Drop for OwnFile {
 }
 
 /// Removes what runs have left that were killed.
-fn remove_left(folder: &Path) {
+async fn remove_left(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        if is_left(&path) && fs::remove_file(&path).is_err() {
+        if is_left(&path).await && fs::remove_file(&path).is_err() {
             tracing::debug!("{} is left over and stays", path.display());
         }
     }
 }
 
-fn is_left(path: &Path) -> bool {
+async fn is_left(path: &Path) -> bool {
     let Ok(file) = File::open(path) else {
         return false;
     };
@@ -81,7 +124,14 @@ fn is_left(path: &Path) -> bool {
         .and_then(|about| about.modified())
         .ok()
         .and_then(|modified| modified.elapsed().ok());
-    age.is_some_and(|age| age > LEFT_AFTER) && file.try_lock().is_ok()
+    if age.is_none_or(|age| age <= LEFT_AFTER) || file.try_lock().is_err() {
+        return false;
+    }
+    // On a gateway that is not the run's own nobody keeps the file when `run` is killed, and the client lives on.
+    match path.file_stem().and_then(OsStr::to_str) {
+        Some(mark) => !Users::new(mark).are_there().await,
+        None => true,
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +140,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn only_old_files_that_nobody_holds_are_left_over() {
+    #[tokio::test]
+    async fn only_old_files_that_nobody_holds_are_left_over() {
         let folder = tempfile::tempdir().unwrap();
         let age = |path: &Path, age: Duration| {
             let file = File::create(path).unwrap();
@@ -102,8 +152,8 @@ mod tests {
         age(&young, Duration::ZERO);
         age(&old, 2 * LEFT_AFTER);
         let holder = age(&held, 2 * LEFT_AFTER);
-        holder.lock().unwrap();
-        remove_left(folder.path());
+        holder.lock_shared().unwrap();
+        remove_left(folder.path()).await;
         assert!(young.exists() && !old.exists() && held.exists());
     }
 }

@@ -13,7 +13,7 @@ use polywire_settings::{
     AuthMode, Environment, KeySource, Overrides, ProcessEnvironment, Settings, TOKEN_VARIABLE,
 };
 
-use crate::background::{arguments, said_now, secret_variables};
+use crate::background::{arguments, network_variables, said_now, secret_variables};
 
 /// The variables by which folders are found. A service does not see those of the shell.
 const FOLDER_VARIABLES: [&str; 4] = [
@@ -222,6 +222,16 @@ fn warnings(
                 settings.paths.env_file.display()
             ));
         }
+    }
+    let by_hand = match kind {
+        UnitKind::Systemd => "with `systemctl --user edit polywire`",
+        // What is added to the service that is made of it does not reach the container.
+        UnitKind::Quadlet | UnitKind::Launchd => "in its file",
+    };
+    for name in network_variables() {
+        warnings.push(format!(
+            "`{name}` is set here, and a service does not see it; where it is needed, use `proxy` of the providers in the settings, or add the variable to the service {by_hand}"
+        ));
     }
     match kind {
         UnitKind::Quadlet if spec.runs_programs => warnings.push(

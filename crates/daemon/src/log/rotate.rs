@@ -68,17 +68,21 @@ impl RotatingLog {
 
     /// Begins the next file if this one is full, or is no longer the one of that name.
     fn turn_page(&mut self) {
-        if self.written >= self.full_at {
-            if self.move_aside() {
-                self.begin_file();
-            }
-        } else if self.looked_at.elapsed() >= LOOK_INTERVAL {
-            self.looked_at = Instant::now();
-            let found = fs::metadata(&self.path);
-            if !found.is_ok_and(|found| inode(&found) == self.inode) {
-                self.begin_file();
-            }
+        let is_full = self.written >= self.full_at;
+        if !is_full && self.looked_at.elapsed() < LOOK_INTERVAL {
+            return;
         }
+        self.looked_at = Instant::now();
+        // Another process that writes to the same log may have moved it aside when it was full.
+        if !self.is_named() || (is_full && self.move_aside()) {
+            self.begin_file();
+        }
+    }
+
+    /// Whether the file is still the one of that name.
+    fn is_named(&self) -> bool {
+        let found = fs::metadata(&self.path);
+        found.is_ok_and(|found| inode(&found) == self.inode)
     }
 
     /// Moves the files aside. `false` when that fails.
@@ -213,6 +217,23 @@ mod tests {
             line(&mut log, text);
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
+    }
+
+    #[test]
+    fn of_two_who_write_one_moves_it_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.log");
+        let limits = LogLimits {
+            bytes_max: 4,
+            keep: 3,
+        };
+        let mut one = RotatingLog::open(&path, limits, |_| {}).unwrap();
+        let mut other = RotatingLog::open(&path, limits, |_| {}).unwrap();
+        line(&mut one, "aaa");
+        line(&mut other, "bbb");
+        line(&mut one, "c");
+        line(&mut other, "d");
+        assert_eq!(texts(&path), ["c\nd\n", "aaa\nbbb\n"]);
     }
 
     #[test]

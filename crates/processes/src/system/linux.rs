@@ -68,8 +68,21 @@ pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<Strin
         return None;
     }
     let mut all = entry.environ().ok()?;
+    if all.is_empty() {
+        return None;
+    }
     let value = |name: &&str| Some(((*name).to_owned(), all.remove(&OsString::from(name))?));
     Some(names.iter().filter_map(value).collect())
+}
+
+/// Whether this process ignores a signal of this number.
+pub(crate) fn ignores(signal: i32) -> Option<bool> {
+    let ignored = Entry::myself()
+        .and_then(|entry| entry.status())
+        .ok()?
+        .sigign;
+    let bit = u32::try_from(signal).ok()?.checked_sub(1)?;
+    Some(ignored.checked_shr(bit)? & 1 == 1)
 }
 
 /// `None` for what has ended and waits only for its parent to take notice.

@@ -51,6 +51,9 @@ pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<Strin
     if process.start_time() != id.start() {
         return None;
     }
+    if process.environ().is_empty() {
+        return None;
+    }
     let mut found = BTreeMap::new();
     for entry in process.environ() {
         let entry = entry.to_string_lossy();
@@ -61,6 +64,11 @@ pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<Strin
         }
     }
     Some(found)
+}
+
+/// Nobody tells here without unsafe code.
+pub(crate) fn ignores(_signal: i32) -> Option<bool> {
+    None
 }
 
 fn look(which: ProcessesToUpdate<'_>, environment: bool) -> Result<System, ProcessError> {
