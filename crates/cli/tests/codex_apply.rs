@@ -181,13 +181,13 @@ async fn what_the_user_changes_meanwhile_stays() {
     assert_eq!(restored.code(), Some(0), "{restored:?}");
     let told = restored.stderr.join("\n");
     assert!(
-        told.contains("note: `model` was changed since polywire set it; it stays as it is"),
+        told.contains("note: `model` was changed since polywire set it, while `model_provider` was still polywire's; it is what it was before polywire again"),
         "{told}"
     );
     assert!(told.contains("note: [model_providers.polywire] stays, because `model_providers.polywire.request_max_retries`"), "{told}");
     let left = fs::read_to_string(config(&home)).unwrap();
     assert!(
-        left.starts_with("# mine\nmodel = 'theirs' # best\r\n\n[mcp_servers.docs]\n"),
+        left.starts_with("# mine\nmodel = 'gpt-5.1' # best\r\n\n[mcp_servers.docs]\n"),
         "{left}"
     );
     assert!(left.contains("request_max_retries = 9\n"), "{left}");

@@ -8,8 +8,10 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use polywire_testkit::{CodexCli, House, Running, ScriptedUpstream, answer};
+use polywire_testkit::{CodexCli, CodexRun, House, Running, ScriptedUpstream, answer};
+use tokio::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
 const HOMES: &str = env!("CARGO_TARGET_TMPDIR");
@@ -34,7 +36,67 @@ async fn apply(house: &House, auth: &str) -> String {
         .env("POLYWIRE_AUTH", auth);
     let applied = Running::start(apply).ended().await;
     assert_eq!(applied.code(), Some(0), "{applied:?}");
+    config(house)
+}
+
+/// Runs these words as Codex Desktop, on a gateway of its own that asks for a token.
+fn desktop(house: &House, words: &[&str]) -> Command {
+    let app = house.home.write(
+        "app/start.sh",
+        "#!/bin/sh\nexec \"$@\" > \"$(dirname \"$0\")/out\" < /dev/null\n",
+    );
+    fs::set_permissions(&app, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = house.polywire();
+    command
+        .args(["run", "codex-desktop", "-p", "house", "--program"])
+        .arg(app)
+        .arg("--")
+        .args(words);
+    command
+}
+
+fn config(house: &House) -> String {
     fs::read_to_string(house.home.codex_home().join("config.toml")).unwrap()
+}
+
+#[tokio::test]
+async fn desktop_works_above_a_lasting_edit_that_needs_no_token() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let house = house();
+    apply(&house, "none").await;
+    // What Codex says of itself when it starts comes in now.
+    let program = codex.program().display().to_string();
+    let words = [&program, "exec", "--json", "--skip-git-repo-check", "hello"];
+    let ended = Running::start(desktop(&house, &words)).ended().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let events = fs::read_to_string(house.home.work().join("../app/out")).unwrap();
+    assert!(events.contains("From polywire."), "{events}");
+    // And so does the other way round.
+    let mut none = codex.command(&house.home);
+    none.args(["mcp", "list"]);
+    let listed = Running::start(none).ended().await;
+    assert_eq!(listed.code(), Some(0), "{listed:?}");
+}
+
+/// Whatever the user has added to the lasting edit, and whatever Desktop writes: nothing of the session stays.
+#[tokio::test]
+async fn desktop_leaves_nothing_in_a_lasting_edit() {
+    let house = house();
+    let edited = apply(&house, "token").await;
+    let theirs = edited.replace(
+        "wire_api = \"responses\"\n",
+        "wire_api = \"responses\"\nrequest_max_retries = 9\n",
+    );
+    house.home.write("codex/config.toml", &theirs);
+    let projects = "\n[projects.\"/home/me\"]\ntrust_level = \"trusted\"\n";
+    let script = format!("printf '{projects}' >> \"$CODEX_HOME/config.toml\"");
+    let ended = Running::start(desktop(&house, &["sh", "-c", &script]))
+        .ended()
+        .await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(config(&house), format!("{theirs}{projects}"));
 }
 
 #[tokio::test]
@@ -52,8 +114,7 @@ async fn run_codex_works_above_a_lasting_edit() {
             turn.assert_clean();
             assert_eq!(turn.messages(), ["From polywire."]);
         }
-        let config = house.home.codex_home().join("config.toml");
-        let now = fs::read_to_string(config).unwrap();
+        let now = config(&house);
         assert!(now.starts_with(&edited), "{now}");
     }
 }
@@ -74,7 +135,7 @@ async fn run_codex_works_on_a_gateway_that_asks_for_something_else() {
             .env("POLYWIRE_LISTEN", gateway.address().to_string())
             .env("POLYWIRE_AUTH", shared);
         let ended = Running::start(command).ended().await;
-        let turn = polywire_testkit::CodexRun::read(ended);
+        let turn = CodexRun::read(ended);
         turn.assert_clean();
         assert_eq!(turn.messages(), ["From polywire."]);
         gateway.stop().await;

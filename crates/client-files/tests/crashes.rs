@@ -213,6 +213,7 @@ fn every_step_fails_once() {
                             told.contains(&folder.path().display().to_string()),
                             "{told}"
                         );
+                        assert_no_open_edit_without_an_edit(scenario, step, folder.path());
                     }
                 }
                 check_what_follows(scenario, step, folder.path(), again);
@@ -223,6 +224,17 @@ fn every_step_fails_once() {
             step += 1;
         }
         assert!(step > 8, "{scenario:?} has only {step} steps");
+    }
+}
+
+/// An edit that has failed and left the file as it was has left no record either: it would keep others from their edits.
+fn assert_no_open_edit_without_an_edit(scenario: Scenario, step: usize, folder: &Path) {
+    let [old, _] = undisturbed(scenario);
+    let is_first = matches!(scenario, Scenario::Apply | Scenario::ApplyToNoFile);
+    if is_first && content(folder) == old {
+        let open = Journal::new(journal_folder(folder)).open_edits().unwrap();
+        assert_eq!(open, [], "{scenario:?}, step {step}");
+        assert_eq!(folder.join("client").exists(), scenario.has_file());
     }
 }
 

@@ -137,8 +137,7 @@ async fn prepare(choice: &Choice, overrides: Overrides) -> anyhow::Result<Prepar
     let gateway = shared_gateway(&settings)?;
     let file = ConfigurationFile::find(choice.place.profile.as_deref())?;
     let journal = journal(&settings.paths);
-    let open = journal.open_edits()?;
-    let is_ours = open.iter().any(|edit| edit.file == file.path);
+    let is_ours = !journal.layers(&file.path)?.is_empty();
     checks::check(&file, is_ours)?;
     let token = token_source(&settings)?;
     let wanted = wanted(gateway, &model, &token);

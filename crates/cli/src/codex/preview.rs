@@ -103,6 +103,13 @@ pub(crate) fn kept(kept: &Kept, purpose: Purpose) -> String {
             "`{path}` was changed since polywire set it; {}",
             end("it stays as it is")
         ),
+        Kept::Along { path, with } => format!(
+            "`{path}` was changed since polywire set it, while `{with}` was still polywire's; {}",
+            match purpose {
+                Purpose::Restore => "it is what it was before polywire again",
+                Purpose::Apply => "it is set anew",
+            }
+        ),
         Kept::Removed { path } => format!(
             "`{path}` was removed since polywire set it; {}",
             end("it is not put back")

@@ -37,7 +37,8 @@ fn shell(script: &str) -> Vec<String> {
     ["/bin/sh", "-c", script].map(str::to_owned).to_vec()
 }
 
-/// The values for `config.toml`, or for a profile.
+/// The values for `config.toml`, or for a profile. A model that is chosen inside of Codex is written there too, and means nothing to another
+/// provider.
 pub(crate) fn wanted(gateway: SocketAddr, model: &str, token: &TokenSource) -> Wanted {
     let base_url = format!("http://{gateway}/v1");
     let words = token.words();
@@ -46,7 +47,7 @@ pub(crate) fn wanted(gateway: SocketAddr, model: &str, token: &TokenSource) -> W
         None => ("", Vec::new()),
     };
     let settings = vec![
-        Setting::new(&["model"], model),
+        Setting::new(&["model"], model).along_with(&["model_provider"]),
         Setting::new(&["model_provider"], PROVIDER),
         in_table(&["name"], "polywire"),
         in_table(&["base_url"], base_url.as_str()),

@@ -41,9 +41,9 @@ pub(super) fn find(given: Option<&Path>) -> anyhow::Result<PathBuf> {
 /// Refuses to start Desktop on its own configuration while a lasting edit of ours is in it: that would be polywire after all.
 pub(super) fn refuse_edited(paths: &Paths) -> anyhow::Result<()> {
     let file = ConfigurationFile::find(None)?;
-    let open = journal(paths).open_edits()?;
+    let layers = journal(paths).layers(&file.path)?;
     anyhow::ensure!(
-        !open.iter().any(|edit| edit.file == file.path),
+        layers.is_empty(),
         "{} has polywire's own edit in it, so that Desktop would use polywire\nhint: `polywire codex restore` takes it back; `--no-config` starts without any configuration",
         file.path.display()
     );

@@ -6,7 +6,7 @@ use super::error::{EditError, TomlError};
 use super::insert::{dotted, insert};
 use super::layout::Layout;
 use super::lines::Splice;
-use super::meaning;
+use super::meaning::{self, same_value};
 use super::remove::{remove_bare_header, remove_next};
 
 /// What a file may begin with to say that it is UTF-8.
@@ -93,10 +93,10 @@ impl TomlText {
     }
 
     /// Sets the value at a path: in the place of the one that is there, else behind its neighbours, else below a new header at the end of
-    /// the file. Tables are written inline.
+    /// the file. Tables are written inline; one with a header that says the same already stays as it is.
     ///
     /// # Errors
-    /// A table with a header is at this path, or something that is not a table is on the way to it. The text is unchanged then.
+    /// Another table with a header is at this path, or something that is not a table is on the way to it. The text is unchanged then.
     pub fn set(&mut self, path: &[&str], value: impl Into<Value>) -> Result<(), EditError> {
         self.set_raw(path, &value.into().to_string())
     }
@@ -115,6 +115,7 @@ impl TomlText {
                 range: entry.value.clone(),
                 text: raw.to_owned(),
             },
+            None if self.get(path).is_some_and(|now| same_value(now, &value)) => return Ok(()),
             None if self.get(path).is_some() => {
                 return Err(EditError::IsTable { path: dotted(path) });
             }
@@ -161,7 +162,12 @@ impl TomlText {
     /// As with [`Self::set`] and [`Self::remove`].
     pub fn put_back(&mut self, path: &[&str], earlier: &Self) -> Result<(), EditError> {
         if let Some(raw) = earlier.raw(path) {
-            return self.set_raw(path, raw);
+            return self.put_back_raw(path, raw);
+        }
+        if let (Some(now), Some(old)) = (self.get(path), earlier.get(path))
+            && same_value(now, old)
+        {
+            return Ok(());
         }
         self.remove(path)?;
         for length in (1..path.len()).rev() {
@@ -171,6 +177,17 @@ impl TomlText {
             }
         }
         Ok(())
+    }
+
+    fn put_back_raw(&mut self, path: &[&str], raw: &str) -> Result<(), EditError> {
+        let mut text = self.clone();
+        let mut set = text.set_raw(path, raw);
+        if matches!(set, Err(EditError::IsTable { .. })) {
+            // Somebody has written it with a header meanwhile.
+            text.remove(path)?;
+            set = text.set_raw(path, raw);
+        }
+        set.map(|()| *self = text)
     }
 
     /// Takes out the header of a table when nothing stands below it.
