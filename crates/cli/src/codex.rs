@@ -5,6 +5,7 @@ mod catalog;
 pub(crate) mod checks;
 mod command;
 pub(crate) mod configuration_file;
+mod own_program;
 pub(crate) mod preview;
 pub(crate) mod wanted;
 

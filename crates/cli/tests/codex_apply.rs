@@ -256,6 +256,11 @@ async fn what_would_keep_codex_from_starting_is_refused() {
             "has a provider `polywire` already",
         ),
         (
+            "a = 1\n[model_providers.x]\nname = 'X'\nauth = { command = 'x' }\nenv_key = 'X'\n",
+            &["apply", "--yes"],
+            "config.toml, line 5: provider `x` has `auth` and `env_key`",
+        ),
+        (
             "model_providers = 3\n",
             &["diff"],
             "`model_providers` is not a table",
@@ -387,6 +392,76 @@ async fn however_the_folder_is_named_it_is_the_same_file() {
     let restored = Running::start(command).ended().await;
     assert_eq!(restored.code(), Some(0), "{restored:?}");
     assert_eq!(fs::read_to_string(config(&home)).unwrap(), USERS);
+}
+
+#[tokio::test]
+async fn a_folder_that_was_moved_and_linked_is_the_same() {
+    let home = home(Some(USERS));
+    done(&home, &["apply", "--yes"]).await;
+    let moved = home.work().join("dotfiles");
+    fs::rename(home.codex_home(), &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, home.codex_home()).unwrap();
+    let again = done(&home, &["apply", "--yes"]).await;
+    assert!(again.ends_with("says all of it already"), "{again}");
+    done(&home, &["restore"]).await;
+    assert_eq!(
+        fs::read_to_string(moved.join("config.toml")).unwrap(),
+        USERS
+    );
+}
+
+#[tokio::test]
+async fn what_is_there_without_a_record_is_not_denied() {
+    let home = home(Some(USERS));
+    done(&home, &["apply", "--yes"]).await;
+    let ours = fs::read_to_string(config(&home)).unwrap();
+    for arguments in [&["restore"][..], &["restore", "--json"]] {
+        let other = home.work().join("state");
+        let mut command = polywire(&home, arguments);
+        command.env("XDG_STATE_HOME", &other);
+        let ended = Running::start(command).ended().await;
+        assert_eq!(ended.code(), Some(1), "{ended:?}");
+        let said = ended.stderr.join("\n");
+        let folder = other.join("polywire/edits").display().to_string();
+        assert!(said.contains(&folder), "{said}");
+        assert!(said.contains("\nhint: "), "{said}");
+    }
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), ours);
+    done(&home, &["restore"]).await;
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), USERS);
+}
+
+/// An upgrade moves the name to the next version; the program behind it goes.
+#[tokio::test]
+async fn the_command_for_the_token_is_the_name_on_the_search_path() {
+    let home = home(None);
+    let bin = home.work().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let link = bin.join("polywire");
+    std::os::unix::fs::symlink(PROGRAM, &link).unwrap();
+    let diff = async |program: &Path, path: &str| {
+        let mut command = home.command(program);
+        command
+            .args(["codex", "diff", "-p", "demo"])
+            .env("PATH", path);
+        let ended = Running::start(command).ended().await;
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        ended.stdout.join("\n")
+    };
+    let named = format!("\"{}\", \"token\"]", link.display());
+    let path = bin.display().to_string();
+    for (program, path) in [(Path::new(PROGRAM), path.as_str()), (&link, "/nonexistent")] {
+        let shown = diff(program, path).await;
+        assert!(shown.contains(&named), "{shown}");
+    }
+    // Another program of that name is another program.
+    fs::remove_file(&link).unwrap();
+    fs::copy("/bin/true", &link).unwrap();
+    let shown = diff(Path::new(PROGRAM), &path).await;
+    assert!(
+        shown.contains(&format!("\"{PROGRAM}\", \"token\"]")),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
@@ -630,6 +705,26 @@ fn program(home: &TempHome, script: &str) -> PathBuf {
     let path = home.write("bin/codex", script);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     path.parent().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_catalog_is_not_written_over() {
+    let home = home(None);
+    let write = async |name: &str| run(&home, &["catalog", "--no-check", "-o", name]).await;
+    home.write("work/mine.toml", "a = 1\n");
+    home.write("work/mine.json", "{\"a\": 1}\n");
+    for name in ["mine.toml", "mine.json"] {
+        let before = fs::read(home.work().join(name)).unwrap();
+        let refused = write(name).await;
+        assert_eq!(refused.code(), Some(1), "{refused:?}");
+        let said = refused.stderr.join("\n");
+        assert!(said.contains("is no catalog of models\nhint: "), "{said}");
+        assert_eq!(fs::read(home.work().join(name)).unwrap(), before);
+    }
+    for _ in 0..2 {
+        let written = write("models.json").await;
+        assert_eq!(written.code(), Some(0), "{written:?}");
+    }
 }
 
 #[tokio::test]

@@ -556,6 +556,18 @@ async fn what_stops_codex_in_its_configuration() {
             ":3",
         ),
         (
+            "[model_providers.x]\nname = \"x\"\nexperimental_bearer_token = \"t\"\nauth = { command = \"true\" }\n",
+            "second_token",
+            "problem",
+            ":3",
+        ),
+        (
+            "[model_providers.polywire]\nname = \"x\"\nrequires_openai_auth = true\n",
+            "second_token",
+            "warning",
+            ":3",
+        ),
+        (
             "model_catalog_json = \"/no/such.json\"\n",
             "no_catalog",
             "problem",
@@ -613,6 +625,9 @@ async fn codex_agrees_with_what_is_told_of_its_configuration() {
         "[model_providers.x]\nname = \"x\"\nwire_api = \"chat\"\n",
         "profile = \"z\"\n",
         "model_provider = \"gone\"\n",
+        "[model_providers.x]\nname = \"x\"\nenv_key = \"PATH\"\nauth = { command = \"true\" }\n",
+        "[model_providers.x]\nname = \"x\"\nexperimental_bearer_token = \"t\"\nauth = { command = \"true\" }\n",
+        "[model_providers.x]\nname = \"x\"\nrequires_openai_auth = true\nauth = { command = \"true\" }\n",
         "[model_providers.openai]\nname = \"x\"\n",
         "model_catalog_json = \"/no/such.json\"\n",
     ] {

@@ -1,4 +1,4 @@
-//! `polywire run`: a coding client on a provider, with none of its files changed.
+//! `polywire run`: a coding client on a provider, with none of its files changed but Codex Desktop's while it runs.
 //!
 //! Reading order: [`run`], `clients.toml`, `choice.rs`, `gateway.rs` and `keeper.rs` (who serves, and for how long), `environment.rs`, `launch.rs`;
 //! `desktop.rs` for the one client whose configuration has to be edited, `alone.rs` for clients that want nothing of polywire.
