@@ -137,6 +137,36 @@ async fn a_file_that_was_not_there_is_private_and_goes_again() {
     assert!(!home.codex_home().exists());
 }
 
+/// Whatever lies around what polywire writes: nothing of it is shown but its keys.
+#[tokio::test]
+async fn nothing_of_the_users_is_shown() {
+    let secrets = r#"model = 'gpt-5.1' # key = secret-1
+notify = ["curl", "https://u:secret-2@host"]
+model_providers.own.http_headers = { X-Auth = 'secret-3' }
+# api_key = 'secret-4'
+deep = [[{ a = """
+secret-5
+""" }], 'secret-6'] # and
+model_providers.own.query_params.k = '''
+secret-7
+secret-8'''
+limit = 7
+"#;
+    let home = home(Some(secrets));
+    let has_none = |shown: &str| {
+        assert!(!shown.contains("secret-"), "{shown}");
+        assert!(shown.contains("demo/demo"), "{shown}");
+    };
+    let shown = done(&home, &["diff", "-p", "demo"]).await;
+    has_none(&shown);
+    insta::assert_snapshot!("diff_of_secrets", general(&home, &shown));
+    has_none(&done(&home, &["diff", "--json"]).await);
+    has_none(&done(&home, &["apply", "--yes"]).await);
+    has_none(&done(&home, &["restore", "--dry-run"]).await);
+    has_none(&done(&home, &["restore", "--json"]).await);
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), secrets);
+}
+
 #[tokio::test]
 async fn programs_get_json() {
     let home = home(Some(USERS));

@@ -6,6 +6,7 @@ use super::error::{EditError, TomlError};
 use super::insert::{dotted, insert};
 use super::layout::Layout;
 use super::lines::Splice;
+use super::masked::masked;
 use super::meaning::{self, same_value};
 use super::remove::{remove_bare_header, remove_next};
 
@@ -90,6 +91,12 @@ impl TomlText {
     pub fn line(&self, path: &[&str]) -> Option<usize> {
         let entry = self.layout.entry(path)?;
         Some(self.text[..entry.value.start].split('\n').count())
+    }
+
+    /// The text for the eyes of others, line by line the same: every string is hidden but those in the values at these paths, and so is what looks
+    /// like a setting in a remark. A byte order mark is left out.
+    pub fn masked(&self, shown: &[&[String]]) -> String {
+        masked(&self.text, &self.layout, shown)
     }
 
     /// Sets the value at a path: in the place of the one that is there, else behind its neighbours, else below a new header at the end of
