@@ -236,6 +236,26 @@ async fn a_desktop_that_is_not_there_or_runs_already_is_told() {
     assert_eq!(refused.code(), Some(1), "{refused:?}");
 }
 
+/// A program that lies beside the one that was named is not Desktop, unless all of it looks like an application.
+#[tokio::test]
+async fn what_lies_beside_the_program_is_something_else() {
+    let place = Place::new();
+    let beside = place.home().write("app/server.sh", "sleep 60\n");
+    let mut server = place.home().command("sh");
+    server.arg(&beside);
+    let server = Running::start(server);
+    let ended = place.ended(&[], &[]).await;
+    assert_eq!(ended.code(), Some(7), "{ended:?}");
+    place.home().write("app/resources/app.asar", "");
+    let refused = place.ended(&[], &[]).await;
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    let said = refused.stderr.join("\n");
+    assert!(said.contains("Codex Desktop is running already"), "{said}");
+    server.signal(Signal::SIGTERM);
+    server.ended().await;
+    place.assert_restored();
+}
+
 #[tokio::test]
 async fn a_request_to_end_is_passed_on_and_all_is_taken_back() {
     let place = Place::new();
