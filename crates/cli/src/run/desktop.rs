@@ -25,7 +25,7 @@ use crate::logging::say;
 use app::App;
 use session::Session;
 
-pub(crate) use session::recover;
+pub(crate) use session::{is_needed as session_is_needed, recover};
 
 /// What starts Desktop: the program that was given, else the one that is installed.
 ///

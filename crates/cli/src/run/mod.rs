@@ -37,7 +37,7 @@ use alone::AloneArguments;
 use choice::{Choice, Wanted};
 pub(crate) use choice::{usable_target, wanted_model};
 use clients::Launch;
-pub(crate) use desktop::recover;
+pub(crate) use desktop::{recover, session_is_needed};
 use environment::{RUN_VARIABLE, SET_VARIABLE, Told};
 use gateway::{Purpose, Served, gateway_for};
 use last::{LastChoice, Memory};

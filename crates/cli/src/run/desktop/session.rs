@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use polywire_client_files::{Journal, JournalError, Layer, ReplaceError, replace_atomically};
+use polywire_client_files::{Journal, JournalError, Layer, Open, ReplaceError, replace_atomically};
 use polywire_credentials::Secret;
 use polywire_settings::{Paths, Settings};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,10 @@ struct Note {
 }
 
 impl Note {
+    fn of(edit: &Open) -> Option<Self> {
+        serde_json::from_str(edit.note.as_deref()?).ok()
+    }
+
     /// Whether `run` is there, or else the Desktop that it started.
     fn is_needed(&self) -> bool {
         self.run.as_ref().is_some_and(KnownProcess::is_alive)
@@ -119,6 +123,11 @@ impl Session {
     }
 }
 
+/// Whether somebody needs the edit of a session: the `run` that made it, or the Desktop that it started.
+pub(crate) fn is_needed(edit: &Open) -> bool {
+    Note::of(edit).is_some_and(|note| note.is_needed())
+}
+
 /// Takes back the edits of sessions that have ended without doing so, as after a crash. What cannot be taken back is told, and tried again the
 /// next time.
 pub(crate) fn recover(paths: &Paths) {
@@ -128,17 +137,13 @@ pub(crate) fn recover(paths: &Paths) {
         Err(error) => return tell_failure(&error),
     };
     for edit in open.iter().filter(|edit| edit.layer == Layer::Session) {
-        let left = edit
-            .note
-            .as_deref()
-            .and_then(|note| serde_json::from_str::<Note>(note).ok());
-        if left.as_ref().is_some_and(Note::is_needed) {
+        if is_needed(edit) {
             continue;
         }
         match take_back(&journal, &edit.file, edit.note.as_deref()) {
             Ok(false) => {}
             Ok(true) => {
-                if let Some(file) = left.and_then(|note| note.token_file) {
+                if let Some(file) = Note::of(edit).and_then(|note| note.token_file) {
                     remove_token(&file);
                 }
                 note(format_args!(
