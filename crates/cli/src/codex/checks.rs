@@ -74,12 +74,11 @@ fn check_starts(path: &Path, text: &TomlText) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a provider must not have beside `auth`: Codex (0.169, by its own words) does not start with both.
-pub(crate) const NOT_BESIDE_AUTH: [&str; 3] = [
-    "env_key",
-    "experimental_bearer_token",
-    "requires_openai_auth",
-];
+/// What a provider must not have beside `auth`: Codex does not start with both. Names of Codex's, kept as data.
+pub(crate) fn not_beside_auth() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("not-beside-auth.txt").lines();
+    lines.filter(|line| !line.starts_with('#'))
+}
 
 fn second_token(provider: &Value) -> Option<&'static str> {
     provider.get("auth")?;
@@ -87,7 +86,7 @@ fn second_token(provider: &Value) -> Option<&'static str> {
         let value = provider.get(key);
         value.is_some_and(|value| value.as_bool() != Some(false))
     };
-    NOT_BESIDE_AUTH.into_iter().find(|key| is_set(key))
+    not_beside_auth().find(|key| is_set(key))
 }
 
 /// What of a configuration makes Codex use polywire, in words.

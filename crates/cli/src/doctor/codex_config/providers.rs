@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{ConfigFile, text_of};
 use crate::codex::PROVIDER;
-use crate::codex::checks::NOT_BESIDE_AUTH;
+use crate::codex::checks::not_beside_auth;
 use crate::configuration::variable;
 use crate::doctor::finding::Finding;
 use crate::doctor::known::codex_providers;
@@ -61,8 +61,7 @@ pub(super) fn named_providers(
 
 /// Two kinds of token: in one provider, or in one that `polywire run codex` lays its own over.
 fn second_token(file: &ConfigFile<'_>, id: &str, table: &DeTable<'_>) -> Option<Finding> {
-    let (key, value) = NOT_BESIDE_AUTH
-        .into_iter()
+    let (key, value) = not_beside_auth()
         .find_map(|key| Some((key, table.get(key)?)))
         .filter(|(_, value)| !matches!(value.get_ref(), DeValue::Boolean(false)))?;
     let (finding, hint) = if table.contains_key("auth") {
