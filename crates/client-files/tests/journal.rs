@@ -531,3 +531,29 @@ fn what_goes_with_a_value_of_ours_goes_with_it() {
     place.restore();
     assert_eq!(place.text(), USERS);
 }
+
+/// Killed between the two: what is not ours goes back, and what is ours goes.
+#[test]
+fn a_file_that_a_crash_has_left_aside_is_not_lost() {
+    for more in ["", "\n[projects.'/home/me']\ntrust = true\n"] {
+        let place = Place::empty();
+        place.apply(&wanted("one"));
+        place.edit(|ours| format!("{ours}{more}"));
+        let aside = place
+            .file
+            .with_file_name(".config.toml.set-aside-by-polywire");
+        fs::rename(&place.file, &aside).unwrap();
+        let restore = || {
+            let plan = place.journal.plan_restore(&place.file, Layer::Lasting);
+            place.journal.carry_out(&plan.unwrap().unwrap(), None)
+        };
+        if !more.is_empty() {
+            let error = restore().unwrap_err();
+            assert!(matches!(error, JournalError::Changed { .. }), "{error}");
+        }
+        restore().unwrap();
+        assert!(!aside.exists());
+        let left = fs::read_to_string(&place.file).unwrap_or_default();
+        assert_eq!(left, more.trim_start());
+    }
+}

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::error::{EditError, TomlError};
 use super::insert::{dotted, insert};
 use super::layout::Layout;
-use super::lines::Splice;
+use super::lines::{Splice, top};
 use super::masked::masked;
 use super::meaning::{self, same_value};
 use super::remove::{remove_bare_header, remove_next};
@@ -146,6 +146,10 @@ impl TomlText {
     /// # Errors
     /// It cannot be taken out without changing something else. The text is unchanged then.
     pub fn remove(&mut self, path: &[&str]) -> Result<bool, EditError> {
+        self.remove_with(path, true)
+    }
+
+    fn remove_with(&mut self, path: &[&str], blank_is_ours: bool) -> Result<bool, EditError> {
         if path.is_empty() {
             return Err(EditError::NoKey);
         }
@@ -153,7 +157,7 @@ impl TomlText {
             return Ok(false);
         }
         let (mut text, mut layout) = (self.text.clone(), self.layout.clone());
-        while let Some(splice) = remove_next(&text, &layout, path) {
+        while let Some(splice) = remove_next(&text, &layout, path, blank_is_ours) {
             text = splice.apply(&text);
             layout = Layout::of(&text);
         }
@@ -176,7 +180,9 @@ impl TomlText {
         {
             return Ok(());
         }
-        self.remove(path)?;
+        // Behind a file that says nothing but remarks none was written: see `insert`.
+        let blank_is_ours = earlier.text.is_empty() || top(&earlier.text) < earlier.text.len();
+        self.remove_with(path, blank_is_ours)?;
         for length in (1..path.len()).rev() {
             let table = &path[..length];
             if !earlier.layout.has_header(table) {
