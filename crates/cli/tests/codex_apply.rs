@@ -211,7 +211,7 @@ async fn what_the_user_changes_meanwhile_stays() {
     assert_eq!(restored.code(), Some(0), "{restored:?}");
     let told = restored.stderr.join("\n");
     assert!(
-        told.contains("note: `model` was changed since polywire set it, while `model_provider` was still polywire's; it is what it was before polywire again"),
+        told.contains("note: `model` was changed since polywire set it, while `model_provider` was still polywire's; it is again what it was before"),
         "{told}"
     );
     assert!(told.contains("note: [model_providers.polywire] stays, because `model_providers.polywire.request_max_retries`"), "{told}");

@@ -39,7 +39,7 @@ async fn apply(house: &House, auth: &str) -> String {
     config(house)
 }
 
-/// Runs these words as Codex Desktop, on a gateway of its own that asks for a token.
+/// Runs these words as Codex Desktop.
 fn desktop(house: &House, words: &[&str]) -> Command {
     let app = house.home.write(
         "app/start.sh",
@@ -60,24 +60,59 @@ fn config(house: &House) -> String {
 }
 
 #[tokio::test]
-async fn desktop_works_above_a_lasting_edit_that_needs_no_token() {
+async fn desktop_works_above_a_lasting_edit_of_the_other_kind() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    let program = codex.program().display().to_string();
+    let words = [&program, "exec", "--json", "--skip-git-repo-check", "hello"];
+    for (lasting, shared) in [("none", "token"), ("token", "none")] {
+        let house = house();
+        let edited = apply(&house, lasting).await;
+        let gateway = house.gateway_with(&[("POLYWIRE_AUTH", shared)]).await;
+        house.home.write("state/polywire/token", gateway.token());
+        let mut command = desktop(&house, &words);
+        command
+            .env("POLYWIRE_LISTEN", gateway.address().to_string())
+            .env("POLYWIRE_AUTH", shared);
+        let ended = Running::start(command).ended().await;
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        let events = fs::read_to_string(house.home.work().join("../app/out")).unwrap();
+        assert!(events.contains("From polywire."), "{events}");
+        assert_eq!(config(&house), edited);
+        // Codex starts on what lasts, too.
+        let mut list = codex.command(&house.home);
+        list.args(["mcp", "list"]);
+        let listed = Running::start(list).ended().await;
+        assert_eq!(listed.code(), Some(0), "{listed:?}");
+        gateway.stop().await;
+    }
+}
+
+/// A Codex that is launched while Desktop runs, or from its terminal.
+#[tokio::test]
+async fn run_codex_works_beside_desktop() {
     let Some(codex) = CodexCli::find() else {
         return;
     };
     let house = house();
-    apply(&house, "none").await;
-    // What Codex says of itself when it starts comes in now.
     let program = codex.program().display().to_string();
-    let words = [&program, "exec", "--json", "--skip-git-repo-check", "hello"];
+    let run = [
+        PROGRAM,
+        "run",
+        "codex",
+        "-p",
+        "house",
+        "--program",
+        &program,
+        "--",
+    ];
+    let exec = ["exec", "--json", "--skip-git-repo-check", "hello"];
+    let words = [&run[..], &exec[..]].concat();
     let ended = Running::start(desktop(&house, &words)).ended().await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let events = fs::read_to_string(house.home.work().join("../app/out")).unwrap();
     assert!(events.contains("From polywire."), "{events}");
-    // And so does the other way round.
-    let mut none = codex.command(&house.home);
-    none.args(["mcp", "list"]);
-    let listed = Running::start(none).ended().await;
-    assert_eq!(listed.code(), Some(0), "{listed:?}");
 }
 
 /// Whatever the user has added to the lasting edit, and whatever Desktop writes: nothing of the session stays.

@@ -99,7 +99,7 @@ pub(crate) fn kept(kept: &Kept, purpose: Purpose) -> String {
         Kept::Along { path, with } => format!(
             "`{path}` was changed since polywire set it, while `{with}` was still polywire's; {}",
             match purpose {
-                Purpose::Restore => "it is what it was before polywire again",
+                Purpose::Restore => "it is again what it was before",
                 Purpose::Apply => "it is set anew",
             }
         ),
