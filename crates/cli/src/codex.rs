@@ -5,6 +5,7 @@ mod catalog;
 pub(crate) mod checks;
 mod command;
 pub(crate) mod configuration_file;
+mod own_program;
 pub(crate) mod preview;
 pub(crate) mod wanted;
 
@@ -13,8 +14,10 @@ pub(crate) use command::{CodexCommand, command};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// The variable that carries the gateway's token to Codex. Not an override on the command line: other users of the machine can
-/// read those.
+use wanted::TokenSource;
+
+/// The variable that carries the gateway's token to a Codex that `run` starts. Not an override on the command line: other users of the machine
+/// can read those.
 pub(crate) const TOKEN_VARIABLE: &str = "POLYWIRE_CODEX_TOKEN";
 
 /// The provider id under which Codex knows the gateway. Its name must be neither `OpenAI` nor `Azure`, which make Codex ask for
@@ -41,16 +44,21 @@ pub(crate) fn find(given: Option<&Path>, search_path: Option<&str>) -> anyhow::R
     })
 }
 
-/// The `-c` overrides that make Codex use the gateway for this run. Nothing is written anywhere.
+/// The `-c` overrides that make Codex use the gateway for this run, with the token in [`TOKEN_VARIABLE`]. Nothing is written anywhere. Codex lays
+/// them over what its configuration says of the same provider.
 ///
 /// The catalog address names the model, so that Codex knows it even when no provider lists it. Over a WebSocket Codex sends only what is
 /// new of a conversation; where none can be opened it turns to HTTP by itself. The tests play every turn over both.
 pub(crate) fn overrides(gateway: SocketAddr, model: &str) -> Vec<String> {
     let base_url = format!("http://{gateway}/v1");
     let catalog_url = catalog_url(&base_url, model);
+    let words = TokenSource::Variable.words().into_iter();
+    let mut words = words.map(toml::Value::from);
+    let command = words.next().unwrap_or_else(|| toml::Value::from(""));
+    let arguments = toml::Value::Array(words.collect());
     let provider = format!(
         "model_providers.{PROVIDER}={{name=\"polywire\",base_url=\"{base_url}\",model_catalog_url=\"{catalog_url}\",\
-         env_key=\"{TOKEN_VARIABLE}\",wire_api=\"responses\",supports_websockets=true,\
+         auth={{command={command},args={arguments}}},wire_api=\"responses\",supports_websockets=true,\
          capabilities={{remote_compaction=\"unsupported\"}}}}"
     );
     [
@@ -104,7 +112,10 @@ mod tests {
         let pairs: Vec<&[String]> = overrides.chunks(2).collect();
         assert!(pairs.iter().all(|pair| pair[0] == "-c"));
         assert_eq!(pairs[0][1], "model_provider=polywire");
-        assert!(pairs[1][1].contains("models?model=zai%2Fglm%20%225%22"));
+        let (path, provider) = pairs[1][1].split_once('=').unwrap();
+        assert_eq!(path, "model_providers.polywire");
+        let provider: toml::Table = format!("it = {provider}").parse().unwrap();
+        insta::assert_snapshot!(provider["it"]);
         assert_eq!(pairs[2][1], r#"model="zai/glm \"5\"""#);
     }
 

@@ -77,7 +77,7 @@ struct Common {
 enum Command {
     /// Play one real turn through the gateway on the built-in demo provider, then keep serving
     Demo(demo::DemoArguments),
-    /// Launch a coding client on a provider, without changing any of its files
+    /// Launch a coding client on a provider; its files stay as they are, but for Codex Desktop's while it runs
     #[command(after_help = EXIT_CODES)]
     Run(run::RunArguments),
     /// The providers: add, look at, change, remove them

@@ -1,4 +1,4 @@
-//! A lasting edit of Codex's configuration: what is written, that the real Codex works on it, and that it is taken back.
+//! A lasting edit of Codex's configuration: what is shown, what is written, what is refused, and that it is taken back.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,71 +6,17 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "support/codex_edits.rs"]
+mod codex_edits;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
-use polywire_testkit::{
-    CodexCli, CodexRun, Ended, Gateway, House, ResponsesStream, Running, ScriptedUpstream,
-    TempHome, Terminal, Tokens, Tree, answer,
+use codex_edits::{
+    PROGRAM, SETTINGS, USERS, complaint, config, done, general, home, polywire, run,
 };
+use polywire_testkit::{Running, Terminal, Tree};
 use serde_json::Value;
-use tokio::process::Command;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
-const HOMES: &str = env!("CARGO_TARGET_TMPDIR");
-
-/// Settings with a port, so that Codex can find the gateway again.
-const SETTINGS: &str = "default_provider = 'demo'\n[server]\nlisten = '127.0.0.1:4891'\n";
-
-const USERS: &str = "# mine\nmodel = 'gpt-5.1' # best\r\n\n[mcp_servers.docs]\ncommand = \"docs\"\nenv = { DOCS_TOKEN = \"very-secret\" }";
-
-fn home(config: Option<&str>) -> TempHome {
-    let home = TempHome::new(HOMES);
-    home.write("config/polywire/config.toml", SETTINGS);
-    if let Some(config) = config {
-        home.write("codex/config.toml", config);
-    }
-    home
-}
-
-fn config(home: &TempHome) -> PathBuf {
-    home.codex_home().join("config.toml")
-}
-
-fn polywire(home: &TempHome, arguments: &[&str]) -> Command {
-    let mut command = home.command(PROGRAM);
-    command.arg("codex").args(arguments);
-    command
-}
-
-async fn run(home: &TempHome, arguments: &[&str]) -> Ended {
-    Running::start(polywire(home, arguments)).ended().await
-}
-
-/// A command that must work, and what it says on standard output.
-async fn done(home: &TempHome, arguments: &[&str]) -> String {
-    let ended = run(home, arguments).await;
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
-    ended.stdout.join("\n")
-}
-
-/// A command that must fail with 1 and say why on the error stream alone.
-async fn complaint(home: &TempHome, arguments: &[&str]) -> String {
-    let ended = run(home, arguments).await;
-    assert_eq!(ended.code(), Some(1), "{ended:?}");
-    assert!(ended.stdout.is_empty(), "{ended:?}");
-    let said = ended.stderr.join("\n");
-    assert!(said.starts_with("error: "), "{said}");
-    assert!(said.contains("\nhint: "), "{said}");
-    said
-}
-
-/// What is shown, without the names of the temporary home and of the program.
-fn general(home: &TempHome, shown: &str) -> String {
-    let folder = home.codex_home().parent().unwrap().display().to_string();
-    shown.replace(&folder, "HOME").replace(PROGRAM, "POLYWIRE")
-}
 
 #[tokio::test]
 async fn it_is_shown_written_and_taken_back() {
@@ -137,6 +83,36 @@ async fn a_file_that_was_not_there_is_private_and_goes_again() {
     assert!(!home.codex_home().exists());
 }
 
+/// Whatever lies around what polywire writes: nothing of it is shown but its keys.
+#[tokio::test]
+async fn nothing_of_the_users_is_shown() {
+    let secrets = r#"model = 'gpt-5.1' # key = secret-1
+notify = ["curl", "https://u:secret-2@host"]
+model_providers.own.http_headers = { X-Auth = 'secret-3' }
+# api_key = 'secret-4'
+deep = [[{ a = """
+secret-5
+""" }], 'secret-6'] # and
+model_providers.own.query_params.k = '''
+secret-7
+secret-8'''
+limit = 7
+"#;
+    let home = home(Some(secrets));
+    let has_none = |shown: &str| {
+        assert!(!shown.contains("secret-"), "{shown}");
+        assert!(shown.contains("demo/demo"), "{shown}");
+    };
+    let shown = done(&home, &["diff", "-p", "demo"]).await;
+    has_none(&shown);
+    insta::assert_snapshot!("diff_of_secrets", general(&home, &shown));
+    has_none(&done(&home, &["diff", "--json"]).await);
+    has_none(&done(&home, &["apply", "--yes"]).await);
+    has_none(&done(&home, &["restore", "--dry-run"]).await);
+    has_none(&done(&home, &["restore", "--json"]).await);
+    assert_eq!(fs::read_to_string(config(&home)).unwrap(), secrets);
+}
+
 #[tokio::test]
 async fn programs_get_json() {
     let home = home(Some(USERS));
@@ -181,13 +157,13 @@ async fn what_the_user_changes_meanwhile_stays() {
     assert_eq!(restored.code(), Some(0), "{restored:?}");
     let told = restored.stderr.join("\n");
     assert!(
-        told.contains("note: `model` was changed since polywire set it; it stays as it is"),
+        told.contains("note: `model` was changed since polywire set it, while `model_provider` was still polywire's; it is again what it was before"),
         "{told}"
     );
     assert!(told.contains("note: [model_providers.polywire] stays, because `model_providers.polywire.request_max_retries`"), "{told}");
     let left = fs::read_to_string(config(&home)).unwrap();
     assert!(
-        left.starts_with("# mine\nmodel = 'theirs' # best\r\n\n[mcp_servers.docs]\n"),
+        left.starts_with("# mine\nmodel = 'gpt-5.1' # best\r\n\n[mcp_servers.docs]\n"),
         "{left}"
     );
     assert!(left.contains("request_max_retries = 9\n"), "{left}");
@@ -254,6 +230,11 @@ async fn what_would_keep_codex_from_starting_is_refused() {
             "[model_providers.polywire]\nname = 'Mine'\n",
             &["diff"],
             "has a provider `polywire` already",
+        ),
+        (
+            "a = 1\n[model_providers.x]\nname = 'X'\nauth = { command = 'x' }\nenv_key = 'X'\n",
+            &["apply", "--yes"],
+            "config.toml, line 5: provider `x` has `auth` and `env_key`",
         ),
         (
             "model_providers = 3\n",
@@ -342,54 +323,6 @@ async fn a_full_disk_leaves_the_file_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_command_for_the_token_carries_what_a_desktop_would_not_know() {
-    let home = home(None);
-    let plain = home.codex_home().with_file_name("home");
-    let args = async |variables: &[(&str, &Path)]| {
-        let mut command = polywire(&home, &["diff", "-p", "demo"]);
-        command
-            .env_remove("XDG_CONFIG_HOME")
-            .env_remove("XDG_STATE_HOME");
-        command.envs(variables.iter().copied());
-        command.env("POLYWIRE_LISTEN", "127.0.0.1:4891");
-        let ended = Running::start(command).ended().await;
-        let line = ended
-            .stdout
-            .iter()
-            .find(|line| line.starts_with("+args = "));
-        line.unwrap_or_else(|| panic!("{ended:?}")).clone()
-    };
-    assert_eq!(args(&[]).await, "+args = [\"token\"]");
-    let usual = plain.join(".local/state");
-    assert_eq!(
-        args(&[("XDG_STATE_HOME", &usual)]).await,
-        "+args = [\"token\"]"
-    );
-    let other = home.state();
-    let expected = format!(
-        "+args = [\"XDG_STATE_HOME={}\", \"{PROGRAM}\", \"token\"]",
-        other.display()
-    );
-    assert_eq!(args(&[("XDG_STATE_HOME", &other)]).await, expected);
-    let named = home.config().join("polywire/config.toml");
-    let expected = format!("+args = [\"token\", \"--config\", \"{}\"]", named.display());
-    assert_eq!(args(&[("POLYWIRE_CONFIG", &named)]).await, expected);
-}
-
-#[tokio::test]
-async fn however_the_folder_is_named_it_is_the_same_file() {
-    let home = home(Some(USERS));
-    done(&home, &["apply", "--yes"]).await;
-    let link = home.work().join("link");
-    std::os::unix::fs::symlink(home.codex_home(), &link).unwrap();
-    let mut command = polywire(&home, &["restore"]);
-    command.env("CODEX_HOME", format!("{}//", link.display()));
-    let restored = Running::start(command).ended().await;
-    assert_eq!(restored.code(), Some(0), "{restored:?}");
-    assert_eq!(fs::read_to_string(config(&home)).unwrap(), USERS);
-}
-
-#[tokio::test]
 async fn many_at_once_leave_nothing_behind() {
     let home = home(Some(USERS));
     for _ in 0..4 {
@@ -426,247 +359,4 @@ async fn at_a_terminal_it_asks() {
     }
     done(&home, &["restore"]).await;
     assert_eq!(fs::read_to_string(config(&home)).unwrap(), USERS);
-}
-
-/// A house whose gateway has the token that `polywire token` prints, and a Codex that is configured for a provider of its own.
-async fn furnished(own: &ScriptedUpstream) -> (House, Gateway) {
-    let house = House::new(
-        PROGRAM,
-        HOMES,
-        ScriptedUpstream::start(|_, _| answer("From polywire.")),
-    );
-    let gateway = house.gateway().await;
-    house.home.write("state/polywire/token", gateway.token());
-    let config = format!(
-        "# The user's own.\nmodel = 'own-model'\nmodel_provider = 'own'\ncheck_for_update_on_startup = false\n\n\
-         [analytics]\nenabled = false\n\n[mcp_servers.docs]\ncommand = 'true'\nenabled = false\n\n\
-         [model_providers.own]\nname = 'Own'\nbase_url = '{}'\nexperimental_bearer_token = 'sk-own'\n\
-         request_max_retries = 0\nstream_max_retries = 0",
-        own.base_url()
-    );
-    house.home.write("codex/config.toml", config);
-    house.home.write("codex/AGENTS.md", "Be kind.\n");
-    (house, gateway)
-}
-
-async fn exec(codex: &CodexCli, home: &TempHome, arguments: &[&str]) -> CodexRun {
-    let mut command = codex.command(home);
-    // As a desktop starts it: without what a shell sets.
-    for name in [
-        "XDG_CONFIG_HOME",
-        "XDG_STATE_HOME",
-        "XDG_DATA_HOME",
-        "XDG_CACHE_HOME",
-    ] {
-        command.env_remove(name);
-    }
-    command
-        .args(["exec", "--json", "--skip-git-repo-check"])
-        .args(arguments);
-    CodexRun::read(Running::start(command).ended().await)
-}
-
-async fn mcp_list(codex: &CodexCli, home: &TempHome) -> Vec<String> {
-    let mut command = codex.command(home);
-    command.args(["mcp", "list", "--json"]);
-    let listed = Running::start(command).ended().await;
-    assert_eq!(listed.code(), Some(0), "{listed:?}");
-    assert!(listed.stdout.join("").contains("docs"), "{listed:?}");
-    listed.stdout
-}
-
-#[tokio::test]
-async fn the_real_codex_works_on_it_and_goes_back_to_its_own() {
-    let Some(codex) = CodexCli::find() else {
-        return;
-    };
-    let own = ScriptedUpstream::start(|_, _| {
-        ResponsesStream::new("resp_1")
-            .text("msg_1", "From its own.")
-            .completed(Tokens::default())
-    });
-    let (house, gateway) = furnished(&own).await;
-    let home = &house.home;
-    let address = gateway.address().to_string();
-    let edit = async |arguments: &[&str]| {
-        let mut command = polywire(home, arguments);
-        command.env("POLYWIRE_LISTEN", &address);
-        let ended = Running::start(command).ended().await;
-        assert_eq!(ended.code(), Some(0), "{ended:?}");
-        assert!(ended.stderr.is_empty(), "{ended:?}");
-    };
-    let before = Tree::codex_configuration(&home.codex_home());
-    let servers = mcp_list(&codex, home).await;
-
-    edit(&["apply", "-p", "house", "-m", "test-model", "--yes"]).await;
-    // `assert_clean` finds a warning of missing metadata, and any other.
-    let turn = exec(&codex, home, &["hello"]).await;
-    turn.assert_clean();
-    assert_eq!(turn.messages(), ["From polywire."]);
-    let asked = house.upstream.received();
-    assert!(
-        asked
-            .iter()
-            .all(|request| request.json()["model"] == "test-model")
-    );
-    assert_eq!(own.received().len(), 0);
-    assert_eq!(mcp_list(&codex, home).await, servers);
-    // A conversation is bound to the id of its provider, which is one and the same for all that polywire serves.
-    let resume = ["-m", "demo/demo", "resume", turn.thread_id(), "and now?"];
-    let resumed = exec(&codex, home, &resume).await;
-    // Codex warns that the model is another one.
-    assert_eq!(resumed.ended.code(), Some(0), "{resumed:#?}");
-    assert_eq!(resumed.thread_id(), turn.thread_id());
-    assert!(
-        resumed.messages().concat().contains("demo model"),
-        "{resumed:#?}"
-    );
-    assert_eq!(house.upstream.received().len(), asked.len());
-    // Codex has the catalog of the gateway, by the same token.
-    let cache = fs::read_to_string(home.codex_home().join("models_cache.json")).unwrap();
-    assert!(cache.contains("house/test-model"), "{cache}");
-
-    edit(&["restore"]).await;
-    before.assert_same(&Tree::codex_configuration(&home.codex_home()));
-    let of_its_own = exec(&codex, home, &["hello"]).await;
-    assert_eq!(of_its_own.messages(), ["From its own."], "{of_its_own:#?}");
-    assert_eq!(own.received().last().unwrap().json()["model"], "own-model");
-    assert_eq!(mcp_list(&codex, home).await, servers);
-    before.assert_same(&Tree::codex_configuration(&home.codex_home()));
-    // The conversation that began on polywire goes on with `run`, which has the same provider id.
-    let resumed = house
-        .exec(&codex, &["resume", turn.thread_id(), "still there?"])
-        .await;
-    assert_eq!(resumed.messages(), ["From polywire."], "{resumed:#?}");
-    gateway.stop().await;
-}
-
-#[tokio::test]
-async fn the_real_codex_works_on_a_profile() {
-    let Some(codex) = CodexCli::find() else {
-        return;
-    };
-    let own = ScriptedUpstream::start(|_, _| {
-        ResponsesStream::new("resp_1")
-            .text("msg_1", "From its own.")
-            .completed(Tokens::default())
-    });
-    let (house, gateway) = furnished(&own).await;
-    let mut apply = polywire(
-        &house.home,
-        &["apply", "-p", "house", "--profile", "gw", "--yes"],
-    );
-    apply.env("POLYWIRE_LISTEN", gateway.address().to_string());
-    let applied = Running::start(apply).ended().await;
-    assert_eq!(applied.code(), Some(0), "{applied:?}");
-    let turn = exec(&codex, &house.home, &["--profile", "gw", "hello"]).await;
-    turn.assert_clean();
-    assert_eq!(turn.messages(), ["From polywire."]);
-    let turn = exec(&codex, &house.home, &["hello"]).await;
-    assert_eq!(turn.messages(), ["From its own."], "{turn:#?}");
-    gateway.stop().await;
-}
-
-#[tokio::test]
-async fn the_real_codex_works_without_a_token() {
-    let Some(codex) = CodexCli::find() else {
-        return;
-    };
-    let house = House::new(
-        PROGRAM,
-        HOMES,
-        ScriptedUpstream::start(|_, _| answer("For all.")),
-    );
-    let gateway = house.gateway_with(&[("POLYWIRE_AUTH", "none")]).await;
-    let mut apply = polywire(&house.home, &["apply", "-p", "house", "--yes"]);
-    apply.env("POLYWIRE_LISTEN", gateway.address().to_string());
-    apply.env("POLYWIRE_AUTH", "none");
-    let applied = Running::start(apply).ended().await;
-    assert_eq!(applied.code(), Some(0), "{applied:?}");
-    let turn = exec(&codex, &house.home, &["hello"]).await;
-    turn.assert_clean();
-    assert_eq!(turn.messages(), ["For all."]);
-    gateway.stop().await;
-}
-
-#[tokio::test]
-async fn the_catalog_is_read_by_the_real_codex() {
-    let Some(codex) = CodexCli::find() else {
-        return;
-    };
-    let home = home(None);
-    let file = home.work().join("models.json");
-    let mut command = polywire(
-        &home,
-        &["catalog", "-m", "demo/another", "-o", "models.json"],
-    );
-    command.env("PATH", codex.search_path());
-    let written = Running::start(command).ended().await;
-    assert_eq!(written.code(), Some(0), "{written:?}");
-    assert!(written.stderr.is_empty(), "{written:?}");
-    let said = written.stdout.join("\n");
-    assert!(
-        said.contains(&format!("`model_catalog_json = \"{}\"`", file.display())),
-        "{said}"
-    );
-    let whole: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    assert_eq!(whole["models"][0]["slug"], "demo/another");
-    assert_eq!(whole["models"][0]["model"], "demo/another");
-    let mut models = codex.command(&home);
-    models
-        .args(["debug", "models", "-c"])
-        .arg(format!("model_catalog_json='{}'", file.display()));
-    let read = Running::start(models).ended().await;
-    assert_eq!(read.code(), Some(0), "{read:?}");
-    assert!(
-        read.stdout.join("").contains("\"slug\":\"demo/another\""),
-        "{read:?}"
-    );
-    // Nothing of the check is left in the user's Codex.
-    assert!(!home.codex_home().join("models_cache.json").exists());
-}
-
-fn program(home: &TempHome, script: &str) -> PathBuf {
-    let path = home.write("bin/codex", script);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    path.parent().unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn a_catalog_that_codex_refuses_is_not_written() {
-    let home = home(None);
-    let script = "#!/bin/sh\necho 'Error: failed to parse as JSON: missing field `x` at line 2 column 9' >&2\nexit 1\n";
-    let bin = program(&home, script);
-    let with = |arguments: &[&str], path: &Path| {
-        let mut command = polywire(&home, arguments);
-        command.env("PATH", path);
-        command
-    };
-    let refused = Running::start(with(&["catalog", "-o", "models.json"], &bin))
-        .ended()
-        .await;
-    assert_eq!(refused.code(), Some(1), "{refused:?}");
-    let said = refused.stderr.join("\n");
-    assert!(
-        said.contains("refuses this catalog at the entry `demo"),
-        "{said}"
-    );
-    assert!(said.contains("missing field `x`"), "{said}");
-    assert!(!home.work().join("models.json").exists());
-    let unchecked = Running::start(with(&["catalog", "--no-check"], &bin))
-        .ended()
-        .await;
-    assert_eq!(unchecked.code(), Some(0), "{unchecked:?}");
-    assert_eq!(unchecked.stdout[0], "{\"models\":[");
-    let without = Running::start(with(&["catalog"], &home.work()))
-        .ended()
-        .await;
-    assert_eq!(without.code(), Some(0), "{without:?}");
-    assert!(
-        without
-            .stderr
-            .join("\n")
-            .contains("Codex is not installed here"),
-        "{without:?}"
-    );
 }

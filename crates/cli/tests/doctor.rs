@@ -556,6 +556,18 @@ async fn what_stops_codex_in_its_configuration() {
             ":3",
         ),
         (
+            "[model_providers.x]\nname = \"x\"\nexperimental_bearer_token = \"t\"\nauth = { command = \"true\" }\n",
+            "second_token",
+            "problem",
+            ":3",
+        ),
+        (
+            "[model_providers.polywire]\nname = \"x\"\nrequires_openai_auth = true\n",
+            "second_token",
+            "warning",
+            ":3",
+        ),
+        (
             "model_catalog_json = \"/no/such.json\"\n",
             "no_catalog",
             "problem",
@@ -577,6 +589,66 @@ async fn what_stops_codex_in_its_configuration() {
         let problem = severity == "problem";
         assert_eq!(told.code, Some(i32::from(problem)), "{told:#?}");
     }
+}
+
+/// What polywire has left in Codex's configuration, and whether anybody serves it.
+#[tokio::test]
+async fn edits_that_nobody_serves() {
+    let home = home();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("edits", "ok", "", "nothing in Codex's configuration");
+
+    let mut apply = home.command(PROGRAM);
+    apply
+        .args(["codex", "apply", "-p", "demo", "--yes"])
+        .env("POLYWIRE_LISTEN", &address);
+    let applied = Running::start(apply).ended().await;
+    assert_eq!(applied.code(), Some(0), "{applied:?}");
+    let told = Told::of(&home, &["--offline"]).await;
+    assert_eq!(told.code, Some(1));
+    told.assert(
+        "edit_without_gateway",
+        "problem",
+        "codex/config.toml",
+        &address,
+    );
+
+    let mut serve = home.command(PROGRAM);
+    serve.arg("serve").env("POLYWIRE_LISTEN", &address);
+    let gateway = polywire_testkit::Gateway::start(serve).await;
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("edits", "ok", "codex/config.toml", &address);
+    gateway.stop().await;
+
+    // A session whose `run` and whose Desktop are gone.
+    let edits = home.state().join("polywire/edits");
+    let record = |ending: &str| {
+        let entries = std::fs::read_dir(&edits).unwrap();
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        paths.find(|path| path.display().to_string().ends_with(ending))
+    };
+    let lasting = record("-lasting.json").unwrap();
+    let text = std::fs::read_to_string(&lasting).unwrap();
+    let note = r#""note": "{\"run\":null,\"app\":\"/no/such/app\",\"token_file\":null}""#;
+    let session = text
+        .replace("\"layer\": \"lasting\"", "\"layer\": \"session\"")
+        .replace("\"note\": null", note);
+    let path = lasting.display().to_string();
+    std::fs::write(path.replace("-lasting.json", "-session.json"), session).unwrap();
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert(
+        "orphaned_session",
+        "problem",
+        "codex/config.toml",
+        "has ended",
+    );
+    assert!(record("-session.json").is_some(), "doctor changes nothing");
+    std::fs::write(&lasting, "{").unwrap();
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("edits", "problem", "", "cannot be understood");
 }
 
 #[tokio::test]
@@ -613,6 +685,9 @@ async fn codex_agrees_with_what_is_told_of_its_configuration() {
         "[model_providers.x]\nname = \"x\"\nwire_api = \"chat\"\n",
         "profile = \"z\"\n",
         "model_provider = \"gone\"\n",
+        "[model_providers.x]\nname = \"x\"\nenv_key = \"PATH\"\nauth = { command = \"true\" }\n",
+        "[model_providers.x]\nname = \"x\"\nexperimental_bearer_token = \"t\"\nauth = { command = \"true\" }\n",
+        "[model_providers.x]\nname = \"x\"\nrequires_openai_auth = true\nauth = { command = \"true\" }\n",
         "[model_providers.openai]\nname = \"x\"\n",
         "model_catalog_json = \"/no/such.json\"\n",
     ] {

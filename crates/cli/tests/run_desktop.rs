@@ -112,9 +112,16 @@ impl Place {
         self.assert_nothing_left();
     }
 
+    fn token_files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.home().state().join("polywire")).unwrap();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.display().to_string().contains("desktop-token"));
+        paths
+    }
+
     fn assert_nothing_left(&self) {
         let state = self.home().state().join("polywire");
-        assert!(!state.join("desktop-token").exists());
+        assert_eq!(self.token_files(), Vec::<PathBuf>::new());
         let edits = fs::read_dir(state.join("edits")).unwrap();
         let edits: Vec<_> = edits.map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(edits, ["lock"]);
@@ -229,6 +236,26 @@ async fn a_desktop_that_is_not_there_or_runs_already_is_told() {
     assert_eq!(refused.code(), Some(1), "{refused:?}");
 }
 
+/// A program that lies beside the one that was named is not Desktop, unless all of it looks like an application.
+#[tokio::test]
+async fn what_lies_beside_the_program_is_something_else() {
+    let place = Place::new();
+    let beside = place.home().write("app/server.sh", "sleep 60\n");
+    let mut server = place.home().command("sh");
+    server.arg(&beside);
+    let server = Running::start(server);
+    let ended = place.ended(&[], &[]).await;
+    assert_eq!(ended.code(), Some(7), "{ended:?}");
+    place.home().write("app/resources/app.asar", "");
+    let refused = place.ended(&[], &[]).await;
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    let said = refused.stderr.join("\n");
+    assert!(said.contains("Codex Desktop is running already"), "{said}");
+    server.signal(Signal::SIGTERM);
+    server.ended().await;
+    place.assert_restored();
+}
+
 #[tokio::test]
 async fn a_request_to_end_is_passed_on_and_all_is_taken_back() {
     let place = Place::new();
@@ -324,6 +351,54 @@ fn owner(place: &Place) -> nix::unistd::Pid {
     let note: serde_json::Value = serde_json::from_str(record["note"].as_str().unwrap()).unwrap();
     let id = note["run"]["pid"].as_i64().unwrap();
     nix::unistd::Pid::from_raw(i32::try_from(id).unwrap())
+}
+
+/// Of two that begin at the same moment one holds the configuration, and keeps its token.
+#[tokio::test]
+async fn two_at_once_do_not_get_in_each_others_way() {
+    let place = Place::new();
+    let other = place.home().write("other/start.sh", DESKTOP);
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o700)).unwrap();
+    for _ in 0..3 {
+        let mut second = place.house.polywire();
+        second
+            .args(["run", "codex-desktop", "--program"])
+            .arg(&other);
+        second.args(["--", "stay"]);
+        let mut running = vec![
+            (Running::start(place.run(&[], &["stay"])), place.app.clone()),
+            (Running::start(second), other.clone()),
+        ];
+        let has_one = || {
+            running
+                .iter()
+                .position(|(_, app)| app.with_file_name("stays").exists())
+        };
+        let first = within("one Desktop", async {
+            loop {
+                if let Some(at) = has_one() {
+                    return at;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        let (holder, app) = running.remove(first);
+        let (refused, _) = running.remove(0);
+        let refused = refused.ended().await;
+        assert_eq!(refused.code(), Some(1), "{refused:?}");
+        let said = refused.stderr.join("\n");
+        assert!(said.contains("in use by a session"), "{said}");
+        let tokens = place.token_files();
+        assert_eq!(tokens.len(), 1, "{tokens:?}");
+        let named = tokens[0].display().to_string();
+        assert!(place.config().contains(&named), "{}", place.config());
+        fs::write(app.with_file_name("stop"), "").unwrap();
+        let ended = holder.ended().await;
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        place.assert_restored();
+        fs::remove_file(app.with_file_name("stop")).unwrap();
+    }
 }
 
 #[tokio::test]

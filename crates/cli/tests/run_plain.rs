@@ -91,6 +91,39 @@ async fn what_a_run_around_it_has_set_is_taken_away() {
 }
 
 #[tokio::test]
+async fn it_is_refused_where_codex_would_use_polywire_after_all() {
+    let home = TempHome::new(HOMES);
+    let codex = |arguments: &[&str]| {
+        let mut command = home.command(PROGRAM);
+        command
+            .env("POLYWIRE_LISTEN", "127.0.0.1:9")
+            .args(arguments);
+        command
+    };
+    let applied = ended(codex(&["codex", "apply", "-p", "demo", "--yes"])).await;
+    assert_eq!(applied.code(), Some(0), "{applied:?}");
+    let run = |option: &str| {
+        let mut command = codex(&["run", "codex", option, "--program"]);
+        command.arg(teller(&home));
+        command
+    };
+    let refused = ended(run("--plain")).await;
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    let said = refused.stderr.join("\n");
+    assert!(
+        said.contains("config.toml has polywire's own edit in it, so that Codex CLI would use it\nhint: `polywire codex restore`"),
+        "{said}"
+    );
+    // Without any configuration it is plain.
+    let told = ended(run("--no-config")).await;
+    assert_eq!(told.code(), Some(7), "{told:?}");
+    let restored = ended(codex(&["codex", "restore"])).await;
+    assert_eq!(restored.code(), Some(0), "{restored:?}");
+    let told = ended(run("--plain")).await;
+    assert_eq!(told.code(), Some(7), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_provider_and_plain_exclude_each_other() {
     let home = TempHome::new(HOMES);
     for option in [["-p", "zai"].as_slice(), &["-m", "x"], &["--strict"]] {

@@ -24,7 +24,7 @@ pub enum Step {
     WriteRest,
     /// A content is brought to the disk.
     Sync,
-    /// A temporary file is renamed over another one.
+    /// A temporary file is renamed over another one, or a file is given another name.
     Rename,
     /// The names in a folder are brought to the disk.
     SyncFolder,
@@ -119,6 +119,12 @@ impl Disk {
         file.persist(target).map(drop).map_err(|error| error.error)
     }
 
+    /// Gives a file another name in its folder.
+    pub(crate) fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.steps.before(Step::Rename, from)?;
+        fs::rename(from, to)
+    }
+
     /// Brings the names in a folder to the disk. Systems where a folder cannot be opened write them by themselves.
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         self.steps.before(Step::SyncFolder, folder)?;
@@ -149,14 +155,16 @@ impl Disk {
         }
     }
 
-    /// Removes a folder. One that is not empty stays, and one that is gone is gone.
+    /// Removes a folder. One that is not empty stays, a link in its place does, and one that is gone is gone.
     pub(crate) fn remove_folder(&self, path: &Path) -> io::Result<()> {
         self.steps.before(Step::RemoveFolder, path)?;
         match fs::remove_dir(path) {
             Err(error)
                 if !matches!(
                     error.kind(),
-                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+                    io::ErrorKind::DirectoryNotEmpty
+                        | io::ErrorKind::NotFound
+                        | io::ErrorKind::NotADirectory
                 ) =>
             {
                 Err(error)

@@ -85,6 +85,17 @@ pub(crate) fn replace(
         .map_err(failed)
 }
 
+/// Gives a file its name back, if nothing has that name by now.
+pub(crate) fn put_back_beside(aside: &Path, target: &Path) -> io::Result<()> {
+    match fs::hard_link(aside, target) {
+        Ok(()) => fs::remove_file(aside),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Some file systems have no second names.
+        Err(_) if target.symlink_metadata().is_err() => fs::rename(aside, target),
+        Err(error) => Err(error),
+    }
+}
+
 /// Where a path leads, past symbolic links. A rename over a link would replace the link.
 pub(crate) fn link_target(path: &Path) -> PathBuf {
     let mut target = path.to_owned();

@@ -34,9 +34,14 @@ enum Scenario {
     Restore,
     RestoreAfterOthers,
     RestoreNoFile,
+    BeginSession,
+    BeginSessionOnNoFile,
+    EndSession,
+    EndSessionAfterOthers,
+    EndSessionOnNoFile,
 }
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 12] = [
     Scenario::Apply,
     Scenario::ApplyToNoFile,
     Scenario::ApplyAgain,
@@ -44,6 +49,11 @@ const SCENARIOS: [Scenario; 7] = [
     Scenario::Restore,
     Scenario::RestoreAfterOthers,
     Scenario::RestoreNoFile,
+    Scenario::BeginSession,
+    Scenario::BeginSessionOnNoFile,
+    Scenario::EndSession,
+    Scenario::EndSessionAfterOthers,
+    Scenario::EndSessionOnNoFile,
 ];
 
 fn wanted(model: &str) -> Wanted {
@@ -71,11 +81,39 @@ fn content(folder: &Path) -> Option<String> {
 
 impl Scenario {
     fn has_file(self) -> bool {
-        !matches!(self, Self::ApplyToNoFile | Self::RestoreNoFile)
+        !matches!(
+            self,
+            Self::ApplyToNoFile
+                | Self::RestoreNoFile
+                | Self::BeginSessionOnNoFile
+                | Self::EndSessionOnNoFile
+        )
     }
 
     fn others_came(self) -> bool {
-        matches!(self, Self::ApplyAgainAfterOthers | Self::RestoreAfterOthers)
+        matches!(
+            self,
+            Self::ApplyAgainAfterOthers | Self::RestoreAfterOthers | Self::EndSessionAfterOthers
+        )
+    }
+
+    /// A session lies above a lasting edit; without a file, above none.
+    fn is_above_lasting(self) -> bool {
+        matches!(
+            self,
+            Self::BeginSession | Self::EndSession | Self::EndSessionAfterOthers
+        )
+    }
+
+    fn begins_a_session(self) -> bool {
+        matches!(self, Self::BeginSession | Self::BeginSessionOnNoFile)
+    }
+
+    fn ends_a_session(self) -> bool {
+        matches!(
+            self,
+            Self::EndSession | Self::EndSessionAfterOthers | Self::EndSessionOnNoFile
+        )
     }
 
     /// Everything before what is looked at.
@@ -87,7 +125,13 @@ impl Scenario {
         if matches!(self, Self::Apply | Self::ApplyToNoFile) {
             return;
         }
-        apply(&Journal::new(journal_folder(folder)), folder, "one").unwrap();
+        let journal = Journal::new(journal_folder(folder));
+        if self.is_above_lasting() || !(self.begins_a_session() || self.ends_a_session()) {
+            apply(&journal, folder, "one").unwrap();
+        }
+        if self.ends_a_session() {
+            begin(&journal, folder, "two").unwrap();
+        }
         if self.others_came() {
             let ours = content(folder).unwrap();
             fs::write(file(folder), format!("effort = 1\r\n{ours}")).unwrap();
@@ -101,7 +145,11 @@ impl Scenario {
                 apply(journal, folder, "two")
             }
             Self::Restore | Self::RestoreAfterOthers | Self::RestoreNoFile => {
-                restore(journal, folder)
+                restore(journal, folder, Layer::Lasting)
+            }
+            Self::BeginSession | Self::BeginSessionOnNoFile => begin(journal, folder, "two"),
+            Self::EndSession | Self::EndSessionAfterOthers | Self::EndSessionOnNoFile => {
+                restore(journal, folder, Layer::Session)
             }
         }
     }
@@ -122,8 +170,19 @@ fn apply(journal: &Journal, folder: &Path, model: &str) -> Result<(), JournalErr
     journal.carry_out(&plan, None)
 }
 
-fn restore(journal: &Journal, folder: &Path) -> Result<(), JournalError> {
-    match journal.plan_restore(&file(folder), Layer::Lasting)? {
+fn begin(journal: &Journal, folder: &Path, model: &str) -> Result<(), JournalError> {
+    let plan = journal.plan_session(&file(folder), &wanted(model))?;
+    journal.carry_out(&plan, None)
+}
+
+/// Ends the session, if there is one, and takes back what lasts.
+fn restore_all(journal: &Journal, folder: &Path) -> Result<(), JournalError> {
+    restore(journal, folder, Layer::Session)?;
+    restore(journal, folder, Layer::Lasting)
+}
+
+fn restore(journal: &Journal, folder: &Path, layer: Layer) -> Result<(), JournalError> {
+    match journal.plan_restore(&file(folder), layer)? {
         Some(plan) => journal.carry_out(&plan, None),
         None => Ok(()),
     }
@@ -147,10 +206,14 @@ fn check_what_follows(scenario: Scenario, step: usize, folder: &Path, again: boo
     assert!(found == old || found == new, "{at}: {found:?}");
     let journal = Journal::new(journal_folder(folder));
     if again {
+        if scenario.begins_a_session() {
+            // One that has begun, or half of it, holds the file: whoever finds it dead takes it back first.
+            restore(&journal, folder, Layer::Session).unwrap();
+        }
         scenario.act(&journal, folder).unwrap();
         assert_eq!(content(folder), new, "{at}");
     }
-    restore(&journal, folder).unwrap();
+    restore_all(&journal, folder).unwrap();
     assert_eq!(content(folder), scenario.end(), "{at}");
     assert!(journal.open_edits().unwrap().is_empty(), "{at}");
     let beside = names(file(folder).parent().unwrap());
@@ -162,7 +225,7 @@ fn check_what_follows(scenario: Scenario, step: usize, folder: &Path, again: boo
     assert_eq!(beside, expected, "{at}");
     // A record that was half written when the process was killed goes with the next edit of any file.
     apply(&journal, folder, "three").unwrap();
-    restore(&journal, folder).unwrap();
+    restore_all(&journal, folder).unwrap();
     assert_eq!(content(folder), scenario.end(), "{at}");
     assert_eq!(names(&journal_folder(folder)), ["lock"], "{at}");
 }
@@ -213,6 +276,7 @@ fn every_step_fails_once() {
                             told.contains(&folder.path().display().to_string()),
                             "{told}"
                         );
+                        assert_no_open_edit_without_an_edit(scenario, step, folder.path());
                     }
                 }
                 check_what_follows(scenario, step, folder.path(), again);
@@ -223,6 +287,23 @@ fn every_step_fails_once() {
             step += 1;
         }
         assert!(step > 8, "{scenario:?} has only {step} steps");
+    }
+}
+
+/// An edit that has failed and left the file as it was has left no record either: it would keep others from their edits.
+fn assert_no_open_edit_without_an_edit(scenario: Scenario, step: usize, folder: &Path) {
+    let [old, _] = undisturbed(scenario);
+    let is_first = matches!(scenario, Scenario::Apply | Scenario::ApplyToNoFile);
+    if (is_first || scenario.begins_a_session()) && content(folder) == old {
+        let open = Journal::new(journal_folder(folder)).open_edits().unwrap();
+        let layers: Vec<Layer> = open.iter().map(|edit| edit.layer).collect();
+        let below: &[Layer] = if scenario.is_above_lasting() {
+            &[Layer::Lasting]
+        } else {
+            &[]
+        };
+        assert_eq!(layers, below, "{scenario:?}, step {step}");
+        assert_eq!(folder.join("client").exists(), scenario.has_file());
     }
 }
 

@@ -7,84 +7,19 @@
 )]
 #![cfg(unix)]
 
+mod place;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use polywire_client_files::{Journal, JournalError, Kept, Layer, Setting, TomlText, Wanted};
+use place::{Place, USERS, wanted};
+use polywire_client_files::{
+    Journal, JournalError, Kept, Layer, Setting, Step, Steps, TomlText, Wanted,
+};
 use proptest::prelude::*;
-use tempfile::TempDir;
-
-const USERS: &str = "# mine\nmodel = 'gpt' # best\n\n[mcp_servers.docs]\ncommand = \"docs\"\n";
-
-struct Place {
-    folder: TempDir,
-    journal: Journal,
-    file: PathBuf,
-}
-
-impl Place {
-    fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self {
-            journal: Journal::new(folder.path().join("state/polywire/edits")),
-            file: folder.path().join("client/config.toml"),
-            folder,
-        }
-    }
-
-    fn with(content: &[u8]) -> Self {
-        let place = Self::empty();
-        fs::create_dir(place.file.parent().unwrap()).unwrap();
-        fs::write(&place.file, content).unwrap();
-        place
-    }
-
-    fn apply(&self, wanted: &Wanted) -> Vec<Kept> {
-        let plan = self
-            .journal
-            .plan_apply(&self.file, Layer::Lasting, wanted)
-            .unwrap();
-        self.journal.carry_out(&plan, None).unwrap();
-        plan.kept().to_vec()
-    }
-
-    fn restore(&self) -> Vec<Kept> {
-        let plan = self
-            .journal
-            .plan_restore(&self.file, Layer::Lasting)
-            .unwrap()
-            .unwrap();
-        self.journal.carry_out(&plan, None).unwrap();
-        assert!(self.journal.open_edits().unwrap().is_empty());
-        plan.kept().to_vec()
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(&self.file).unwrap()
-    }
-
-    /// What a user or the client itself does meanwhile.
-    fn edit(&self, edit: impl FnOnce(&str) -> String) {
-        fs::write(&self.file, edit(&self.text())).unwrap();
-    }
-}
-
-fn wanted(model: &str) -> Wanted {
-    let table = ["providers", "ours"];
-    let below = |key: &'static str| [table[0], table[1], key];
-    Wanted {
-        settings: vec![
-            Setting::new(&["model"], model),
-            Setting::new(&["provider"], "ours"),
-            Setting::new(&below("name"), "ours"),
-            Setting::new(&below("url"), format!("http://localhost/{model}")),
-            Setting::new(&["providers", "ours", "auth", "command"], "ours"),
-            Setting::new(&["providers", "ours", "auth", "args"], vec!["token"]),
-        ],
-        tables: vec![table.map(str::to_owned).to_vec()],
-    }
-}
 
 fn nasty_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -203,6 +138,7 @@ fn told(kept: &Kept) -> String {
         Kept::Changed { path } => format!("changed {path}"),
         Kept::Removed { path } => format!("removed {path}"),
         Kept::Table { table, others } => format!("table {table}: {}", others.join(", ")),
+        Kept::Along { path, with } => format!("{path} along with {with}"),
         Kept::File => "file".to_owned(),
     }
 }
@@ -420,51 +356,6 @@ fn a_plan_is_for_the_file_that_was_looked_at() {
 }
 
 #[test]
-fn a_session_lies_above_what_lasts() {
-    let place = Place::with(USERS.as_bytes());
-    place.apply(&wanted("one"));
-    let lasting = place.text();
-    let session = place
-        .journal
-        .plan_apply(&place.file, Layer::Session, &wanted("two"))
-        .unwrap();
-    place
-        .journal
-        .carry_out(&session, Some("a note".to_owned()))
-        .unwrap();
-    assert!(place.text().contains("\"two\""));
-    let open = place.journal.open_edits().unwrap();
-    assert_eq!(open.len(), 2);
-    assert_eq!(
-        (open[1].layer, open[1].note.as_deref()),
-        (Layer::Session, Some("a note"))
-    );
-    for error in [
-        place
-            .journal
-            .plan_restore(&place.file, Layer::Lasting)
-            .map(drop)
-            .unwrap_err(),
-        place
-            .journal
-            .plan_apply(&place.file, Layer::Lasting, &wanted("3"))
-            .map(drop)
-            .unwrap_err(),
-    ] {
-        assert!(matches!(error, JournalError::InSession { .. }), "{error}");
-    }
-    let end = place
-        .journal
-        .plan_restore(&place.file, Layer::Session)
-        .unwrap()
-        .unwrap();
-    place.journal.carry_out(&end, None).unwrap();
-    assert_eq!(place.text(), lasting);
-    place.restore();
-    assert_eq!(place.text(), USERS);
-}
-
-#[test]
 fn records_are_private_and_understood_or_refused() {
     let place = Place::with(USERS.as_bytes());
     place.apply(&wanted("one"));
@@ -533,4 +424,136 @@ fn many_at_once_leave_nothing_behind() {
     assert_eq!(place.text(), USERS);
     let beside = fs::read_dir(place.file.parent().unwrap()).unwrap().count();
     assert_eq!(beside, 1);
+}
+
+/// Does something at the last moment: when the file is about to be taken away.
+struct AtTheLastMoment<F> {
+    file: PathBuf,
+    then: F,
+    is_done: AtomicBool,
+}
+
+impl<F: Fn() + Send + Sync> Steps for AtTheLastMoment<F> {
+    fn before(&self, step: Step, path: &Path) -> std::io::Result<()> {
+        let takes_away = matches!(step, Step::Remove | Step::Rename) && path == self.file;
+        if takes_away && !self.is_done.swap(true, Ordering::Relaxed) {
+            (self.then)();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_of_ours_that_somebody_writes_to_at_the_last_moment_stays() {
+    let place = Place::empty();
+    place.apply(&wanted("one"));
+    let theirs = format!("{}\n[projects.'/home/me']\ntrust = true\n", place.text());
+    let (file, content) = (place.file.clone(), theirs.clone());
+    let steps = AtTheLastMoment {
+        file: place.file.clone(),
+        then: move || fs::write(&file, &content).unwrap(),
+        is_done: AtomicBool::new(false),
+    };
+    let folder = place.folder.path().join("state/polywire/edits");
+    let journal = Journal::with_steps(folder, Arc::new(steps));
+    let plan = journal.plan_restore(&place.file, Layer::Lasting).unwrap();
+    let error = journal.carry_out(&plan.unwrap(), None).unwrap_err();
+    assert!(matches!(error, JournalError::Changed { .. }), "{error}");
+    assert_eq!(place.text(), theirs);
+    let beside = fs::read_dir(place.file.parent().unwrap()).unwrap().count();
+    assert_eq!(beside, 1);
+    place.restore();
+    assert_eq!(place.text(), "[projects.'/home/me']\ntrust = true\n");
+}
+
+#[test]
+fn a_file_is_known_by_whichever_path_leads_to_it() {
+    let place = Place::with(USERS.as_bytes());
+    place.apply(&wanted("one"));
+    let (folder, moved) = (
+        place.file.parent().unwrap(),
+        place.folder.path().join("moved"),
+    );
+    fs::rename(folder, &moved).unwrap();
+    symlink(&moved, folder).unwrap();
+    let file = moved.join("config.toml");
+    let plan = place.journal.plan_restore(&file, Layer::Lasting).unwrap();
+    place.journal.carry_out(&plan.unwrap(), None).unwrap();
+    assert_eq!(place.text(), USERS);
+    assert!(place.journal.open_edits().unwrap().is_empty());
+}
+
+/// What somebody does besides choosing another model, which one is there afterwards, and what is told.
+type Choosing = (fn(&str) -> String, &'static str, &'static [&'static str]);
+
+/// A model that was chosen on our provider means nothing to the user's own, and theirs is not lost.
+#[test]
+fn what_goes_with_a_value_of_ours_goes_with_it() {
+    let along = |model: &str| {
+        let mut wanted = wanted(model);
+        wanted.settings[0] = Setting::new(&["model"], model).along_with(&["provider"]);
+        wanted
+    };
+    let chosen = |ours: &str| ours.replace("model = \"one\"", "model = \"chosen\"");
+    let cases: [Choosing; 3] = [
+        (
+            |ours| ours.to_owned(),
+            "gpt",
+            &["model along with provider"],
+        ),
+        (
+            |ours| ours.replace("model = \"chosen\" # best\n", ""),
+            "gpt",
+            &["model along with provider"],
+        ),
+        // With another provider it is theirs.
+        (
+            |ours| ours.replace("provider = \"ours\"", "provider = \"theirs\""),
+            "chosen",
+            &["changed provider", "changed model"],
+        ),
+    ];
+    for (edit, model, said) in cases {
+        let place = Place::with(USERS.as_bytes());
+        place.apply(&along("one"));
+        place.edit(chosen);
+        place.edit(edit);
+        let kept = place.restore();
+        assert_eq!(kept.iter().map(told).collect::<Vec<_>>(), *said);
+        let left = TomlText::parse(place.text().as_bytes()).unwrap();
+        assert_eq!(left.get(&["model"]).unwrap().as_str(), Some(model));
+    }
+    // An edit anew does not make the chosen one the user's.
+    let place = Place::with(USERS.as_bytes());
+    place.apply(&along("one"));
+    place.edit(chosen);
+    place.apply(&along("two"));
+    place.restore();
+    assert_eq!(place.text(), USERS);
+}
+
+/// Killed between the two: what is not ours goes back, and what is ours goes.
+#[test]
+fn a_file_that_a_crash_has_left_aside_is_not_lost() {
+    for more in ["", "\n[projects.'/home/me']\ntrust = true\n"] {
+        let place = Place::empty();
+        place.apply(&wanted("one"));
+        place.edit(|ours| format!("{ours}{more}"));
+        let aside = place
+            .file
+            .with_file_name(".config.toml.set-aside-by-polywire");
+        fs::rename(&place.file, &aside).unwrap();
+        let restore = || {
+            let plan = place.journal.plan_restore(&place.file, Layer::Lasting);
+            place.journal.carry_out(&plan.unwrap().unwrap(), None)
+        };
+        if !more.is_empty() {
+            let error = restore().unwrap_err();
+            assert!(matches!(error, JournalError::Changed { .. }), "{error}");
+        }
+        restore().unwrap();
+        assert!(!aside.exists());
+        let left = fs::read_to_string(&place.file).unwrap_or_default();
+        assert_eq!(left, more.trim_start());
+    }
 }

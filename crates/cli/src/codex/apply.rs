@@ -14,9 +14,10 @@ use serde_json::json;
 
 use super::command::{ApplyArguments, Choice, DiffArguments, RestoreArguments};
 use super::configuration_file::{ConfigurationFile, journal};
+use super::own_program::own_program;
 use super::preview::Purpose;
 use super::wanted::{TokenSource, token_command, wanted};
-use super::{checks, preview};
+use super::{PROVIDER, checks, preview};
 use crate::logging::{note, say};
 use crate::{ask, configuration, run, running};
 
@@ -92,6 +93,7 @@ pub(crate) fn restore(
     let journal = journal(&Paths::find(overrides, &ProcessEnvironment)?);
     let path = file.path.display();
     let Some(plan) = journal.plan_restore(&file.path, Layer::Lasting)? else {
+        refuse_unrecorded(&file, &journal)?;
         if arguments.json {
             say(
                 json!({ "file": file.path, "changes": false, "written": false, "kept": [], "diff": "" }),
@@ -124,6 +126,18 @@ pub(crate) fn restore(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses to say that nothing is there when it is, and only its record is not.
+fn refuse_unrecorded(file: &ConfigurationFile, journal: &Journal) -> anyhow::Result<()> {
+    match checks::what_is_ours(file)? {
+        None => Ok(()),
+        Some(what) => anyhow::bail!(
+            "{} has {what} in it, and no record of that is in {}\nhint: `restore` needs the settings folders of the `apply` that wrote it (XDG_STATE_HOME); otherwise remove `model_provider` and the table [model_providers.{PROVIDER}] from it yourself",
+            file.path.display(),
+            journal.folder().display()
+        ),
+    }
+}
+
 async fn prepare(choice: &Choice, overrides: Overrides) -> anyhow::Result<Prepared> {
     let overrides = Overrides {
         default_provider: choice.provider.clone(),
@@ -137,8 +151,7 @@ async fn prepare(choice: &Choice, overrides: Overrides) -> anyhow::Result<Prepar
     let gateway = shared_gateway(&settings)?;
     let file = ConfigurationFile::find(choice.place.profile.as_deref())?;
     let journal = journal(&settings.paths);
-    let open = journal.open_edits()?;
-    let is_ours = open.iter().any(|edit| edit.file == file.path);
+    let is_ours = !journal.layers(&file.path)?.is_empty();
     checks::check(&file, is_ours)?;
     let token = token_source(&settings)?;
     let wanted = wanted(gateway, &model, &token);
@@ -183,7 +196,7 @@ fn token_source(settings: &Settings) -> anyhow::Result<TokenSource> {
             "warning: the gateway's token is in POLYWIRE_TOKEN, so Codex has to be started with that variable as well",
         );
     }
-    let program = std::env::current_exe().context("where polywire itself is")?;
+    let program = own_program()?;
     let config = &settings.paths.config_file;
     let config =
         std::path::absolute(config).with_context(|| format!("where {} is", config.display()))?;
@@ -257,7 +270,7 @@ async fn tell_what_next(prepared: &Prepared) -> anyhow::Result<()> {
     let token = configuration::token(settings)?;
     if !running::serves_provider(*gateway, token.as_ref(), &target.provider).await {
         note(format_args!(
-            "no gateway that serves {} runs on {gateway}\nhint: `polywire serve`, as long as Codex is to work",
+            "no gateway that serves {} runs on {gateway}\nhint: `polywire start`; Codex works as long as it runs",
             target.provider.id
         ));
     }

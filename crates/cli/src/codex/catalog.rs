@@ -44,6 +44,9 @@ pub(crate) async fn catalog(
         document.lines().count() > 2,
         "no provider lists a model, and Codex does not start with an empty catalog\nhint: `-m MODEL` lists one; `polywire config show` shows the providers"
     );
+    if let Some(path) = &arguments.output {
+        refuse_other_file(path)?;
+    }
     if !arguments.no_check {
         check(&document).await?;
     }
@@ -60,6 +63,24 @@ pub(crate) async fn catalog(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses to write over a file that is there and is something else: a wrong path must cost nobody their configuration.
+fn refuse_other_file(path: &Path) -> anyhow::Result<()> {
+    let content = match std::fs::read(path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} could not be read", path.display()));
+        }
+    };
+    let document: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
+    anyhow::ensure!(
+        content.trim_ascii().is_empty() || document["models"].is_array(),
+        "{} is there already and is no catalog of models\nhint: name another file; that one is left as it is",
+        path.display()
+    );
+    Ok(())
 }
 
 /// Readable for others: there is nothing in it but models.

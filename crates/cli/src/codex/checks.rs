@@ -58,6 +58,12 @@ fn check_starts(path: &Path, text: &TomlText) -> anyhow::Result<()> {
     }
     let providers = text.get(&["model_providers"]).and_then(Value::as_table);
     for (id, provider) in providers.into_iter().flatten() {
+        if let Some(key) = second_token(provider) {
+            anyhow::bail!(
+                "{}: provider `{id}` has `auth` and `{key}`, and Codex does not start with both\nhint: remove one of them",
+                place(&["model_providers", id, key])
+            );
+        }
         if provider.get("wire_api").and_then(Value::as_str) == Some("chat") {
             anyhow::bail!(
                 "{}: `wire_api = \"chat\"` of provider `{id}` keeps Codex from starting, even when the provider is not used\nhint: remove that provider, and add it to polywire, which translates for it",
@@ -66,6 +72,36 @@ fn check_starts(path: &Path, text: &TomlText) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a provider must not have beside `auth`: Codex does not start with both. Names of Codex's, kept as data.
+pub(crate) fn not_beside_auth() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("not-beside-auth.txt").lines();
+    lines.filter(|line| !line.starts_with('#'))
+}
+
+fn second_token(provider: &Value) -> Option<&'static str> {
+    provider.get("auth")?;
+    let is_set = |key: &str| {
+        let value = provider.get(key);
+        value.is_some_and(|value| value.as_bool() != Some(false))
+    };
+    not_beside_auth().find(|key| is_set(key))
+}
+
+/// What of a configuration makes Codex use polywire, in words.
+pub(crate) fn what_is_ours(file: &ConfigurationFile) -> anyhow::Result<Option<&'static str>> {
+    let text = read(&file.path)?;
+    let is_chosen = text
+        .get(&["model_provider"])
+        .is_some_and(|id| id.as_str() == Some(PROVIDER));
+    let is_named = text.get(&["model_providers", PROVIDER]).is_some();
+    Ok(match (is_chosen, is_named) {
+        (true, true) => Some("`model_provider` and a provider of polywire's"),
+        (true, false) => Some("a `model_provider` of polywire's"),
+        (false, true) => Some("a provider of polywire's"),
+        (false, false) => None,
+    })
 }
 
 fn check_profile(base: &Path, text: &TomlText, name: &str) -> anyhow::Result<()> {

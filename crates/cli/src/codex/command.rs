@@ -80,7 +80,7 @@ pub(crate) struct CatalogArguments {
     /// A model to list even if no provider lists it
     #[arg(short, long)]
     pub(crate) model: Option<String>,
-    /// The file to write [default: standard output]
+    /// The file to write; one that is there must be a catalog [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Do not have the installed Codex read it

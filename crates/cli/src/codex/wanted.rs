@@ -6,22 +6,48 @@ use std::path::Path;
 use polywire_client_files::{Setting, Wanted};
 use toml::Value;
 
-use super::{PROVIDER, catalog_url};
+use super::{PROVIDER, TOKEN_VARIABLE, catalog_url};
 
-/// How Codex gets the gateway's token. It asks for the catalog only when it has one.
+/// How Codex gets the gateway's token: always from a command, so that no token stands in a file of Codex's or on a command line. Codex 0.169 runs
+/// it for turns and for the catalog, whether it was started from a shell or, by Desktop, without a shell's environment.
+///
+/// There is one form for all, because Codex lays tables over each other key by key, and does not start with a provider that has two kinds of
+/// token: a run with `env_key` above a lasting edit with `auth` would have both.
 pub(crate) enum TokenSource {
-    /// The output of a command, so that no token stands in a file of Codex's. Codex 0.169 runs it for turns and for the catalog, whether it
-    /// was started from a shell or, by Desktop, without a shell's environment.
+    /// This command prints it.
     Command(Vec<String>),
+    /// It is in [`TOKEN_VARIABLE`] of Codex's environment, which the command inherits.
+    Variable,
     /// The gateway asks for none. A word in its place makes Codex ask for the catalog all the same.
     NoneNeeded,
 }
 
-/// The values for `config.toml`, or for a profile.
+impl TokenSource {
+    /// The command and its arguments.
+    pub(crate) fn words(&self) -> Vec<String> {
+        match self {
+            Self::Command(words) => words.clone(),
+            Self::Variable => shell(&format!("printf %s \"${TOKEN_VARIABLE}\"")),
+            Self::NoneNeeded => shell("printf none"),
+        }
+    }
+}
+
+fn shell(script: &str) -> Vec<String> {
+    ["/bin/sh", "-c", script].map(str::to_owned).to_vec()
+}
+
+/// The values for `config.toml`, or for a profile. A model that is chosen inside of Codex is written there too, and means nothing to another
+/// provider.
 pub(crate) fn wanted(gateway: SocketAddr, model: &str, token: &TokenSource) -> Wanted {
     let base_url = format!("http://{gateway}/v1");
-    let mut settings = vec![
-        Setting::new(&["model"], model),
+    let words = token.words();
+    let (program, arguments) = match words.split_first() {
+        Some((program, arguments)) => (program.as_str(), arguments.to_vec()),
+        None => ("", Vec::new()),
+    };
+    let settings = vec![
+        Setting::new(&["model"], model).along_with(&["model_provider"]),
         Setting::new(&["model_provider"], PROVIDER),
         in_table(&["name"], "polywire"),
         in_table(&["base_url"], base_url.as_str()),
@@ -29,18 +55,9 @@ pub(crate) fn wanted(gateway: SocketAddr, model: &str, token: &TokenSource) -> W
         in_table(&["wire_api"], "responses"),
         in_table(&["supports_websockets"], true),
         in_table(&["capabilities"], table("remote_compaction", "unsupported")),
+        in_table(&["auth", "command"], program),
+        in_table(&["auth", "args"], arguments),
     ];
-    match token {
-        TokenSource::Command(words) => {
-            let mut words = words.iter().map(String::as_str);
-            let program = words.next().unwrap_or_default();
-            settings.push(in_table(&["auth", "command"], program));
-            settings.push(in_table(&["auth", "args"], words.collect::<Vec<_>>()));
-        }
-        TokenSource::NoneNeeded => {
-            settings.push(in_table(&["experimental_bearer_token"], "none"));
-        }
-    }
     Wanted {
         settings,
         tables: vec![vec!["model_providers".to_owned(), PROVIDER.to_owned()]],

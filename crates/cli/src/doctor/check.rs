@@ -10,7 +10,9 @@ use polywire_settings::{CodexPlaces, Overrides, Settings};
 use serde::Serialize;
 
 use super::finding::Finding;
-use super::{codex, codex_config, contract, keys, modes, ports, proxies, reach, settings, stale};
+use super::{
+    codex, codex_config, contract, edits, keys, modes, ports, proxies, reach, settings, stale,
+};
 use crate::cleanup::Places;
 
 /// What the checks look at.
@@ -62,7 +64,7 @@ const NETWORK: Duration = Duration::from_secs(75);
 const RUN: Duration = Duration::from_mins(2);
 
 /// All checks, in the order in which they are shown.
-pub(crate) const CHECKS: [Check; 10] = [
+pub(crate) const CHECKS: [Check; 11] = [
     Check {
         name: "settings",
         limit: FILES,
@@ -102,6 +104,11 @@ pub(crate) const CHECKS: [Check; 10] = [
         name: "codex configuration",
         limit: FILES,
         run: |subject| Box::pin(aside(move || codex_config::check(&subject))),
+    },
+    Check {
+        name: "polywire's edits",
+        limit: FILES,
+        run: |subject| Box::pin(async move { edits::check(&subject).await }),
     },
     Check {
         name: "codex contract",

@@ -7,6 +7,7 @@ mod check;
 mod codex;
 mod codex_config;
 mod contract;
+mod edits;
 mod finding;
 mod keys;
 mod known;

@@ -3,12 +3,14 @@
 use std::process::{Command, ExitCode};
 
 use clap::Args;
+use polywire_client_files::Layer;
 use polywire_settings::{CodexPlaces, Paths, ProcessEnvironment};
 
 use super::clients::Launch;
 use super::environment::SET_VARIABLE;
 use super::launchee::Launchee;
 use super::{desktop, home_without_config, launch};
+use crate::codex::configuration_file::{ConfigurationFile, journal};
 use crate::configuration;
 
 /// What every variable of ours begins with.
@@ -16,7 +18,7 @@ const OUR_PREFIX: &str = "POLYWIRE_";
 
 #[derive(Args, Default)]
 pub(crate) struct AloneArguments {
-    /// The client with its own login and its own settings, without polywire
+    /// The client with its own login and its own settings, without polywire; refused where Codex's own settings have polywire in them
     #[arg(long, conflicts_with_all = ["provider", "model", "no_input", "strict"])]
     plain: bool,
     /// As `--plain`, and without the configuration of Codex, this once; the file stays where it is. For codex and codex-desktop
@@ -46,8 +48,9 @@ impl AloneArguments {
 /// Runs the client: no gateway, and nothing of ours in its environment, neither what is meant for polywire nor what a run around this one has set.
 pub(crate) async fn run(launchee: &Launchee, own: Own, paths: &Paths) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(&launchee.program);
-    if own == Own::Login {
-        without_config(&mut command, launchee, paths)?;
+    match own {
+        Own::Login => without_config(&mut command, launchee, paths)?,
+        Own::Everything => refuse_edited(launchee, paths)?,
     }
     command.args(&launchee.arguments);
     for name in configuration::variables_with(OUR_PREFIX) {
@@ -62,13 +65,32 @@ pub(crate) async fn run(launchee: &Launchee, own: Own, paths: &Paths) -> anyhow:
             Err(launch::become_program(command, &launchee.program))
         }
         Launch::Desktop => {
-            if own == Own::Everything {
-                desktop::refuse_edited(paths)?;
-            }
             let status = desktop::run_alone(launchee, command.into(), paths).await?;
             Ok(launch::exit_code(status))
         }
     }
+}
+
+/// Refuses to start Codex on its own configuration while an edit of ours is in it: that would be polywire after all.
+fn refuse_edited(launchee: &Launchee, paths: &Paths) -> anyhow::Result<()> {
+    match launchee.client.launch {
+        Launch::Environment => return Ok(()),
+        Launch::Codex | Launch::Desktop => {}
+    }
+    let file = ConfigurationFile::find(None)?;
+    let layers = journal(paths).layers(&file.path)?;
+    let Some(layer) = layers.last() else {
+        return Ok(());
+    };
+    let without = match layer {
+        Layer::Lasting => "`polywire codex restore` takes it back",
+        Layer::Session => "it is taken back when Codex Desktop ends, which polywire has launched",
+    };
+    anyhow::bail!(
+        "{} has polywire's own edit in it, so that {} would use it\nhint: {without}; `--no-config` starts without any configuration",
+        file.path.display(),
+        launchee.client.name
+    )
 }
 
 /// Gives Codex a home in which everything is the user's but the configuration.

@@ -21,12 +21,11 @@ use tokio::process::Command;
 use super::gateway::Served;
 use super::launch::{self, Signals};
 use super::launchee::Launchee;
-use crate::codex::configuration_file::{ConfigurationFile, journal};
 use crate::logging::say;
 use app::App;
 use session::Session;
 
-pub(crate) use session::recover;
+pub(crate) use session::{is_needed as session_is_needed, recover};
 
 /// What starts Desktop: the program that was given, else the one that is installed.
 ///
@@ -36,18 +35,6 @@ pub(super) fn find(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let app = App::find(given)?;
     app.refuse_running()?;
     Ok(app.program().to_owned())
-}
-
-/// Refuses to start Desktop on its own configuration while a lasting edit of ours is in it: that would be polywire after all.
-pub(super) fn refuse_edited(paths: &Paths) -> anyhow::Result<()> {
-    let file = ConfigurationFile::find(None)?;
-    let open = journal(paths).open_edits()?;
-    anyhow::ensure!(
-        !open.iter().any(|edit| edit.file == file.path),
-        "{} has polywire's own edit in it, so that Desktop would use polywire\nhint: `polywire codex restore` takes it back; `--no-config` starts without any configuration",
-        file.path.display()
-    );
-    Ok(())
 }
 
 /// Runs Desktop on a gateway, with its configuration edited meanwhile.

@@ -1,4 +1,4 @@
-//! `polywire run`: a coding client on a provider, with none of its files changed.
+//! `polywire run`: a coding client on a provider, with none of its files changed but Codex Desktop's while it runs.
 //!
 //! Reading order: [`run`], `clients.toml`, `choice.rs`, `gateway.rs` and `keeper.rs` (who serves, and for how long), `environment.rs`, `launch.rs`;
 //! `desktop.rs` for the one client whose configuration has to be edited, `alone.rs` for clients that want nothing of polywire.
@@ -39,7 +39,7 @@ use alone::AloneArguments;
 use choice::{Choice, Wanted};
 pub(crate) use choice::{usable_target, wanted_model};
 use clients::Launch;
-pub(crate) use desktop::recover;
+pub(crate) use desktop::{recover, session_is_needed};
 use environment::{EXCEPTIONS, SET_VARIABLE, Told};
 use gateway::{Purpose, Served, gateway_for};
 use last::{LastChoice, Memory};

@@ -64,10 +64,22 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// A session holds the file.
-    #[error("{} is in use by a session that polywire began\nhint: end the program that was launched; its edit is taken back then", path.display())]
+    #[error("{} is in use by a session that polywire began\nhint: end the program that was launched; its edit is taken back then. If it has ended and polywire says that its edit cannot be taken back, {} holds what the file was, as `before`", path.display(), record.display())]
     InSession {
         /// The file.
         path: PathBuf,
+        /// The record of the session.
+        record: PathBuf,
+    },
+    /// The file was to be removed, and was changed at that moment by others who have made a new one as well.
+    #[error("{} was changed by somebody else at the same moment and could not be put back\nhint: it is {} now", path.display(), aside.display())]
+    SetAside {
+        /// The file.
+        path: PathBuf,
+        /// Where it is.
+        aside: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// What was noted of an edit cannot be understood.
     #[error("{} cannot be understood: {why}\nhint: it says what the file was before; move it away when you have looked at it", path.display())]

@@ -23,6 +23,9 @@ pub struct Setting {
     pub path: Vec<String>,
     /// The value.
     pub value: Value,
+    /// Another value of ours, without which this one means nothing: as long as that is in force, whatever stands here was chosen for it, and
+    /// goes with it.
+    pub along_with: Option<Vec<String>>,
 }
 
 impl Setting {
@@ -31,17 +34,35 @@ impl Setting {
         Self {
             path: path.iter().map(|key| (*key).to_owned()).collect(),
             value: value.into(),
+            along_with: None,
+        }
+    }
+
+    /// The same, as a value that goes with the one at this path.
+    #[must_use]
+    pub fn along_with(self, path: &[&str]) -> Self {
+        let path = path.iter().map(|key| (*key).to_owned()).collect();
+        Self {
+            along_with: Some(path),
+            ..self
         }
     }
 }
 
-/// Something of ours that others have changed, so that it is theirs now and stays.
+/// Something that others have made of what we set. But for [`Kept::Along`] it is theirs now and stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// A value is not what we set.
     Changed {
         /// Its path, with dots.
         path: String,
+    },
+    /// A value is not what we set, and goes with another one that is still ours.
+    Along {
+        /// Its path, with dots.
+        path: String,
+        /// The path of the other one, with dots.
+        with: String,
     },
     /// A value that stood there before us is gone.
     Removed {
@@ -92,6 +113,17 @@ impl Plan {
     /// What of an earlier edit others have changed meanwhile.
     pub fn kept(&self) -> &[Kept] {
         &self.kept
+    }
+
+    /// What was remembered with the edit that is replaced or taken back.
+    pub fn known_note(&self) -> Option<&str> {
+        self.known.as_ref()?.note.as_deref()
+    }
+
+    /// The paths of the values that are ours: those that were set and those that are to be.
+    pub fn ours(&self) -> impl Iterator<Item = &[String]> {
+        let records = self.known.iter().chain(&self.record);
+        records.flat_map(|record| record.ours.iter().map(|ours| ours.path.as_slice()))
     }
 
     /// Whether the file will be another one afterwards.

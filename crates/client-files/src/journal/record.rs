@@ -56,6 +56,9 @@ pub(crate) struct Ours {
     pub(crate) path: Vec<String>,
     /// What it may be, as TOML: what it is set to, and what it was set to by an earlier edit that this one replaces.
     pub(crate) values: Vec<String>,
+    /// The path of another value of ours, with which it goes.
+    #[serde(default)]
+    pub(crate) along_with: Option<Vec<String>>,
 }
 
 impl Record {
@@ -70,6 +73,7 @@ impl Record {
         let ours = wanted.settings.iter().map(|setting| Ours {
             path: setting.path.clone(),
             values: vec![setting.value.to_string()],
+            along_with: setting.along_with.clone(),
         });
         Self {
             version: VERSION,

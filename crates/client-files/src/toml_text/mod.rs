@@ -7,6 +7,7 @@ mod error;
 mod insert;
 mod layout;
 mod lines;
+mod masked;
 mod meaning;
 mod remove;
 mod text;

@@ -4,8 +4,13 @@ use super::layout::{Block, Entry, Layout, begins_with};
 use super::lines::{Splice, blank_line, line_end, line_start, remove_lines, top};
 
 /// The change that takes out the first thing at or below the path: an entry, or a header with all that stands below it. `None` when there
-/// is nothing left.
-pub(super) fn remove_next(text: &str, layout: &Layout, path: &[&str]) -> Option<Splice> {
+/// is nothing left. `blank_is_ours`: an empty line behind the first entry of a file was written with it.
+pub(super) fn remove_next(
+    text: &str,
+    layout: &Layout,
+    path: &[&str],
+    blank_is_ours: bool,
+) -> Option<Splice> {
     for block in &layout.blocks {
         let path_of_block = block.path();
         if block.header.is_some() && begins_with(path_of_block, path) {
@@ -15,7 +20,7 @@ pub(super) fn remove_next(text: &str, layout: &Layout, path: &[&str]) -> Option<
         if is_above && block.is_reachable() {
             for (at, entry) in block.entries.iter().enumerate() {
                 if begins_with(&entry.path, path) {
-                    return Some(line_of(text, block, &block.entries[at]));
+                    return Some(line_of(text, block, &block.entries[at], blank_is_ours));
                 }
                 if let Some(splice) = inside(text, entry, path) {
                     return Some(splice);
@@ -56,7 +61,7 @@ fn whole_block(text: &str, block: &Block) -> Splice {
 }
 
 /// The line of an entry. What somebody has noted behind the value stays.
-fn line_of(text: &str, block: &Block, entry: &Entry) -> Splice {
+fn line_of(text: &str, block: &Block, entry: &Entry, blank_is_ours: bool) -> Splice {
     let end = line_end(text, entry.value.end);
     if let Some(comment) = text[entry.value.end..end].find('#') {
         return Splice {
@@ -67,7 +72,7 @@ fn line_of(text: &str, block: &Block, entry: &Entry) -> Splice {
     let start = line_start(text, entry.key.start);
     let splice = remove_lines(text, start..end);
     let is_only = block.header.is_none() && block.entries.len() == 1;
-    if is_only {
+    if is_only && blank_is_ours {
         with_empty_line(text, splice)
     } else {
         splice

@@ -5,8 +5,9 @@ use toml::{Table, Value};
 use super::error::{EditError, TomlError};
 use super::insert::{dotted, insert};
 use super::layout::Layout;
-use super::lines::Splice;
-use super::meaning;
+use super::lines::{Splice, top};
+use super::masked::masked;
+use super::meaning::{self, same_value};
 use super::remove::{remove_bare_header, remove_next};
 
 /// What a file may begin with to say that it is UTF-8.
@@ -92,11 +93,17 @@ impl TomlText {
         Some(self.text[..entry.value.start].split('\n').count())
     }
 
+    /// The text for the eyes of others, line by line the same: every string is hidden but those in the values at these paths, and so is what looks
+    /// like a setting in a remark. A byte order mark is left out.
+    pub fn masked(&self, shown: &[&[String]]) -> String {
+        masked(&self.text, &self.layout, shown)
+    }
+
     /// Sets the value at a path: in the place of the one that is there, else behind its neighbours, else below a new header at the end of
-    /// the file. Tables are written inline.
+    /// the file. Tables are written inline; one with a header that says the same already stays as it is.
     ///
     /// # Errors
-    /// A table with a header is at this path, or something that is not a table is on the way to it. The text is unchanged then.
+    /// Another table with a header is at this path, or something that is not a table is on the way to it. The text is unchanged then.
     pub fn set(&mut self, path: &[&str], value: impl Into<Value>) -> Result<(), EditError> {
         self.set_raw(path, &value.into().to_string())
     }
@@ -115,6 +122,7 @@ impl TomlText {
                 range: entry.value.clone(),
                 text: raw.to_owned(),
             },
+            None if self.get(path).is_some_and(|now| same_value(now, &value)) => return Ok(()),
             None if self.get(path).is_some() => {
                 return Err(EditError::IsTable { path: dotted(path) });
             }
@@ -138,6 +146,10 @@ impl TomlText {
     /// # Errors
     /// It cannot be taken out without changing something else. The text is unchanged then.
     pub fn remove(&mut self, path: &[&str]) -> Result<bool, EditError> {
+        self.remove_with(path, true)
+    }
+
+    fn remove_with(&mut self, path: &[&str], blank_is_ours: bool) -> Result<bool, EditError> {
         if path.is_empty() {
             return Err(EditError::NoKey);
         }
@@ -145,7 +157,7 @@ impl TomlText {
             return Ok(false);
         }
         let (mut text, mut layout) = (self.text.clone(), self.layout.clone());
-        while let Some(splice) = remove_next(&text, &layout, path) {
+        while let Some(splice) = remove_next(&text, &layout, path, blank_is_ours) {
             text = splice.apply(&text);
             layout = Layout::of(&text);
         }
@@ -161,9 +173,16 @@ impl TomlText {
     /// As with [`Self::set`] and [`Self::remove`].
     pub fn put_back(&mut self, path: &[&str], earlier: &Self) -> Result<(), EditError> {
         if let Some(raw) = earlier.raw(path) {
-            return self.set_raw(path, raw);
+            return self.put_back_raw(path, raw);
         }
-        self.remove(path)?;
+        if let (Some(now), Some(old)) = (self.get(path), earlier.get(path))
+            && same_value(now, old)
+        {
+            return Ok(());
+        }
+        // Behind a file that says nothing but remarks none was written: see `insert`.
+        let blank_is_ours = earlier.text.is_empty() || top(&earlier.text) < earlier.text.len();
+        self.remove_with(path, blank_is_ours)?;
         for length in (1..path.len()).rev() {
             let table = &path[..length];
             if !earlier.layout.has_header(table) {
@@ -171,6 +190,17 @@ impl TomlText {
             }
         }
         Ok(())
+    }
+
+    fn put_back_raw(&mut self, path: &[&str], raw: &str) -> Result<(), EditError> {
+        let mut text = self.clone();
+        let mut set = text.set_raw(path, raw);
+        if matches!(set, Err(EditError::IsTable { .. })) {
+            // Somebody has written it with a header meanwhile.
+            text.remove(path)?;
+            set = text.set_raw(path, raw);
+        }
+        set.map(|()| *self = text)
     }
 
     /// Takes out the header of a table when nothing stands below it.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::{ConfigFile, text_of};
+use crate::codex::PROVIDER;
+use crate::codex::checks::not_beside_auth;
 use crate::configuration::variable;
 use crate::doctor::finding::Finding;
 use crate::doctor::known::codex_providers;
@@ -49,9 +51,36 @@ pub(super) fn named_providers(
                 )),
             );
         }
+        if let Some(table) = value.get_ref().as_table() {
+            found.extend(second_token(file, &id, table));
+        }
         providers.insert(id);
     }
     found
+}
+
+/// Two kinds of token: in one provider, or in one that `polywire run codex` lays its own over.
+fn second_token(file: &ConfigFile<'_>, id: &str, table: &DeTable<'_>) -> Option<Finding> {
+    let (key, value) = not_beside_auth()
+        .find_map(|key| Some((key, table.get(key)?)))
+        .filter(|(_, value)| !matches!(value.get_ref(), DeValue::Boolean(false)))?;
+    let (finding, hint) = if table.contains_key("auth") {
+        let what = format!(
+            "provider `{id}` has `auth` and `{key}`: Codex does not start with both, whichever provider is used"
+        );
+        (Finding::problem("second_token", what), "remove one of them")
+    } else if id == PROVIDER {
+        let what = format!(
+            "provider `{id}` has `{key}`: `polywire run codex` lays its own `auth` over it, and Codex does not start with both"
+        );
+        (
+            Finding::warning("second_token", what),
+            "give that provider another name, or remove it; `polywire codex apply` writes one that goes with `run`",
+        )
+    } else {
+        return None;
+    };
+    Some(finding.at(file.line(&value.span())).hint(hint))
 }
 
 fn is_built_in(id: &str) -> bool {

@@ -66,9 +66,9 @@ pub(super) struct Desktop {
     pub(super) pid: u32,
 }
 
-/// The main processes of Desktop that this user runs: whose program, or the script that an interpreter runs, is `program` or lies in one of
+/// The main processes of Desktop that this user runs: whose program, or the script that an interpreter runs, is one of these or lies in one of
 /// the folders.
-pub(super) fn desktops(program: &Path, folders: &[PathBuf]) -> Vec<Desktop> {
+pub(super) fn desktops(programs: &[PathBuf], folders: &[PathBuf]) -> Vec<Desktop> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -79,7 +79,7 @@ pub(super) fn desktops(program: &Path, folders: &[PathBuf]) -> Vec<Desktop> {
     });
     pids.filter(|(pid, folder)| *pid != own && is_of_this_user(folder))
         .filter(|(_, folder)| {
-            Look::at(folder).is_some_and(|look| look.is_desktop(program, folders))
+            Look::at(folder).is_some_and(|look| look.is_desktop(programs, folders))
         })
         .map(|(pid, _)| Desktop { pid })
         .collect()
@@ -111,7 +111,7 @@ impl Look {
         })
     }
 
-    fn is_desktop(&self, program: &Path, folders: &[PathBuf]) -> bool {
+    fn is_desktop(&self, programs: &[PathBuf], folders: &[PathBuf]) -> bool {
         // Renderers and the like, which end with the main process.
         if self.words.iter().any(|word| word.starts_with("--type=")) {
             return false;
@@ -120,8 +120,10 @@ impl Look {
         if HELPERS.iter().any(|helper| name == *helper) {
             return false;
         }
-        let is_part =
-            |path: &Path| path == program || folders.iter().any(|folder| path.starts_with(folder));
+        let is_part = |path: &Path| {
+            programs.iter().any(|program| path == program)
+                || folders.iter().any(|folder| path.starts_with(folder))
+        };
         if is_part(&self.executable) {
             return true;
         }
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_main_process_is_told_from_its_helpers() {
-        let program = Path::new("/opt/app/start.sh");
+        let programs = [PathBuf::from("/opt/app/start.sh")];
         let folders = [PathBuf::from("/opt/app"), PathBuf::from("/usr/lib/app")];
         for (executable, words, expected) in [
             ("/opt/app/electron", &["/opt/app/electron"][..], true),
@@ -174,7 +176,11 @@ mod tests {
                 executable: executable.into(),
                 words: words.iter().map(|word| (*word).to_owned()).collect(),
             };
-            assert_eq!(look.is_desktop(program, &folders), expected, "{executable}");
+            assert_eq!(
+                look.is_desktop(&programs, &folders),
+                expected,
+                "{executable}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use polywire_client_files::{Journal, JournalError, Layer, replace_atomically};
+use polywire_client_files::{Journal, JournalError, Layer, Open, ReplaceError, replace_atomically};
 use polywire_credentials::Secret;
 use polywire_settings::{Paths, Settings};
 use serde::{Deserialize, Serialize};
@@ -27,9 +27,15 @@ struct Note {
     run: Option<KnownProcess>,
     /// What was started.
     app: PathBuf,
+    /// Where the gateway's token is for this session alone; `None` when it asks for none.
+    token_file: Option<PathBuf>,
 }
 
 impl Note {
+    fn of(edit: &Open) -> Option<Self> {
+        serde_json::from_str(edit.note.as_deref()?).ok()
+    }
+
     /// Whether `run` is there, or else the Desktop that it started.
     fn is_needed(&self) -> bool {
         self.run.as_ref().is_some_and(KnownProcess::is_alive)
@@ -41,11 +47,16 @@ impl Note {
 pub(super) struct Session {
     journal: Journal,
     file: PathBuf,
-    token_file: PathBuf,
+    token_file: Option<PathBuf>,
+    /// What is remembered with it, by which it is told from another one.
+    note: String,
 }
 
 impl Session {
     /// Has Codex use this gateway.
+    ///
+    /// # Errors
+    /// Another session holds the configuration, or it cannot be edited. Nothing is left of this one then.
     pub(super) fn begin(
         app: &App,
         settings: &Settings,
@@ -55,37 +66,42 @@ impl Session {
     ) -> anyhow::Result<Self> {
         let file = ConfigurationFile::find(None)?;
         let journal = journal(&settings.paths);
-        let open = journal.open_edits()?;
-        let mut ours = open.iter().filter(|edit| edit.file == file.path);
-        anyhow::ensure!(
-            !ours.any(|edit| edit.layer == Layer::Session),
-            "{} is in use by another `polywire run codex-desktop`\nhint: end that one first",
-            file.path.display()
-        );
-        let has_our_edit = open.iter().any(|edit| edit.file == file.path);
-        checks::check(&file, has_our_edit)?;
-        let token_file = token_file(&settings.paths);
-        let source = token_source(&token_file, token)?;
-        let wanted = wanted(gateway, model, &source);
+        checks::check(&file, !journal.layers(&file.path)?.is_empty())?;
+        let token_file = token.map(|_| token_file(&settings.paths));
         let note = serde_json::to_string(&Note {
             run: KnownProcess::own(),
             app: app.program().to_owned(),
+            token_file: token_file.clone(),
         })?;
         let session = Self {
             journal,
             file: file.path,
             token_file,
+            note,
         };
-        let begun = again_when_changed(|| {
-            let journal = &session.journal;
-            let plan = journal.plan_apply(&session.file, Layer::Session, &wanted)?;
-            journal.carry_out(&plan, Some(note.clone()))
-        });
+        let begun = session.write(gateway, token, model);
         if begun.is_err() {
-            remove_token(&session.token_file);
+            session.remove_token();
         }
-        begun?;
-        Ok(session)
+        begun.map(|()| session)
+    }
+
+    /// Writes the token first, then the configuration, which says where it is.
+    fn write(
+        &self,
+        gateway: SocketAddr,
+        token: Option<&Secret>,
+        model: &str,
+    ) -> anyhow::Result<()> {
+        let source = match (token, &self.token_file) {
+            (Some(token), Some(file)) => written_token(file, token)?,
+            (Some(_) | None, _) => TokenSource::NoneNeeded,
+        };
+        let wanted = wanted(gateway, model, &source);
+        Ok(again_when_changed(|| {
+            let plan = self.journal.plan_session(&self.file, &wanted)?;
+            self.journal.carry_out(&plan, Some(self.note.clone()))
+        })?)
     }
 
     /// The file that is edited.
@@ -95,9 +111,21 @@ impl Session {
 
     /// Takes the edit back.
     pub(super) fn end(self) -> anyhow::Result<()> {
-        remove_token(&self.token_file);
-        Ok(take_back(&self.journal, &self.file)?)
+        self.remove_token();
+        take_back(&self.journal, &self.file, Some(&self.note))?;
+        Ok(())
     }
+
+    fn remove_token(&self) {
+        if let Some(file) = &self.token_file {
+            remove_token(file);
+        }
+    }
+}
+
+/// Whether somebody needs the edit of a session: the `run` that made it, or the Desktop that it started.
+pub(crate) fn is_needed(edit: &Open) -> bool {
+    Note::of(edit).is_some_and(|note| note.is_needed())
 }
 
 /// Takes back the edits of sessions that have ended without doing so, as after a crash. What cannot be taken back is told, and tried again the
@@ -109,16 +137,15 @@ pub(crate) fn recover(paths: &Paths) {
         Err(error) => return tell_failure(&error),
     };
     for edit in open.iter().filter(|edit| edit.layer == Layer::Session) {
-        let left = edit
-            .note
-            .as_deref()
-            .and_then(|note| serde_json::from_str::<Note>(note).ok());
-        if left.is_some_and(|note| note.is_needed()) {
+        if is_needed(edit) {
             continue;
         }
-        match take_back(&journal, &edit.file) {
-            Ok(()) => {
-                remove_token(&token_file(paths));
+        match take_back(&journal, &edit.file, edit.note.as_deref()) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Some(file) = Note::of(edit).and_then(|note| note.token_file) {
+                    remove_token(&file);
+                }
                 note(format_args!(
                     "{}: took back what was left of a Codex Desktop session that had not ended well",
                     edit.file.display()
@@ -135,11 +162,15 @@ fn tell_failure(error: &JournalError) {
     ));
 }
 
-fn take_back(journal: &Journal, file: &Path) -> Result<(), JournalError> {
+/// Takes the session of this note back. Tells whether it was there; another one, which has begun meanwhile, is left alone.
+fn take_back(journal: &Journal, file: &Path, session: Option<&str>) -> Result<bool, JournalError> {
     again_when_changed(|| {
         let Some(plan) = journal.plan_restore(file, Layer::Session)? else {
-            return Ok(());
+            return Ok(false);
         };
+        if plan.known_note() != session {
+            return Ok(false);
+        }
         journal.carry_out(&plan, None)?;
         for kept in plan.kept() {
             note(format_args!(
@@ -148,17 +179,19 @@ fn take_back(journal: &Journal, file: &Path) -> Result<(), JournalError> {
                 preview::kept(kept, Purpose::Restore)
             ));
         }
-        Ok(())
+        Ok(true)
     })
 }
 
 /// Desktop writes to its configuration too, and may do so at the same moment.
-fn again_when_changed(edit: impl Fn() -> Result<(), JournalError>) -> Result<(), JournalError> {
+fn again_when_changed<T>(edit: impl Fn() -> Result<T, JournalError>) -> Result<T, JournalError> {
     let mut done = edit();
     for _ in 1..ATTEMPTS {
         match done {
-            Err(JournalError::Changed { .. }) => done = edit(),
-            Ok(()) | Err(_) => break,
+            Err(
+                JournalError::Changed { .. } | JournalError::Replace(ReplaceError::Changed { .. }),
+            ) => done = edit(),
+            Ok(_) | Err(_) => break,
         }
     }
     done
@@ -166,10 +199,7 @@ fn again_when_changed(edit: impl Fn() -> Result<(), JournalError>) -> Result<(),
 
 /// The token is in a file of ours as long as Desktop runs, and Codex reads it from there. The gateway may be one of this run alone, whose
 /// token `polywire token` does not know.
-fn token_source(file: &Path, token: Option<&Secret>) -> anyhow::Result<TokenSource> {
-    let Some(token) = token else {
-        return Ok(TokenSource::NoneNeeded);
-    };
+fn written_token(file: &Path, token: &Secret) -> anyhow::Result<TokenSource> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("the folder {} could not be made", folder.display()))?;
@@ -179,8 +209,10 @@ fn token_source(file: &Path, token: Option<&Secret>) -> anyhow::Result<TokenSour
     Ok(TokenSource::Command(words.to_vec()))
 }
 
+/// A file for one session: what ends one takes no other's token away.
 fn token_file(paths: &Paths) -> PathBuf {
-    paths.state_dir.join("desktop-token")
+    let name = format!("desktop-token-{:016x}", rand::random::<u64>());
+    paths.state_dir.join(name)
 }
 
 fn remove_token(file: &Path) {
