@@ -37,7 +37,7 @@ async fn it_is_shown_written_and_taken_back() {
     // Nobody serves there.
     let told = written.stderr.join("\n");
     assert!(
-        told.contains("no gateway that serves demo runs on 127.0.0.1:4891\nhint: "),
+        told.contains("no gateway runs on 127.0.0.1:4891\nhint: "),
         "{told}"
     );
     let token = home.state().join("polywire/token");

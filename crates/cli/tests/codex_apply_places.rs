@@ -132,3 +132,28 @@ async fn the_command_for_the_token_is_the_name_on_the_search_path() {
         "{shown}"
     );
 }
+
+/// Codex asks the address of the settings, wherever the gateway was started.
+#[tokio::test]
+async fn a_gateway_that_runs_elsewhere_is_told() {
+    let home = home(None);
+    let gateway = async |arguments: &[&str]| {
+        let mut command = home.command(PROGRAM);
+        command.args(arguments);
+        Running::start(command).ended().await
+    };
+    let started = gateway(&["start", "--listen", "127.0.0.1:0"]).await;
+    let applied = polywire(&home, &["apply", "-p", "demo", "--yes"]);
+    let applied = Running::start(applied).ended().await;
+    let stopped = gateway(&["stop"]).await;
+    assert_eq!(started.code(), Some(0), "{started:?}");
+    assert_eq!(stopped.code(), Some(0), "{stopped:?}");
+    assert_eq!(applied.code(), Some(0), "{applied:?}");
+    let told = applied.stderr.join("\n");
+    assert!(
+        told.contains("polywire runs on 127.0.0.1:")
+            && told.contains("Codex will ask 127.0.0.1:4891")
+            && told.contains("hint: set `listen`"),
+        "{told}"
+    );
+}

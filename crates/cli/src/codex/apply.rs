@@ -267,12 +267,23 @@ async fn tell_what_next(prepared: &Prepared) -> anyhow::Result<()> {
     say(format_args!(
         "`{words}` uses polywire from now on, until `polywire codex restore{option}`"
     ));
-    let token = configuration::token(settings)?;
-    if !running::serves_provider(*gateway, token.as_ref(), &target.provider).await {
-        note(format_args!(
-            "no gateway that serves {} runs on {gateway}\nhint: `polywire start`; Codex works as long as it runs",
-            target.provider.id
-        ));
+    let provider = &target.provider;
+    match run::trusted_gateway(settings).await {
+        Some(other) if other != *gateway => note(format_args!(
+            "polywire runs on {other}, and Codex will ask {gateway}, the address of the settings\nhint: set `listen` under [server], then `polywire stop` and `polywire start`"
+        )),
+        Some(there) => {
+            let token = configuration::token(settings)?;
+            if !running::serves_provider(there, token.as_ref(), provider).await {
+                note(format_args!(
+                    "the gateway on {there} does not serve {} as these settings do\nhint: `polywire restart`",
+                    provider.id
+                ));
+            }
+        }
+        None => note(format_args!(
+            "no gateway runs on {gateway}\nhint: `polywire start`; Codex works as long as it runs"
+        )),
     }
     Ok(())
 }

@@ -46,6 +46,7 @@ use last::{LastChoice, Memory};
 use launch::{Heard, Signals};
 use launchee::Launchee;
 use own_file::OwnFile;
+pub(crate) use shared::trusted_gateway;
 
 /// The most tokens of an answer, for clients that insist on a number for a model of which nobody knows it.
 const OUTPUT_TOKENS_FALLBACK: u64 = 32_000;

@@ -30,10 +30,10 @@ pub(crate) async fn trusted_gateway(settings: &Settings) -> Option<SocketAddr> {
     match is_own(address) {
         Ok(true) => return Some(address),
         Ok(false) => note(format_args!(
-            "note: the gateway on http://{address} belongs to another user, and is not used; this run has one of its own"
+            "note: the gateway on http://{address} belongs to another user, and is not used"
         )),
         Err(error) => note(format_args!(
-            "note: the gateway on http://{address} is not used, because {error}; this run has one of its own"
+            "note: the gateway on http://{address} is not used: {error}"
         )),
     }
     None
