@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use polywire_processes::{ProcessId, boot_id, end, listeners};
+use polywire_processes::{Process, ProcessId, boot_id, end, listeners, own_processes};
 use polywire_testkit::{CodexCli, Ended, Running, TempHome, Terminal};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
@@ -260,25 +261,11 @@ async fn pid_files_are_stale_when_nobody_is_meant() {
 async fn in_a_container_files_with_numbers_are_kept() {
     let home = home();
     let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
-    let contained = |program: &str| {
-        let mut command = home.command("unshare");
-        command.args([
-            "--user",
-            "--map-root-user",
-            "--pid",
-            "--fork",
-            "--mount-proc",
-            program,
-        ]);
-        command
-    };
-    let possible = Path::new("/usr/bin/unshare").exists()
-        && Running::start(contained("true")).ended().await.code() == Some(0);
-    if !possible {
-        eprintln!("not run: this system does not let us make a container");
+    if !containers_are_possible() {
         return;
     }
-    let mut command = contained(PROGRAM);
+    let mut command = home.command("unshare");
+    command.args(CONTAINER).arg(PROGRAM);
     command.args(["cleanup", "--yes", "--json", "--only", &text(&file)]);
     let ended = Running::start(command).ended().await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
@@ -286,6 +273,141 @@ async fn in_a_container_files_with_numbers_are_kept() {
     let found = json["leftovers"].as_array().unwrap();
     assert_kept(of_file(found, &file), "outside of it cannot be seen");
     assert!(file.exists());
+}
+
+/// With processes and files of its own, for `unshare`.
+const CONTAINER: [&str; 5] = [
+    "--user",
+    "--map-root-user",
+    "--pid",
+    "--fork",
+    "--mount-proc",
+];
+
+fn containers_are_possible() -> bool {
+    let tried = Command::new("unshare").args(CONTAINER).arg("true").status();
+    let possible = tried.is_ok_and(|status| status.success());
+    if !possible {
+        eprintln!("not run: this system does not let us make a container");
+    }
+    possible
+}
+
+/// A process of this program, once it runs.
+fn running(program: &Path) -> Process {
+    let find = || {
+        let all = own_processes().unwrap();
+        all.into_iter()
+            .find(|process| process.program() == Some(program))
+    };
+    wait_until("the program", || find().is_some());
+    find().unwrap()
+}
+
+/// The number of a process in its own container.
+fn inner_number(process: &Process) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id.pid())).unwrap();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let inner = numbers.unwrap().split_whitespace().last().unwrap();
+    inner.parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_files_of_a_daemon_in_a_container_are_kept() {
+    if !sees_all() || !containers_are_possible() {
+        return;
+    }
+    let home = home();
+    let codex = app_server(&home.work());
+    let mut container = Command::new("unshare");
+    container
+        .args(CONTAINER)
+        .args(["--kill-child", "sh", "-c"])
+        // Not the first process of the container, as it would be if the shell became it.
+        .arg(format!("'{}' app-server; true", codex.display()))
+        .current_dir(home.work())
+        .env("CODEX_HOME", home.codex_home());
+    let container = Alive(container.spawn().unwrap());
+    let daemon = running(&codex);
+    let inner = inner_number(&daemon);
+    assert_ne!(inner, daemon.id.pid());
+    let pid_file = home.write(
+        "codex/app-server-daemon/daemon.pid",
+        codex_pid_file(inner, daemon.id.start(), &boot_id().unwrap()),
+    );
+    let socket = home
+        .codex_home()
+        .join("app-server-control/app-server-control.sock");
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    symlink("/tmp/of-the-container-alone/control.sock", &socket).unwrap();
+    let only = [&pid_file, &socket].map(|path| text(path));
+    let done = act_on(&home, &only, &[]).await;
+    for file in [&pid_file, &socket] {
+        assert_kept(of_file(&done, file), "in a container");
+    }
+    drop(container);
+    wait_until("the container's end", || !daemon.id.is_alive().unwrap());
+    // Where its socket leads may still be somebody's.
+    let done = act_on(&home, &only, &[]).await;
+    assert_stale(of_file(&done, &pid_file), &inner.to_string());
+    assert_kept(of_file(&done, &socket), "in a container");
+}
+
+#[tokio::test]
+async fn a_pid_file_is_kept_while_its_socket_answers() {
+    if !sees_all() {
+        return;
+    }
+    let home = home();
+    let pid_file = home.write("codex/app-server-daemon/daemon.pid", dead_pid().to_string());
+    let socket = home
+        .codex_home()
+        .join("app-server-control/app-server-control.sock");
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let answering = UnixListener::bind(&socket).unwrap();
+    // Nobody takes them in, so that its queue is full at last.
+    let mut waiting = Vec::new();
+    let connect = || {
+        let own = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::io::ioctl_fionbio(&own, true).unwrap();
+        let connected = rustix::net::connect(&own, &SocketAddrUnix::new(&socket).unwrap());
+        connected.map(|()| own)
+    };
+    while let Ok(one) = connect() {
+        waiting.push(one);
+    }
+    let done = act_on(&home, &[text(&pid_file), text(&socket)], &[]).await;
+    assert_kept(of_file(&done, &pid_file), "somebody answers");
+    drop((answering, waiting));
+    let done = act_on(&home, &[text(&pid_file), text(&socket)], &[]).await;
+    assert_stale(of_file(&done, &pid_file), "does not run");
+    assert!(!pid_file.exists() && !socket.exists());
+}
+
+#[tokio::test]
+async fn a_daemon_whose_home_is_in_its_container_is_left_alone() {
+    if !sees_all() || !containers_are_possible() {
+        return;
+    }
+    let home = home();
+    let codex = app_server(&home.work());
+    let inside = home.work().join("inside");
+    fs::create_dir_all(&inside).unwrap();
+    let script = format!(
+        "mount -t tmpfs none '{0}' && mkdir '{0}/codex' && CODEX_HOME='{0}/codex' exec '{1}' app-server --listen unix:// --managed-daemon",
+        inside.display(),
+        codex.display()
+    );
+    let mut container = Command::new("unshare");
+    container
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .current_dir(home.work());
+    let _container = Alive(container.spawn().unwrap());
+    let daemon = running(&codex);
+    assert!(!inside.join("codex").exists());
+    let done = act_on(&home, &[number(&daemon.id)], &[]).await;
+    assert_eq!(of_process(&done, &daemon.id), None, "{done:#?}");
+    assert!(daemon.id.is_alive().unwrap());
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! What Codex Desktop and its Linux packages leave behind (codex-client.md 9, seed-behaviours.md A2.13).
 
-use std::io::ErrorKind;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use polywire_processes::{Process, listeners};
@@ -10,6 +8,7 @@ use super::codex::is_app_server;
 use super::leftover::{Case, Kind, Leftover};
 use super::number::{self, Meant};
 use super::places::{Places, Snapshot, has_argument, lies_below};
+use super::socket::{Answer, LEADS_NOWHERE, answer_of};
 
 /// The port of the packages' web server.
 const WEB_PORT: u16 = 5175;
@@ -27,26 +26,6 @@ pub(crate) fn find(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     found.extend(web_servers(snapshot));
     found.extend(helpers(places, snapshot));
     found
-}
-
-/// Whether anybody answers on a socket.
-pub(crate) enum Answer {
-    /// Somebody takes connections.
-    Taken,
-    /// Nobody does.
-    Refused,
-    /// It cannot be told; why.
-    Unclear(String),
-}
-
-pub(crate) fn answer_of(path: &Path) -> Answer {
-    match UnixStream::connect(path) {
-        Ok(_) => Answer::Taken,
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
-        // A link to a socket that is not there any more.
-        Err(error) if error.kind() == ErrorKind::NotFound => Answer::Refused,
-        Err(error) => Answer::Unclear(format!("whether somebody answers cannot be told: {error}")),
-    }
 }
 
 /// The three links by which Electron keeps a second start out. The lock says `machine-number`, the socket leads to one in a temporary folder.
@@ -106,7 +85,8 @@ fn lock_verdict(lock: &Path, holder: &str, socket: &Path) -> Result<Vec<String>,
         Meant::Unclear(why) => return Err(why),
     };
     match answer_of(socket) {
-        Answer::Refused => Ok(vec![gone, "nobody answers on its socket".to_owned()]),
+        // Its folder for temporary files is emptied when the machine starts.
+        Answer::Refused | Answer::Gone => Ok(vec![gone, "nobody answers on its socket".to_owned()]),
         Answer::Taken => Err("somebody answers on its socket".to_owned()),
         Answer::Unclear(why) => Err(why),
     }
@@ -146,6 +126,7 @@ fn sockets(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
             Some(match (answer_of(&path), runs) {
                 (Answer::Taken, _) => case.kept("somebody answers"),
                 (Answer::Unclear(why), _) => case.kept(why),
+                (Answer::Gone, _) => case.kept(LEADS_NOWHERE),
                 (Answer::Refused, Some(desktop)) => {
                     case.kept(format!("Desktop runs (process {})", desktop.id.pid()))
                 }

@@ -13,6 +13,7 @@ mod number;
 mod own;
 mod places;
 mod search;
+mod socket;
 mod stall;
 
 use std::path::PathBuf;

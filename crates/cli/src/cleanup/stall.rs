@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 use polywire_processes::Process;
 
 use super::codex::is_app_server;
-use super::desktop::{Answer, answer_of, is_chromium_helper, main_process};
+use super::desktop::{is_chromium_helper, main_process};
 use super::places::{Places, Snapshot, has_argument};
+use super::socket::{Answer, answer_of};
 
 /// How long a Desktop may take to its first window. The seed warned after the same time.
 const WINDOW_TIMEOUT: Duration = Duration::from_secs(20);
@@ -79,7 +80,7 @@ fn deaf_daemon(home: &Path, snapshot: &Snapshot, now: SystemTime) -> Option<Stal
     let socket = home.join("app-server-control/app-server-control.sock");
     let why = match answer_of(&socket) {
         Answer::Taken => return None,
-        Answer::Refused => format!("nobody answers on {}", socket.display()),
+        Answer::Refused | Answer::Gone => format!("nobody answers on {}", socket.display()),
         Answer::Unclear(why) => why,
     };
     Some(Stall::DeafDaemon {
