@@ -17,10 +17,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use polywire_processes::{Process, ProcessId, boot_id, end, listeners, own_processes};
 use polywire_testkit::{CodexCli, Ended, Running, TempHome, Terminal};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde_json::{Value, json};
+
+#[path = "support/processes.rs"]
+mod processes;
+
+use processes::processes_of;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
 
@@ -708,65 +715,97 @@ async fn a_daemon_whose_home_is_gone_is_ended() {
 }
 
 #[tokio::test]
-async fn an_engines_work_folders_are_removed_when_no_polywire_is_older() {
+async fn an_engines_work_folders_are_removed_when_nobody_works_there() {
     let home = home();
     home.write(
         "config/polywire/config.toml",
         "[providers.codex]\nkind = \"codex-exec\"\nengine_home = \"~/engine\"\n",
     );
-    let old = home.write("home/engine/scratch/turn-1/input.png", "…");
-    let old = old.parent().unwrap().to_owned();
-    File::open(&old)
+    let folder = |name: &str| {
+        let file = home.write(&format!("home/engine/scratch/{name}/input.png"), "…");
+        file.parent().unwrap().to_owned()
+    };
+    let [abandoned, at_work, strange, new] = ["turn-1", "turn-2", "mine", "turn-3"].map(folder);
+    let file = home.write("home/engine/scratch/turn-list.txt", "mine");
+    for path in [&abandoned, &at_work, &strange, &file] {
+        let then = SystemTime::now() - Duration::from_hours(24);
+        File::open(path).unwrap().set_modified(then).unwrap();
+    }
+    let held = File::open(&at_work).unwrap();
+    held.lock_shared().unwrap();
+    let all = [&abandoned, &at_work, &strange, &new, &file].map(|path| text(path));
+    let done = act_on(&home, &all, &[]).await;
+    assert_stale(of_file(&done, &abandoned), "nobody holds the lock");
+    assert_kept(of_file(&done, &at_work), "polywire works in it");
+    assert_kept(of_file(&done, &new), "a moment ago");
+    assert_eq!(done.len(), 3, "{done:#?}");
+    let mut left: Vec<_> = fs::read_dir(strange.parent().unwrap())
         .unwrap()
-        .set_modified(SystemTime::now() - Duration::from_hours(24))
-        .unwrap();
-    // It counts as one that may be at work: it runs for longer than the new folder is there.
-    let polywire = program(&home.work(), "polywire");
-    fs::write(home.work().join("serve"), "while sleep 0.2; do :; done\n").unwrap();
-    let serving = Alive(
-        Command::new(&polywire)
-            .arg("serve")
-            .current_dir(home.work())
-            .spawn()
-            .unwrap(),
-    );
-    let new = home.write("home/engine/scratch/turn-2/input.png", "…");
-    let new = new.parent().unwrap().to_owned();
-    let done = act_on(&home, &[text(&old), text(&new)], &[]).await;
-    assert_stale(of_file(&done, &old), "older than every polywire");
-    assert_kept(of_file(&done, &new), "polywire runs");
-    assert!(!old.exists() && new.exists());
-    assert!(serving.id().is_alive().unwrap());
+        .flatten()
+        .collect();
+    left.sort_by_key(fs::DirEntry::file_name);
+    let left: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["mine", "turn-2", "turn-3", "turn-list.txt"]);
 }
 
-#[tokio::test]
-async fn the_gateway_of_a_run_is_ended_when_nobody_of_the_run_is_left() {
-    let home = home();
-    let polywire = program(&home.work(), "polywire");
-    fs::write(
-        home.work().join("run-gateway"),
-        "while sleep 0.2; do :; done\n",
-    )
-    .unwrap();
-    let mark = [("POLYWIRE_RUN", Path::new("a-mark"))];
-    let mut gateway = orphan(&polywire, "run-gateway", &home.work(), &[]);
-    let user = {
-        let mut command = Command::new("sleep");
-        Alive(command.arg("60").envs(mark).spawn().unwrap())
+/// The only process of a home whose command has this in it.
+fn only_process(home: &TempHome, wanted: &str) -> ProcessId {
+    let find = || {
+        let all = processes_of(home);
+        let found = all.iter().find(|process| process.command.contains(wanted));
+        found.map(|process| u32::try_from(process.id).unwrap())
     };
-    assert_eq!(of_process(&found(&home, &[]).await, &gateway.id), None);
-    drop(gateway.input.take());
-    let shown = found(&home, &[]).await;
-    let kept = of_process(&shown, &gateway.id).unwrap();
-    assert_kept(kept, "comes of a run");
-    drop(user);
-    let shown = act_on(&home, &[number(&gateway.id)], &[]).await;
-    let leftover = of_process(&shown, &gateway.id).unwrap();
-    // Another test's run on this machine may be at work.
-    if leftover["stale"] == true {
-        assert_stale(leftover, "run` has ended");
-        assert!(!gateway.id.is_alive().unwrap());
+    wait_until(wanted, || find().is_some());
+    ProcessId::of(find().unwrap()).unwrap().unwrap()
+}
+
+fn send(id: &ProcessId, signal: Signal) {
+    nix::sys::signal::kill(Pid::from_raw(id.pid().try_into().unwrap()), signal).unwrap();
+}
+
+/// A client need not carry the mark of its run. Its gateway knows it all the same, so one that answers is left alone.
+#[tokio::test]
+async fn the_gateway_of_a_run_is_ended_only_when_it_hangs() {
+    let home = home();
+    let mut run = home.command(PROGRAM);
+    run.args(["run", "-p", "demo", "--", "env", "-i", "/bin/sleep", "777"]);
+    let mut run = run.stdin(Stdio::null()).spawn().unwrap();
+    let gateway = only_process(&home, " run-gateway ");
+    let gateway = Orphan {
+        id: gateway,
+        input: None,
+    };
+    let client = || {
+        let all = own_processes().unwrap();
+        let mut children = all
+            .into_iter()
+            .filter(|process| process.parent == run.id().unwrap());
+        children.find(|process| process.command_line == ["/bin/sleep", "777"])
+    };
+    wait_until("the client", || client().is_some());
+    let client = Orphan {
+        id: client().unwrap().id,
+        input: None,
+    };
+    run.start_kill().unwrap();
+    run.wait().await.unwrap();
+    let only = [number(&gateway.id)];
+    let look = |done: &[Value]| of_process(done, &gateway.id).unwrap()["kept"].to_string();
+    let deadline = SystemTime::now() + Duration::from_secs(60);
+    loop {
+        let done = act_on(&home, &only, &[]).await;
+        if look(&done).contains("it answers on 127.0.0.1:") {
+            break;
+        }
+        assert!(SystemTime::now() < deadline, "{done:#?}");
+        std::thread::sleep(Duration::from_millis(300));
     }
+    assert!(gateway.id.is_alive().unwrap() && client.id.is_alive().unwrap());
+
+    send(&gateway.id, Signal::SIGSTOP);
+    let done = act_on(&home, &only, &[]).await;
+    assert_stale(of_process(&done, &gateway.id).unwrap(), "does not answer");
+    assert!(!gateway.id.is_alive().unwrap());
 }
 
 #[tokio::test]
@@ -881,12 +920,7 @@ async fn the_real_daemon_of_codex() {
     }
     for process in &processes {
         // As a crash does, which leaves everything behind.
-        let pid = i32::try_from(process.id.pid()).unwrap();
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(pid),
-            nix::sys::signal::Signal::SIGKILL,
-        )
-        .unwrap();
+        send(&process.id, Signal::SIGKILL);
         wait_until("the daemon to end", || !process.id.is_alive().unwrap());
     }
     let only = [&pid_files[0], &pid_files[1], &socket].map(|path| text(path));

@@ -8,6 +8,7 @@ use polywire_processes::{Ending, end};
 use super::leftover::{FileMark, Leftover, Subject};
 use super::places::Places;
 use super::search::search;
+use super::work_folders;
 
 /// How long a process may take to end when it is asked to. Longer than its work at the end needs: none of them has a client any more.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,6 +36,7 @@ pub(crate) fn act(leftover: &Leftover, places: &Places) -> anyhow::Result<&'stat
             Ok("removed")
         }
         Subject::Folder { path, mark } => {
+            let _nobody_else = work_folders::lock(path).map_err(anyhow::Error::msg)?;
             same(path, *mark)?;
             std::fs::remove_dir_all(path).context("it could not be removed")?;
             Ok("removed")

@@ -15,6 +15,7 @@ mod places;
 mod search;
 mod socket;
 mod stall;
+mod work_folders;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
