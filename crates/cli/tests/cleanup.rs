@@ -58,10 +58,12 @@ fn number(id: &ProcessId) -> String {
     id.pid().to_string()
 }
 
-/// What was found, after an exit with 0.
+/// What was found, after an exit with 0; with 1 when one of the wanted was not.
 async fn found(home: &TempHome, arguments: &[&str]) -> Vec<Value> {
     let ended = cleanup(home, &[&["--json"], arguments].concat()).await;
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let unknown = ended.stderr.join("\n").contains("nothing was found of");
+    let expected = Some(i32::from(unknown));
+    assert_eq!(ended.code(), expected, "{ended:?}");
     let json: Value = serde_json::from_str(&ended.stdout.join("\n")).unwrap();
     json["leftovers"].as_array().unwrap().clone()
 }
@@ -221,9 +223,25 @@ fn dead_socket(path: &Path) {
 async fn nothing_is_found_where_nothing_was_left() {
     let home = home();
     let ended = cleanup(&home, &["--only", "/none"]).await;
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
     assert_eq!(ended.stdout, ["Nothing stale was found."], "{ended:?}");
-    assert!(ended.stderr.is_empty(), "{ended:?}");
+    let said = ended.stderr.join("\n");
+    assert!(
+        said.contains("error: nothing was found of `/none`\nhint: "),
+        "{said}"
+    );
+    let nowhere = home.work().join("nowhere");
+    fs::create_dir_all(&nowhere).unwrap();
+    for folder in [&nowhere, &home.work().join("missing")] {
+        let ended = cleanup(&home, &["--desktop", &text(folder)]).await;
+        assert_eq!(ended.code(), Some(2), "{ended:?}");
+    }
+    let ended = cleanup(&home, &["--desktop", &text(&nowhere)]).await;
+    let said = ended.stderr.join("\n");
+    assert!(
+        said.contains("no Desktop is installed there") && said.contains("hint: "),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -481,7 +499,7 @@ async fn app_servers_that_nobody_can_drive_are_ended() {
     let shown = found(&home, &[]).await;
     let process = |id| of_process(&shown, id);
     assert_stale(process(&abandoned.id).unwrap(), "nobody");
-    assert_stale(process(&abandoned.id).unwrap(), "parent has ended");
+    assert_stale(process(&abandoned.id).unwrap(), "also starts programs");
     assert_stale(process(&nothing.id).unwrap(), "nothing comes");
     assert_stale(process(&configured.id).unwrap(), "nobody");
     assert_stale(process(&configured.id).unwrap(), "it is yours and began");
@@ -574,6 +592,14 @@ async fn a_hand_over_socket_stays_while_a_desktop_runs() {
         of_file(&shown, &dead),
         &format!("process {}", desktop.id().pid()),
     );
+    // Its file seems older than its process when the clock was set meanwhile.
+    let pid = home.write(
+        "state/codex-desktop/app.pid",
+        desktop.id().pid().to_string(),
+    );
+    age(&pid);
+    let shown = found(&home, &arguments).await;
+    assert_kept(of_file(&shown, &pid), "is one of Desktop's");
     drop(desktop);
     let done = act_on(&home, &[text(&dead), text(&answered)], &arguments).await;
     assert_stale(of_file(&done, &dead), "no Desktop runs");
@@ -614,6 +640,8 @@ async fn a_web_server_and_helpers_of_a_desktop_that_has_ended() {
             .spawn()
             .unwrap(),
     );
+    // A folder of that name alone is anybody's.
+    assert_eq!(of_process(&found(&home, &[]).await, &server.id), None);
     let shown = found(&home, &arguments).await;
     assert_kept(of_process(&shown, &server.id).unwrap(), "Desktop runs");
     assert_eq!(of_process(&shown, &helper.id), None);
@@ -722,7 +750,7 @@ async fn an_engines_work_folders_are_removed_when_nobody_works_there() {
         "[providers.codex]\nkind = \"codex-exec\"\nengine_home = \"~/engine\"\n",
     );
     let folder = |name: &str| {
-        let file = home.write(&format!("home/engine/scratch/{name}/input.png"), "…");
+        let file = home.write(format!("home/engine/scratch/{name}/input.png"), "…");
         file.parent().unwrap().to_owned()
     };
     let [abandoned, at_work, strange, new] = ["turn-1", "turn-2", "mine", "turn-3"].map(folder);
@@ -744,7 +772,7 @@ async fn an_engines_work_folders_are_removed_when_nobody_works_there() {
         .flatten()
         .collect();
     left.sort_by_key(fs::DirEntry::file_name);
-    let left: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> = left.iter().map(fs::DirEntry::file_name).collect();
     assert_eq!(left, ["mine", "turn-2", "turn-3", "turn-list.txt"]);
 }
 
@@ -791,7 +819,7 @@ async fn the_gateway_of_a_run_is_ended_only_when_it_hangs() {
     run.wait().await.unwrap();
     let only = [number(&gateway.id)];
     let look = |done: &[Value]| of_process(done, &gateway.id).unwrap()["kept"].to_string();
-    let deadline = SystemTime::now() + Duration::from_secs(60);
+    let deadline = SystemTime::now() + Duration::from_mins(1);
     loop {
         let done = act_on(&home, &only, &[]).await;
         if look(&done).contains("it answers on 127.0.0.1:") {
@@ -918,6 +946,22 @@ async fn the_real_daemon_of_codex() {
     for process in &processes {
         assert_eq!(of_process(&shown, &process.id), None, "{shown:#?}");
     }
+    // One that is stopped is told of and left alone, though the kernel takes connections for it.
+    let daemon = &processes[0].id;
+    send(daemon, Signal::SIGSTOP);
+    let told = cleanup(&home, &["--yes", "--only", &number(daemon)]).await;
+    assert_eq!(told.code(), Some(0), "{told:?}");
+    let said = told.stdout.join("\n");
+    assert!(said.contains("does not answer: it was stopped"), "{said}");
+    assert!(
+        said.contains("hint: `codex app-server daemon restart`"),
+        "{said}"
+    );
+    send(daemon, Signal::SIGCONT);
+    let told = cleanup(&home, &["--json", "--only", &number(daemon)]).await;
+    let json: Value = serde_json::from_str(&told.stdout.join("\n")).unwrap();
+    assert_eq!(json["stalls"], json!([]), "{json:#}");
+    assert!(daemon.is_alive().unwrap());
     for process in &processes {
         // As a crash does, which leaves everything behind.
         send(&process.id, Signal::SIGKILL);

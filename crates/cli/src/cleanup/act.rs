@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use polywire_processes::{Ending, end};
 
+use super::background;
 use super::leftover::{FileMark, Leftover, Subject};
 use super::places::Places;
 use super::search::search;
@@ -34,6 +35,10 @@ pub(crate) fn act(leftover: &Leftover, places: &Places) -> anyhow::Result<&'stat
             same(path, *mark)?;
             std::fs::remove_file(path).context("it could not be removed")?;
             Ok("removed")
+        }
+        Subject::Record { path, mark } => {
+            background::forget(path, *mark)?;
+            Ok("forgotten")
         }
         Subject::Folder { path, mark } => {
             let _nobody_else = work_folders::lock(path).map_err(anyhow::Error::msg)?;

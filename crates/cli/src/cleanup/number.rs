@@ -55,6 +55,15 @@ pub(crate) fn meant(path: &Path) -> Meant {
     }
 }
 
+/// The number in a pid file of either form.
+pub(crate) fn written_in(path: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(path).ok()?;
+    match serde_json::from_str::<CodexPidFile>(&text) {
+        Ok(file) => Some(file.pid),
+        Err(_) => text.trim().parse().ok(),
+    }
+}
+
 fn by_identity(pid: u32, identity: &CodexIdentity) -> Meant {
     match boot_id() {
         Ok(now) if now != identity.boot_id => {
@@ -108,7 +117,7 @@ fn not_here(pid: u32) -> String {
 
 /// Nobody is meant, if nobody in a container can be and nobody outside of our sight: a home can be shared with containers, and each counts its processes
 /// by itself.
-fn nobody(pid: u32, why: String, is_it: impl Fn(&Process) -> bool) -> Meant {
+pub(crate) fn nobody(pid: u32, why: String, is_it: impl Fn(&Process) -> bool) -> Meant {
     if !sees_all_processes() {
         return Meant::Unclear(format!(
             "{why} in this container, and outside of it cannot be seen"

@@ -8,7 +8,7 @@ use polywire_processes::{Input, Process, input_of, listened_by};
 
 use super::leftover::{Case, Kind, Leftover};
 use super::places::{Places, Snapshot};
-use super::work_folders;
+use super::{background, work_folders};
 
 /// The command that keeps the gateway of a run.
 const RUN_GATEWAY: &str = "run-gateway";
@@ -22,6 +22,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) fn find(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     let mut found = run_gateways(snapshot);
     found.extend(work_folders::find(places));
+    found.extend(background::find(&places.state_dir));
     found
 }
 

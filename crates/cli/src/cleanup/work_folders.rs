@@ -16,11 +16,15 @@ const AGE_MIN: Duration = Duration::from_mins(1);
 /// How the folders of an engine's turns are named.
 const OF_A_TURN: &str = "turn-";
 
+/// How the folders of `polywire doctor` are named.
+pub(crate) const OF_DOCTOR: &str = "doctor-";
+
 pub(crate) fn find(places: &Places) -> Vec<Leftover> {
     places
         .engine_scratches
         .iter()
         .flat_map(|scratch| named(scratch, OF_A_TURN, Kind::EngineScratch))
+        .chain(named(&places.state_dir, OF_DOCTOR, Kind::DoctorFolder))
         .collect()
 }
 

@@ -10,7 +10,9 @@ use polywire_settings::{CodexPlaces, Overrides, Settings};
 use serde::Serialize;
 
 use super::finding::Finding;
-use super::{codex, codex_config, contract, keys, modes, ports, proxies, reach, settings, stale};
+use super::{
+    background, codex, codex_config, contract, keys, modes, ports, proxies, reach, settings, stale,
+};
 use crate::cleanup::Places;
 
 /// What the checks look at.
@@ -62,7 +64,7 @@ const NETWORK: Duration = Duration::from_secs(75);
 const RUN: Duration = Duration::from_mins(2);
 
 /// All checks, in the order in which they are shown.
-pub(crate) const CHECKS: [Check; 10] = [
+pub(crate) const CHECKS: [Check; 11] = [
     Check {
         name: "settings",
         limit: FILES,
@@ -82,6 +84,11 @@ pub(crate) const CHECKS: [Check; 10] = [
         name: "port",
         limit: FILES,
         run: |subject| Box::pin(async move { ports::check(&subject).await }),
+    },
+    Check {
+        name: "background",
+        limit: FILES,
+        run: |subject| Box::pin(async move { background::check(&subject).await }),
     },
     Check {
         name: "proxies",

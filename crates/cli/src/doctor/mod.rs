@@ -3,6 +3,7 @@
 //! Reading order: `finding` (what a check gives), `check` (all of them, as data), then one file for each group. Nothing here changes a file of
 //! the user's; what has to be tried is tried in a home of its own (`trial`).
 
+mod background;
 mod check;
 mod codex;
 mod codex_config;
@@ -51,7 +52,7 @@ pub(crate) struct DoctorArguments {
     #[arg(long, value_name = "PATH")]
     codex: Option<PathBuf>,
     /// Where Codex Desktop is installed, if in none of its packages' usual places
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = cleanup::installation)]
     desktop: Option<PathBuf>,
 }
 
@@ -103,7 +104,7 @@ fn subject(arguments: &DoctorArguments, overrides: Overrides) -> anyhow::Result<
         settings: settings.map_err(|error| error.to_string()),
         codex: codex.map_err(|error| error.to_string()),
         codex_places: CodexPlaces::find(&ProcessEnvironment)?,
-        leftovers: cleanup::Places::find(arguments.desktop.as_deref(), engine_homes)?,
+        leftovers: cleanup::Places::find(arguments.desktop.as_deref(), engine_homes, &overrides)?,
         offline: arguments.offline,
         overrides,
     })

@@ -85,6 +85,16 @@ pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
     Ok(found)
 }
 
+/// Whether a process was stopped, by a signal or by a debugger.
+pub(crate) fn is_stopped(id: &ProcessId) -> Result<bool, ProcessError> {
+    let number = i32::try_from(id.pid()).unwrap_or_default();
+    match Entry::new(number).and_then(|entry| entry.stat()) {
+        Ok(stat) => Ok(stat.starttime == id.start() && matches!(stat.state, 'T' | 't')),
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(ProcessError::read(format!("process {number}"), error)),
+    }
+}
+
 /// The values of these variables at the start of a process.
 pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<String, OsString>> {
     let entry = Entry::new(i32::try_from(id.pid()).ok()?).ok()?;

@@ -8,8 +8,12 @@ mod other;
 #[cfg(target_os = "linux")]
 pub use linux::{boot_id, sees_all_processes};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{contained, process, processes, running_system, shares_view, variables};
+pub(crate) use linux::{
+    contained, is_stopped, process, processes, running_system, shares_view, variables,
+};
 #[cfg(not(target_os = "linux"))]
 pub use other::{boot_id, sees_all_processes};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use other::{contained, process, processes, running_system, shares_view, variables};
+pub(crate) use other::{
+    contained, is_stopped, process, processes, running_system, shares_view, variables,
+};

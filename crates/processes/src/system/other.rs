@@ -53,6 +53,20 @@ pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
         .collect()
 }
 
+/// Whether a process was stopped, by a signal or by a debugger.
+pub(crate) fn is_stopped(id: &ProcessId) -> Result<bool, ProcessError> {
+    let wanted = [Pid::from_u32(id.pid())];
+    let system = look(ProcessesToUpdate::Some(&wanted), false)?;
+    let process = system.process(wanted[0]);
+    Ok(process.is_some_and(|process| {
+        let stopped = matches!(
+            process.status(),
+            ProcessStatus::Stop | ProcessStatus::Tracing
+        );
+        process.start_time() == id.start() && stopped
+    }))
+}
+
 /// The values of these variables at the start of a process.
 pub(crate) fn variables(id: &ProcessId, names: &[&str]) -> Option<BTreeMap<String, OsString>> {
     let wanted = [Pid::from_u32(id.pid())];
