@@ -12,13 +12,20 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use polywire_processes::{ProcessId, end};
 use polywire_testkit::{
     CodexCli, House, Reply, Running, ScriptedUpstream, TempHome, Tree, auth_json,
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
+
+#[path = "support/processes.rs"]
+mod processes;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
 const HOMES: &str = env!("CARGO_TARGET_TMPDIR");
@@ -747,6 +754,78 @@ async fn what_changes_during_a_run_is_told() {
     told.assert("login_renewed", "notice", "auth.json", "was changed");
     told.assert("codexs_own", "ok", "codex", "sessions/1.jsonl");
     assert!(told.all_of("prove_clean").is_empty(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_run_that_fails_proves_nothing() {
+    let home = furnished();
+    let codex = fake_codex(&home, "echo 'no model' >&2; exit 3");
+    let told = Told::of(
+        &home,
+        &["--prove-clean", "--codex", codex.to_str().unwrap()],
+    )
+    .await;
+    assert_eq!(told.code, Some(1), "{told:#?}");
+    told.assert("run", "problem", "", "nothing is proven");
+    assert!(told.all_of("prove_clean").is_empty(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_signal_leaves_nothing_behind_and_a_kill_what_cleanup_removes() {
+    let home = home();
+    let codex = fake_codex(&home, "echo $$ >> \"$0.pids\"; exec sleep 600");
+    let pid_file = codex.with_file_name("codex.pids");
+    // It is asked for its version, and tried.
+    let started = || {
+        let text = fs::read_to_string(&pid_file).unwrap_or_default();
+        let pids = text.lines().filter_map(|line| line.parse().ok());
+        pids.collect::<Vec<u32>>()
+    };
+    let state = home.state().join("polywire");
+    let folders = || {
+        let entries = fs::read_dir(&state).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let of_doctor = |path: &PathBuf| path.to_str().unwrap().contains("/doctor-");
+        paths.filter(of_doctor).collect::<Vec<_>>()
+    };
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGKILL,
+    ] {
+        fs::remove_file(&pid_file).ok();
+        let mut command = command(&home, &["--offline", "--codex", codex.to_str().unwrap()]);
+        let mut doctor = command.stdout(Stdio::null()).spawn().unwrap();
+        processes::until("codex to start", || started().len() == 2).await;
+        let ids = started().into_iter();
+        let ids: Vec<_> = ids.filter_map(|pid| ProcessId::of(pid).unwrap()).collect();
+        let id = i32::try_from(doctor.id().unwrap()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+        let ended = doctor.wait().await.unwrap();
+        if signal == Signal::SIGKILL {
+            for id in &ids {
+                end(id, Duration::from_secs(1)).unwrap();
+            }
+            break;
+        }
+        assert_eq!(ended.code(), Some(128 + signal as i32), "{signal}");
+        let gone = || ids.iter().all(|id| !id.is_alive().unwrap());
+        processes::until("codex to end", gone).await;
+        assert_eq!(folders(), Vec::<PathBuf>::new());
+    }
+    let left = folders();
+    assert!(!left.is_empty());
+    let mut command = home.command(PROGRAM);
+    command.args(["cleanup", "--yes", "--json"]);
+    for folder in &left {
+        command.arg("--only").arg(folder);
+        let then = SystemTime::now() - Duration::from_hours(1);
+        fs::File::open(folder).unwrap().set_modified(then).unwrap();
+    }
+    let ended = Running::start(command).ended().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(folders(), Vec::<PathBuf>::new(), "{ended:?}");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub(crate) use leftover::Leftover;
 pub(crate) use places::{Places, Snapshot, installation};
 pub(crate) use search::search;
 pub(crate) use stall::{Stall, stalls};
+pub(crate) use work_folders::OF_DOCTOR;
 
 #[derive(Args)]
 #[command(

@@ -17,6 +17,7 @@ mod prove_clean;
 mod proxies;
 mod reach;
 mod settings;
+mod signals;
 mod stale;
 mod trial;
 
@@ -33,10 +34,11 @@ use crate::printable::{printable, printable_json};
 use crate::{cleanup, configuration};
 use check::{CHECKS, Outcome, Subject};
 use finding::{Finding, Severity};
+use signals::Signals;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 when there is no problem (warnings are none), 1 when there is one."
+    after_help = "Exit codes: 0 when there is no problem (warnings are none), 1 when there is one. 129, 130 or 143 when it was ended by a signal."
 )]
 pub(crate) struct DoctorArguments {
     /// Write JSON
@@ -61,13 +63,14 @@ pub(crate) async fn doctor(
     overrides: Overrides,
 ) -> anyhow::Result<ExitCode> {
     let subject = Arc::new(subject(&arguments, overrides)?);
-    let outcomes = if arguments.prove_clean {
-        vec![prove_clean::outcome(&subject).await]
-    } else {
-        if !arguments.json {
-            note("looking at settings, keys, the network and Codex; this takes a few seconds");
-        }
-        join_all(CHECKS.iter().map(|check| check.outcome(&subject))).await
+    if !arguments.prove_clean && !arguments.json {
+        note("looking at settings, keys, the network and Codex; this takes a few seconds");
+    }
+    let mut signals = Signals::new()?;
+    // A signal drops the work, and with it what it has started and made.
+    let outcomes = tokio::select! {
+        outcomes = outcomes(&subject, arguments.prove_clean) => outcomes,
+        code = signals.any() => return Ok(ExitCode::from(code)),
     };
     let worst = outcomes
         .iter()
@@ -89,6 +92,13 @@ pub(crate) async fn doctor(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+async fn outcomes(subject: &Arc<Subject>, prove_clean: bool) -> Vec<Outcome> {
+    if prove_clean {
+        return vec![prove_clean::outcome(subject).await];
+    }
+    join_all(CHECKS.iter().map(|check| check.outcome(subject))).await
 }
 
 fn subject(arguments: &DoctorArguments, overrides: Overrides) -> anyhow::Result<Subject> {
