@@ -5,8 +5,10 @@
 
 mod background;
 mod check;
+mod clock;
 mod codex;
 mod codex_config;
+mod codex_secrets;
 mod contract;
 mod finding;
 mod keys;
@@ -44,7 +46,7 @@ pub(crate) struct DoctorArguments {
     /// Write JSON
     #[arg(long)]
     json: bool,
-    /// Ask no provider; nothing leaves this machine
+    /// Ask no provider. Commands that give keys are run all the same
     #[arg(long)]
     offline: bool,
     /// Show instead that a `polywire run codex` leaves your files as they are: compares them before and after one
@@ -64,7 +66,9 @@ pub(crate) async fn doctor(
 ) -> anyhow::Result<ExitCode> {
     let subject = Arc::new(subject(&arguments, overrides)?);
     if !arguments.prove_clean && !arguments.json {
-        note("looking at settings, keys, the network and Codex; this takes a few seconds");
+        note(
+            "looking at settings, keys, the network and Codex; this takes some seconds, or up to two minutes when something does not answer",
+        );
     }
     let mut signals = Signals::new()?;
     // A signal drops the work, and with it what it has started and made.
