@@ -286,18 +286,24 @@ async fn pid_files_are_stale_when_nobody_is_meant() {
 async fn in_a_container_files_with_numbers_are_kept() {
     let home = home();
     let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
+    let folder = home.write("state/polywire/doctor-1/work/a", "…");
+    let folder = folder.parent().unwrap().parent().unwrap();
+    let then = SystemTime::now() - Duration::from_hours(24);
+    File::open(folder).unwrap().set_modified(then).unwrap();
     if !containers_are_possible() {
         return;
     }
     let mut command = home.command("unshare");
     command.args(CONTAINER).arg(PROGRAM);
     command.args(["cleanup", "--yes", "--json", "--only", &text(&file)]);
+    command.args(["--only", &text(folder)]);
     let ended = Running::start(command).ended().await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let json: Value = serde_json::from_str(&ended.stdout.join("\n")).unwrap();
     let found = json["leftovers"].as_array().unwrap();
     assert_kept(of_file(found, &file), "outside of it cannot be seen");
-    assert!(file.exists());
+    assert_kept(of_file(found, folder), "outside of this container");
+    assert!(file.exists() && folder.exists());
 }
 
 /// With processes and files of its own, for `unshare`.
@@ -744,6 +750,9 @@ async fn a_daemon_whose_home_is_gone_is_ended() {
 
 #[tokio::test]
 async fn an_engines_work_folders_are_removed_when_nobody_works_there() {
+    if !sees_all() {
+        return;
+    }
     let home = home();
     home.write(
         "config/polywire/config.toml",

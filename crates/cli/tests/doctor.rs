@@ -924,6 +924,10 @@ async fn a_signal_leaves_nothing_behind_and_a_kill_what_cleanup_removes() {
     }
     let left = folders();
     assert!(!left.is_empty());
+    if !polywire_processes::sees_all_processes() {
+        eprintln!("not tried: in a container, the folders are kept");
+        return;
+    }
     let mut command = home.command(PROGRAM);
     command.args(["cleanup", "--yes", "--json"]);
     for folder in &left {

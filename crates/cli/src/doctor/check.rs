@@ -54,6 +54,9 @@ pub(crate) struct Outcome {
 /// Reading files takes no time, but for folders on a network that is down.
 const FILES: Duration = Duration::from_secs(15);
 
+/// As with files, and some seconds for each gateway or daemon that is asked and says nothing.
+const SILENCE: Duration = Duration::from_mins(1);
+
 /// A key may come from a command that asks a person or a server.
 const KEYS: Duration = Duration::from_secs(40);
 
@@ -117,7 +120,7 @@ pub(crate) const CHECKS: [Check; 11] = [
     },
     Check {
         name: "leftovers",
-        limit: FILES,
+        limit: SILENCE,
         run: |subject| Box::pin(aside(move || stale::check(&subject))),
     },
 ];
