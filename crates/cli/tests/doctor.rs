@@ -941,6 +941,25 @@ async fn a_signal_leaves_nothing_behind_and_a_kill_what_cleanup_removes() {
 }
 
 #[tokio::test]
+async fn a_proof_that_is_broken_off_leaves_nothing_that_runs() {
+    let home = furnished();
+    let codex = fake_codex(&home, "echo $$ > \"$0.pid\"; exec sleep 600");
+    let arguments = ["--prove-clean", "--codex", codex.to_str().unwrap()];
+    let mut command = command(&home, &arguments);
+    let mut doctor = command.stdout(Stdio::null()).spawn().unwrap();
+    let pid_file = codex.with_file_name("codex.pid");
+    processes::until("codex to start", || pid_file.exists()).await;
+    let id = i32::try_from(doctor.id().unwrap()).unwrap();
+    kill(Pid::from_raw(id), Signal::SIGINT).unwrap();
+    assert_eq!(doctor.wait().await.unwrap().code(), Some(130));
+    // The gateway of the run looks every two seconds whether somebody is left.
+    processes::until("all of it to end", || {
+        processes::processes_of(&home).is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn without_codex_nothing_is_proven() {
     let told = Told::of(&home(), &["--prove-clean"]).await;
     assert_eq!(told.code, Some(1));

@@ -4,8 +4,10 @@ use std::process::{Child, Command};
 
 use nix::sys::signal::Signal;
 use polywire_processes::ProcessId;
+use polywire_testkit::{CodexCli, Running, TempHome};
 
 use super::*;
+use crate::cleanup::number;
 
 /// A process that lives until this is dropped.
 struct Alive(Child);
@@ -174,5 +176,40 @@ fn a_daemon_whose_socket_nobody_answers_is_deaf() {
     assert!(
         matches!(&deaf[..], [Stall::DeafDaemon { why, .. }] if why.contains("was stopped")),
         "{deaf:?}"
+    );
+}
+
+/// The real daemon, which speaks WebSocket over its socket, is not taken for a deaf one.
+#[tokio::test]
+async fn the_real_daemon_answers() {
+    let Some(codex) = CodexCli::find() else {
+        return;
+    };
+    // Not in the system's temporary folder, where Codex does not make its programs.
+    let homes = std::env::current_dir().unwrap().join("../../target/tmp");
+    std::fs::create_dir_all(&homes).unwrap();
+    let home = TempHome::new(homes.canonicalize().unwrap());
+    let mut command = codex.command(&home);
+    command.args(["app-server", "daemon", "start"]);
+    let started = Running::start(command).ended().await;
+    assert_eq!(started.code(), Some(0), "{started:?}");
+    let files = ["daemon.pid", "daemon-updater.pid"]
+        .map(|name| home.codex_home().join("app-server-daemon").join(name));
+    let pids = files.map(|file| number::written_in(&file).unwrap());
+    let is_there = |snapshot: &Snapshot| snapshot.process(pids[0]).is_some_and(is_app_server);
+    let mut places = places(&home.work());
+    places.codex_home = home.codex_home();
+    let stalls = seen(&places, LATE, is_there);
+    signal(pids[0], Signal::SIGSTOP);
+    wait_until_stopped(pids[0]);
+    let stopped = seen(&places, SOON, is_there);
+    for pid in pids {
+        let id = ProcessId::of(pid).unwrap().unwrap();
+        polywire_processes::end(&id, Duration::from_millis(100)).unwrap();
+    }
+    assert_eq!(stalls, []);
+    assert!(
+        matches!(&stopped[..], [Stall::DeafDaemon { .. }]),
+        "{stopped:?}"
     );
 }
