@@ -51,18 +51,18 @@ fn without_version(url: String) -> String {
 fn normalise_http(url: &str) -> Result<String, BaseUrlError> {
     let url = url.trim();
     if url.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
-        return Err(BaseUrlError::Space(url.escape_debug().to_string()));
+        return Err(BaseUrlError::Space(shown(url).escape_debug().to_string()));
     }
-    let rest = after_scheme(url).ok_or_else(|| BaseUrlError::Scheme(url.to_owned()))?;
+    let rest = after_scheme(url).ok_or_else(|| BaseUrlError::Scheme(shown(url)))?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if host.contains('@') {
         return Err(BaseUrlError::Credentials);
     }
     if host.is_empty() || host.starts_with(':') {
-        return Err(BaseUrlError::NoHost(url.to_owned()));
+        return Err(BaseUrlError::NoHost(shown(url)));
     }
     if url.contains(['?', '#']) {
-        return Err(BaseUrlError::Query(url.to_owned()));
+        return Err(BaseUrlError::Query(shown(url)));
     }
     let (server, path) = url.split_at(url.len() - rest.len() + host.len());
     let mut path = path.trim_end_matches('/');
@@ -72,6 +72,25 @@ fn normalise_http(url: &str) -> Result<String, BaseUrlError> {
         }
     }
     Ok(format!("{server}{path}"))
+}
+
+/// An address without what may be secret in it: what stands in front of the host, and what follows a `?` or `#`.
+fn shown(url: &str) -> String {
+    let (address, cut) = match url.find(['?', '#']) {
+        Some(at) => (&url[..at], &url[at..=at]),
+        None => (url, ""),
+    };
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), address),
+    };
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let cut = if cut.is_empty() {
+        String::new()
+    } else {
+        format!("{cut}…")
+    };
+    format!("{scheme}{host}{cut}")
 }
 
 fn after_scheme(url: &str) -> Option<&str> {
@@ -131,7 +150,19 @@ mod tests {
         );
         check(
             "https://a/v1?key=x",
-            "base URL `https://a/v1?key=x` must not have a query or a fragment (`?` or `#`)",
+            "base URL `https://a/v1?…` must not have a query or a fragment (`?` or `#`)",
+        );
+        check(
+            "me:secret@a.example/v1?api_key=secret",
+            "base URL `a.example/v1?…` must begin with `http://` or `https://`",
+        );
+        check(
+            "https://me:sec ret@a/v1#secret",
+            "base URL `https://a/v1#…` has white space in it",
+        );
+        check(
+            "https:///v1?key=secret",
+            "base URL `https:///v1?…` names no host",
         );
         check(
             "https://me:secret@a/v1",

@@ -17,9 +17,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use polywire_processes::{ProcessId, boot_id, end, listeners};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use polywire_processes::{Process, ProcessId, boot_id, end, listeners, own_processes};
 use polywire_testkit::{CodexCli, Ended, Running, TempHome, Terminal};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde_json::{Value, json};
+
+#[path = "support/processes.rs"]
+mod processes;
+
+use processes::processes_of;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
 
@@ -50,10 +58,12 @@ fn number(id: &ProcessId) -> String {
     id.pid().to_string()
 }
 
-/// What was found, after an exit with 0.
+/// What was found, after an exit with 0; with 1 when one of the wanted was not.
 async fn found(home: &TempHome, arguments: &[&str]) -> Vec<Value> {
     let ended = cleanup(home, &[&["--json"], arguments].concat()).await;
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let unknown = ended.stderr.join("\n").contains("nothing was found of");
+    let expected = Some(i32::from(unknown));
+    assert_eq!(ended.code(), expected, "{ended:?}");
     let json: Value = serde_json::from_str(&ended.stdout.join("\n")).unwrap();
     json["leftovers"].as_array().unwrap().clone()
 }
@@ -213,9 +223,25 @@ fn dead_socket(path: &Path) {
 async fn nothing_is_found_where_nothing_was_left() {
     let home = home();
     let ended = cleanup(&home, &["--only", "/none"]).await;
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
     assert_eq!(ended.stdout, ["Nothing stale was found."], "{ended:?}");
-    assert!(ended.stderr.is_empty(), "{ended:?}");
+    let said = ended.stderr.join("\n");
+    assert!(
+        said.contains("error: nothing was found of `/none`\nhint: "),
+        "{said}"
+    );
+    let nowhere = home.work().join("nowhere");
+    fs::create_dir_all(&nowhere).unwrap();
+    for folder in [&nowhere, &home.work().join("missing")] {
+        let ended = cleanup(&home, &["--desktop", &text(folder)]).await;
+        assert_eq!(ended.code(), Some(2), "{ended:?}");
+    }
+    let ended = cleanup(&home, &["--desktop", &text(&nowhere)]).await;
+    let said = ended.stderr.join("\n");
+    assert!(
+        said.contains("no Desktop is installed there") && said.contains("hint: "),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -260,32 +286,159 @@ async fn pid_files_are_stale_when_nobody_is_meant() {
 async fn in_a_container_files_with_numbers_are_kept() {
     let home = home();
     let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
-    let contained = |program: &str| {
-        let mut command = home.command("unshare");
-        command.args([
-            "--user",
-            "--map-root-user",
-            "--pid",
-            "--fork",
-            "--mount-proc",
-            program,
-        ]);
-        command
-    };
-    let possible = Path::new("/usr/bin/unshare").exists()
-        && Running::start(contained("true")).ended().await.code() == Some(0);
-    if !possible {
-        eprintln!("not run: this system does not let us make a container");
+    let folder = home.write("state/polywire/doctor-1/work/a", "…");
+    let folder = folder.parent().unwrap().parent().unwrap();
+    let then = SystemTime::now() - Duration::from_hours(24);
+    File::open(folder).unwrap().set_modified(then).unwrap();
+    if !containers_are_possible() {
         return;
     }
-    let mut command = contained(PROGRAM);
+    let mut command = home.command("unshare");
+    command.args(CONTAINER).arg(PROGRAM);
     command.args(["cleanup", "--yes", "--json", "--only", &text(&file)]);
+    command.args(["--only", &text(folder)]);
     let ended = Running::start(command).ended().await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let json: Value = serde_json::from_str(&ended.stdout.join("\n")).unwrap();
     let found = json["leftovers"].as_array().unwrap();
     assert_kept(of_file(found, &file), "outside of it cannot be seen");
-    assert!(file.exists());
+    assert_kept(of_file(found, folder), "outside of this container");
+    assert!(file.exists() && folder.exists());
+}
+
+/// With processes and files of its own, for `unshare`.
+const CONTAINER: [&str; 5] = [
+    "--user",
+    "--map-root-user",
+    "--pid",
+    "--fork",
+    "--mount-proc",
+];
+
+fn containers_are_possible() -> bool {
+    let tried = Command::new("unshare").args(CONTAINER).arg("true").status();
+    let possible = tried.is_ok_and(|status| status.success());
+    if !possible {
+        eprintln!("not run: this system does not let us make a container");
+    }
+    possible
+}
+
+/// A process of this program, once it runs.
+fn running(program: &Path) -> Process {
+    let find = || {
+        let all = own_processes().unwrap();
+        all.into_iter()
+            .find(|process| process.program() == Some(program))
+    };
+    wait_until("the program", || find().is_some());
+    find().unwrap()
+}
+
+/// The number of a process in its own container.
+fn inner_number(process: &Process) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id.pid())).unwrap();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let inner = numbers.unwrap().split_whitespace().last().unwrap();
+    inner.parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_files_of_a_daemon_in_a_container_are_kept() {
+    if !sees_all() || !containers_are_possible() {
+        return;
+    }
+    let home = home();
+    let codex = app_server(&home.work());
+    let mut container = Command::new("unshare");
+    container
+        .args(CONTAINER)
+        .args(["--kill-child", "sh", "-c"])
+        // Not the first process of the container, as it would be if the shell became it.
+        .arg(format!("'{}' app-server; true", codex.display()))
+        .current_dir(home.work())
+        .env("CODEX_HOME", home.codex_home());
+    let container = Alive(container.spawn().unwrap());
+    let daemon = running(&codex);
+    let inner = inner_number(&daemon);
+    assert_ne!(inner, daemon.id.pid());
+    let pid_file = home.write(
+        "codex/app-server-daemon/daemon.pid",
+        codex_pid_file(inner, daemon.id.start(), &boot_id().unwrap()),
+    );
+    let socket = home
+        .codex_home()
+        .join("app-server-control/app-server-control.sock");
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    symlink("/tmp/of-the-container-alone/control.sock", &socket).unwrap();
+    let only = [&pid_file, &socket].map(|path| text(path));
+    let done = act_on(&home, &only, &[]).await;
+    for file in [&pid_file, &socket] {
+        assert_kept(of_file(&done, file), "in a container");
+    }
+    drop(container);
+    wait_until("the container's end", || !daemon.id.is_alive().unwrap());
+    // Where its socket leads may still be somebody's.
+    let done = act_on(&home, &only, &[]).await;
+    assert_stale(of_file(&done, &pid_file), &inner.to_string());
+    assert_kept(of_file(&done, &socket), "in a container");
+}
+
+#[tokio::test]
+async fn a_pid_file_is_kept_while_its_socket_answers() {
+    if !sees_all() {
+        return;
+    }
+    let home = home();
+    let pid_file = home.write("codex/app-server-daemon/daemon.pid", dead_pid().to_string());
+    let socket = home
+        .codex_home()
+        .join("app-server-control/app-server-control.sock");
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let answering = UnixListener::bind(&socket).unwrap();
+    // Nobody takes them in, so that its queue is full at last.
+    let mut waiting = Vec::new();
+    let connect = || {
+        let own = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::io::ioctl_fionbio(&own, true).unwrap();
+        let connected = rustix::net::connect(&own, &SocketAddrUnix::new(&socket).unwrap());
+        connected.map(|()| own)
+    };
+    while let Ok(one) = connect() {
+        waiting.push(one);
+    }
+    let done = act_on(&home, &[text(&pid_file), text(&socket)], &[]).await;
+    assert_kept(of_file(&done, &pid_file), "somebody answers");
+    drop((answering, waiting));
+    let done = act_on(&home, &[text(&pid_file), text(&socket)], &[]).await;
+    assert_stale(of_file(&done, &pid_file), "does not run");
+    assert!(!pid_file.exists() && !socket.exists());
+}
+
+#[tokio::test]
+async fn a_daemon_whose_home_is_in_its_container_is_left_alone() {
+    if !sees_all() || !containers_are_possible() {
+        return;
+    }
+    let home = home();
+    let codex = app_server(&home.work());
+    let inside = home.work().join("inside");
+    fs::create_dir_all(&inside).unwrap();
+    let script = format!(
+        "mount -t tmpfs none '{0}' && mkdir '{0}/codex' && CODEX_HOME='{0}/codex' exec '{1}' app-server --listen unix:// --managed-daemon",
+        inside.display(),
+        codex.display()
+    );
+    let mut container = Command::new("unshare");
+    container
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .current_dir(home.work());
+    let _container = Alive(container.spawn().unwrap());
+    let daemon = running(&codex);
+    assert!(!inside.join("codex").exists());
+    let done = act_on(&home, &[number(&daemon.id)], &[]).await;
+    assert_eq!(of_process(&done, &daemon.id), None, "{done:#?}");
+    assert!(daemon.id.is_alive().unwrap());
 }
 
 #[tokio::test]
@@ -352,7 +505,7 @@ async fn app_servers_that_nobody_can_drive_are_ended() {
     let shown = found(&home, &[]).await;
     let process = |id| of_process(&shown, id);
     assert_stale(process(&abandoned.id).unwrap(), "nobody");
-    assert_stale(process(&abandoned.id).unwrap(), "parent has ended");
+    assert_stale(process(&abandoned.id).unwrap(), "also starts programs");
     assert_stale(process(&nothing.id).unwrap(), "nothing comes");
     assert_stale(process(&configured.id).unwrap(), "nobody");
     assert_stale(process(&configured.id).unwrap(), "it is yours and began");
@@ -445,6 +598,14 @@ async fn a_hand_over_socket_stays_while_a_desktop_runs() {
         of_file(&shown, &dead),
         &format!("process {}", desktop.id().pid()),
     );
+    // Its file seems older than its process when the clock was set meanwhile.
+    let pid = home.write(
+        "state/codex-desktop/app.pid",
+        desktop.id().pid().to_string(),
+    );
+    age(&pid);
+    let shown = found(&home, &arguments).await;
+    assert_kept(of_file(&shown, &pid), "is one of Desktop's");
     drop(desktop);
     let done = act_on(&home, &[text(&dead), text(&answered)], &arguments).await;
     assert_stale(of_file(&done, &dead), "no Desktop runs");
@@ -485,6 +646,8 @@ async fn a_web_server_and_helpers_of_a_desktop_that_has_ended() {
             .spawn()
             .unwrap(),
     );
+    // A folder of that name alone is anybody's.
+    assert_eq!(of_process(&found(&home, &[]).await, &server.id), None);
     let shown = found(&home, &arguments).await;
     assert_kept(of_process(&shown, &server.id).unwrap(), "Desktop runs");
     assert_eq!(of_process(&shown, &helper.id), None);
@@ -586,65 +749,100 @@ async fn a_daemon_whose_home_is_gone_is_ended() {
 }
 
 #[tokio::test]
-async fn an_engines_work_folders_are_removed_when_no_polywire_is_older() {
+async fn an_engines_work_folders_are_removed_when_nobody_works_there() {
+    if !sees_all() {
+        return;
+    }
     let home = home();
     home.write(
         "config/polywire/config.toml",
         "[providers.codex]\nkind = \"codex-exec\"\nengine_home = \"~/engine\"\n",
     );
-    let old = home.write("home/engine/scratch/turn-1/input.png", "…");
-    let old = old.parent().unwrap().to_owned();
-    File::open(&old)
+    let folder = |name: &str| {
+        let file = home.write(format!("home/engine/scratch/{name}/input.png"), "…");
+        file.parent().unwrap().to_owned()
+    };
+    let [abandoned, at_work, strange, new] = ["turn-1", "turn-2", "mine", "turn-3"].map(folder);
+    let file = home.write("home/engine/scratch/turn-list.txt", "mine");
+    for path in [&abandoned, &at_work, &strange, &file] {
+        let then = SystemTime::now() - Duration::from_hours(24);
+        File::open(path).unwrap().set_modified(then).unwrap();
+    }
+    let held = File::open(&at_work).unwrap();
+    held.lock_shared().unwrap();
+    let all = [&abandoned, &at_work, &strange, &new, &file].map(|path| text(path));
+    let done = act_on(&home, &all, &[]).await;
+    assert_stale(of_file(&done, &abandoned), "nobody holds the lock");
+    assert_kept(of_file(&done, &at_work), "polywire works in it");
+    assert_kept(of_file(&done, &new), "a moment ago");
+    assert_eq!(done.len(), 3, "{done:#?}");
+    let mut left: Vec<_> = fs::read_dir(strange.parent().unwrap())
         .unwrap()
-        .set_modified(SystemTime::now() - Duration::from_hours(24))
-        .unwrap();
-    // It counts as one that may be at work: it runs for longer than the new folder is there.
-    let polywire = program(&home.work(), "polywire");
-    fs::write(home.work().join("serve"), "while sleep 0.2; do :; done\n").unwrap();
-    let serving = Alive(
-        Command::new(&polywire)
-            .arg("serve")
-            .current_dir(home.work())
-            .spawn()
-            .unwrap(),
-    );
-    let new = home.write("home/engine/scratch/turn-2/input.png", "…");
-    let new = new.parent().unwrap().to_owned();
-    let done = act_on(&home, &[text(&old), text(&new)], &[]).await;
-    assert_stale(of_file(&done, &old), "older than every polywire");
-    assert_kept(of_file(&done, &new), "polywire runs");
-    assert!(!old.exists() && new.exists());
-    assert!(serving.id().is_alive().unwrap());
+        .flatten()
+        .collect();
+    left.sort_by_key(fs::DirEntry::file_name);
+    let left: Vec<_> = left.iter().map(fs::DirEntry::file_name).collect();
+    assert_eq!(left, ["mine", "turn-2", "turn-3", "turn-list.txt"]);
 }
 
-#[tokio::test]
-async fn the_gateway_of_a_run_is_ended_when_nobody_of_the_run_is_left() {
-    let home = home();
-    let polywire = program(&home.work(), "polywire");
-    fs::write(
-        home.work().join("run-gateway"),
-        "while sleep 0.2; do :; done\n",
-    )
-    .unwrap();
-    let mark = [("POLYWIRE_RUN", Path::new("a-mark"))];
-    let mut gateway = orphan(&polywire, "run-gateway", &home.work(), &[]);
-    let user = {
-        let mut command = Command::new("sleep");
-        Alive(command.arg("60").envs(mark).spawn().unwrap())
+/// The only process of a home whose command has this in it.
+fn only_process(home: &TempHome, wanted: &str) -> ProcessId {
+    let find = || {
+        let all = processes_of(home);
+        let found = all.iter().find(|process| process.command.contains(wanted));
+        found.map(|process| u32::try_from(process.id).unwrap())
     };
-    assert_eq!(of_process(&found(&home, &[]).await, &gateway.id), None);
-    drop(gateway.input.take());
-    let shown = found(&home, &[]).await;
-    let kept = of_process(&shown, &gateway.id).unwrap();
-    assert_kept(kept, "comes of a run");
-    drop(user);
-    let shown = act_on(&home, &[number(&gateway.id)], &[]).await;
-    let leftover = of_process(&shown, &gateway.id).unwrap();
-    // Another test's run on this machine may be at work.
-    if leftover["stale"] == true {
-        assert_stale(leftover, "run` has ended");
-        assert!(!gateway.id.is_alive().unwrap());
+    wait_until(wanted, || find().is_some());
+    ProcessId::of(find().unwrap()).unwrap().unwrap()
+}
+
+fn send(id: &ProcessId, signal: Signal) {
+    nix::sys::signal::kill(Pid::from_raw(id.pid().try_into().unwrap()), signal).unwrap();
+}
+
+/// A client need not carry the mark of its run. Its gateway knows it all the same, so one that answers is left alone.
+#[tokio::test]
+async fn the_gateway_of_a_run_is_ended_only_when_it_hangs() {
+    let home = home();
+    let mut run = home.command(PROGRAM);
+    run.args(["run", "-p", "demo", "--", "env", "-i", "/bin/sleep", "777"]);
+    let mut run = run.stdin(Stdio::null()).spawn().unwrap();
+    let gateway = only_process(&home, " run-gateway ");
+    let gateway = Orphan {
+        id: gateway,
+        input: None,
+    };
+    let client = || {
+        let all = own_processes().unwrap();
+        let mut children = all
+            .into_iter()
+            .filter(|process| process.parent == run.id().unwrap());
+        children.find(|process| process.command_line == ["/bin/sleep", "777"])
+    };
+    wait_until("the client", || client().is_some());
+    let client = Orphan {
+        id: client().unwrap().id,
+        input: None,
+    };
+    run.start_kill().unwrap();
+    run.wait().await.unwrap();
+    let only = [number(&gateway.id)];
+    let look = |done: &[Value]| of_process(done, &gateway.id).unwrap()["kept"].to_string();
+    let deadline = SystemTime::now() + Duration::from_mins(1);
+    loop {
+        let done = act_on(&home, &only, &[]).await;
+        if look(&done).contains("it answers on 127.0.0.1:") {
+            break;
+        }
+        assert!(SystemTime::now() < deadline, "{done:#?}");
+        std::thread::sleep(Duration::from_millis(300));
     }
+    assert!(gateway.id.is_alive().unwrap() && client.id.is_alive().unwrap());
+
+    send(&gateway.id, Signal::SIGSTOP);
+    let done = act_on(&home, &only, &[]).await;
+    assert_stale(of_process(&done, &gateway.id).unwrap(), "does not answer");
+    assert!(!gateway.id.is_alive().unwrap());
 }
 
 #[tokio::test]
@@ -757,14 +955,25 @@ async fn the_real_daemon_of_codex() {
     for process in &processes {
         assert_eq!(of_process(&shown, &process.id), None, "{shown:#?}");
     }
+    // One that is stopped is told of and left alone, though the kernel takes connections for it.
+    let daemon = &processes[0].id;
+    send(daemon, Signal::SIGSTOP);
+    let told = cleanup(&home, &["--yes", "--only", &number(daemon)]).await;
+    assert_eq!(told.code(), Some(0), "{told:?}");
+    let said = told.stdout.join("\n");
+    assert!(said.contains("does not answer: it was stopped"), "{said}");
+    assert!(
+        said.contains("hint: `codex app-server daemon restart`"),
+        "{said}"
+    );
+    send(daemon, Signal::SIGCONT);
+    let told = cleanup(&home, &["--json", "--only", &number(daemon)]).await;
+    let json: Value = serde_json::from_str(&told.stdout.join("\n")).unwrap();
+    assert_eq!(json["stalls"], json!([]), "{json:#}");
+    assert!(daemon.is_alive().unwrap());
     for process in &processes {
         // As a crash does, which leaves everything behind.
-        let pid = i32::try_from(process.id.pid()).unwrap();
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(pid),
-            nix::sys::signal::Signal::SIGKILL,
-        )
-        .unwrap();
+        send(&process.id, Signal::SIGKILL);
         wait_until("the daemon to end", || !process.id.is_alive().unwrap());
     }
     let only = [&pid_files[0], &pid_files[1], &socket].map(|path| text(path));

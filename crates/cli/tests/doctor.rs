@@ -12,13 +12,20 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use polywire_processes::{ProcessId, end};
 use polywire_testkit::{
     CodexCli, House, Reply, Running, ScriptedUpstream, TempHome, Tree, auth_json,
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
+
+#[path = "support/processes.rs"]
+mod processes;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
 const HOMES: &str = env!("CARGO_TARGET_TMPDIR");
@@ -368,6 +375,37 @@ async fn variables_for_proxies() {
     ])
     .await;
     told.assert("proxies", "ok", "", "leave this machine out");
+    // What listens everywhere is found on this machine's own address, and what is excepted already stays.
+    let told = with(&[
+        ("HTTP_PROXY", "http://proxy.example:3128"),
+        ("NO_PROXY", "127.0.0.1,internal.example"),
+        ("POLYWIRE_LISTEN", "0.0.0.0:0"),
+    ])
+    .await;
+    told.assert("proxies", "ok", "", "leave this machine out");
+    let told = with(&[
+        ("HTTP_PROXY", "http://proxy.example:3128"),
+        ("NO_PROXY", "internal.example"),
+    ])
+    .await;
+    let hint = told.one("proxy_takes_loopback")["hint"].as_str().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let exported = shell
+        .args(["-c", &format!("{hint}; echo $NO_PROXY $no_proxy")])
+        .env("NO_PROXY", "internal.example")
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&exported.stdout),
+        "internal.example,localhost,127.0.0.1 localhost,127.0.0.1\n"
+    );
+    let told = with(&[("ALL_PROXY", "socks://127.0.0.1:1080"), ("NO_PROXY", "*")]).await;
+    told.assert(
+        "proxy_unusable",
+        "warning",
+        "ALL_PROXY",
+        "polywire cannot use",
+    );
     // Only requests by TLS go there.
     let told = with(&[("HTTPS_PROXY", "http://proxy.example:3128")]).await;
     told.assert("proxies", "ok", "", "");
@@ -405,8 +443,10 @@ async fn providers_that_answer_otherwise_than_they_should() {
         "invalid_api_key",
         "Incorrect API key provided: sk-house",
     );
+    let origin = Reply::new(522, "text/plain", "error code: 522");
     for (reply, id, severity, what) in [
         (cloudflare, "filtered", "problem", "1010"),
+        (origin, "filtered", "problem", ""),
         (
             Reply::html(200, "<title>Sign in</title>"),
             "page",
@@ -472,6 +512,78 @@ async fn a_clock_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_clock_is_compared_with_the_nearest() {
+    // From a cache: an hour old, and it says so.
+    let cached = models().header("Date", &date(-3600)).header("Age", "3600");
+    let cached = house(cached);
+    let told = Told::of(&cached.home, &[]).await;
+    told.assert("clock", "ok", "", "agrees");
+    let right = ScriptedUpstream::start(|_, _| models().header("Date", &date(0)));
+    let wrong = house(models().header("Date", &date(7200)));
+    let path = wrong.home.config().join("polywire/config.toml");
+    let settings = fs::read_to_string(path).unwrap();
+    let settings = format!(
+        "{settings}\n[providers.zzz]\nkind = \"chat\"\nbase_url = \"http://{}/v1\"\nkey = \"sk-zzz\"\n",
+        right.address()
+    );
+    wrong.home.write("config/polywire/config.toml", settings);
+    let told = Told::of(&wrong.home, &[]).await;
+    assert_eq!(told.all_of("reached").len(), 2, "{told:#?}");
+    told.assert("clock", "ok", "", "agrees");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_not_the_fault_of_codex() {
+    let home = home();
+    let codex = fake_codex(&home, "echo codex-cli 0.169.0");
+    fs::create_dir_all(home.state()).unwrap();
+    fs::write(home.state().join("polywire"), "a file").unwrap();
+    let told = Told::of(&home, &["--offline", "--codex", codex.to_str().unwrap()]).await;
+    told.assert(
+        "state_folder",
+        "problem",
+        "state/polywire",
+        "its own folder",
+    );
+    assert!(told.all_of("codex").is_empty(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn what_codex_takes_is_no_problem() {
+    let home = home();
+    home.write("home/models.json", "{}");
+    home.write(
+        "codex/config.toml",
+        "# experimental_bearer_token = \"x\"\nmodel_catalog_json = \"~/models.json\"\n[model_providers.amazon-bedrock.aws]\nprofile = \"p\"\nregion = \"r\"\n",
+    );
+    let config = home.codex_home().join("config.toml");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    let told = Told::of(&home, &["--offline"]).await;
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    told.assert("codex_config", "ok", "config.toml", "nothing in it");
+    told.assert("modes", "ok", "", "");
+    home.write(
+        "codex/work.config.toml",
+        "[mcp_servers.a.env]\nA_TOKEN = \"x\"\n",
+    );
+    let profile = home.codex_home().join("work.config.toml");
+    fs::set_permissions(&profile, fs::Permissions::from_mode(0o644)).unwrap();
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert("open_mode", "problem", "work.config.toml", "tools");
+    home.write(
+        "codex/config.toml",
+        "[model_providers.amazon-bedrock]\nname = \"x\"\n",
+    );
+    let told = Told::of(&home, &["--offline"]).await;
+    told.assert(
+        "reserved_provider",
+        "problem",
+        "config.toml:1",
+        "amazon-bedrock",
+    );
+}
+
+#[tokio::test]
 async fn another_codex_or_none() {
     let home = home();
     let told = Told::of(&home, &["--offline"]).await;
@@ -500,11 +612,14 @@ async fn a_codex_that_does_not_do_what_is_relied_on() {
         |rest: &str| format!("case $1 in --version) echo codex-cli 0.170.0; exit;; esac\n{rest}");
     let warned = r#"echo '{"type":"item.completed","item":{"type":"error","message":"Model metadata for `demo/demo` not found"}}'
 echo '{"type":"turn.completed","usage":{}}'"#;
+    let broken = r#"echo '{"type":"item.completed","item":{"type":"command_execution","status":"failed","exit_code":1,"aggregated_output":"bwrap: no "}}'
+echo '{"type":"turn.completed","usage":{}}'"#;
     let failed = r#"echo '{"type":"turn.failed","error":{"message":"no such provider"}}'; exit 1"#;
     let strange = "echo unknown flag --json >&2; exit 2";
     for (script, id, what) in [
         (warned, "contract_catalog", "Model metadata"),
         (warned, "contract_tool", "no tool"),
+        (broken, "contract_tool", "failed (exit code 1): bwrap: no"),
         (failed, "contract_turn", "no such provider"),
         (strange, "contract_turn", "unknown flag --json"),
     ] {
@@ -822,6 +937,101 @@ async fn what_changes_during_a_run_is_told() {
     told.assert("login_renewed", "notice", "auth.json", "was changed");
     told.assert("codexs_own", "ok", "codex", "sessions/1.jsonl");
     assert!(told.all_of("prove_clean").is_empty(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_run_that_fails_proves_nothing() {
+    let home = furnished();
+    let codex = fake_codex(&home, "echo 'no model' >&2; exit 3");
+    let told = Told::of(
+        &home,
+        &["--prove-clean", "--codex", codex.to_str().unwrap()],
+    )
+    .await;
+    assert_eq!(told.code, Some(1), "{told:#?}");
+    told.assert("run", "problem", "", "nothing is proven");
+    assert!(told.all_of("prove_clean").is_empty(), "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_signal_leaves_nothing_behind_and_a_kill_what_cleanup_removes() {
+    let home = home();
+    let codex = fake_codex(&home, "echo $$ >> \"$0.pids\"; exec sleep 600");
+    let pid_file = codex.with_file_name("codex.pids");
+    // It is asked for its version, and tried.
+    let started = || {
+        let text = fs::read_to_string(&pid_file).unwrap_or_default();
+        let pids = text.lines().filter_map(|line| line.parse().ok());
+        pids.collect::<Vec<u32>>()
+    };
+    let state = home.state().join("polywire");
+    let folders = || {
+        let entries = fs::read_dir(&state).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let of_doctor = |path: &PathBuf| path.to_str().unwrap().contains("/doctor-");
+        paths.filter(of_doctor).collect::<Vec<_>>()
+    };
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGKILL,
+    ] {
+        fs::remove_file(&pid_file).ok();
+        let mut command = command(&home, &["--offline", "--codex", codex.to_str().unwrap()]);
+        let mut doctor = command.stdout(Stdio::null()).spawn().unwrap();
+        processes::until("codex to start", || started().len() == 2).await;
+        let ids = started().into_iter();
+        let ids: Vec<_> = ids.filter_map(|pid| ProcessId::of(pid).unwrap()).collect();
+        let id = i32::try_from(doctor.id().unwrap()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+        let ended = doctor.wait().await.unwrap();
+        if signal == Signal::SIGKILL {
+            for id in &ids {
+                end(id, Duration::from_secs(1)).unwrap();
+            }
+            break;
+        }
+        assert_eq!(ended.code(), Some(128 + signal as i32), "{signal}");
+        let gone = || ids.iter().all(|id| !id.is_alive().unwrap());
+        processes::until("codex to end", gone).await;
+        assert_eq!(folders(), Vec::<PathBuf>::new());
+    }
+    let left = folders();
+    assert!(!left.is_empty());
+    if !polywire_processes::sees_all_processes() {
+        eprintln!("not tried: in a container, the folders are kept");
+        return;
+    }
+    let mut command = home.command(PROGRAM);
+    command.args(["cleanup", "--yes", "--json"]);
+    for folder in &left {
+        command.arg("--only").arg(folder);
+        let then = SystemTime::now() - Duration::from_hours(1);
+        fs::File::open(folder).unwrap().set_modified(then).unwrap();
+    }
+    let ended = Running::start(command).ended().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(folders(), Vec::<PathBuf>::new(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_proof_that_is_broken_off_leaves_nothing_that_runs() {
+    let home = furnished();
+    let codex = fake_codex(&home, "echo $$ > \"$0.pid\"; exec sleep 600");
+    let arguments = ["--prove-clean", "--codex", codex.to_str().unwrap()];
+    let mut command = command(&home, &arguments);
+    let mut doctor = command.stdout(Stdio::null()).spawn().unwrap();
+    let pid_file = codex.with_file_name("codex.pid");
+    processes::until("codex to start", || pid_file.exists()).await;
+    let id = i32::try_from(doctor.id().unwrap()).unwrap();
+    kill(Pid::from_raw(id), Signal::SIGINT).unwrap();
+    assert_eq!(doctor.wait().await.unwrap().code(), Some(130));
+    // The gateway of the run looks every two seconds whether somebody is left.
+    processes::until("all of it to end", || {
+        processes::processes_of(&home).is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

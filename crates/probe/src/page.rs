@@ -54,8 +54,8 @@ pub(crate) fn filter(heard: &Heard) -> Option<Filter> {
         return Some(Filter::Challenge);
     }
     let text = String::from_utf8_lossy(&heard.body).to_lowercase();
-    if let Some(code) = error_code(&text) {
-        return filter_of_code(code);
+    if let Some(filter) = error_code(&text).and_then(filter_of_code) {
+        return Some(filter);
     }
     let from_edge = heard.headers.contains_key("cf-ray")
         || header(&heard.headers, "server").is_some_and(|server| server == "cloudflare")
@@ -109,10 +109,10 @@ fn error_code(lower: &str) -> Option<u16> {
     plain.and_then(number).or_else(in_json).or_else(on_page)
 }
 
-/// The first number of four digits.
+/// The first number of three or four digits.
 fn number(text: &str) -> Option<u16> {
     text.split(|letter: char| !letter.is_ascii_digit())
-        .find(|digits| digits.len() == 4)?
+        .find(|digits| matches!(digits.len(), 3 | 4))?
         .parse()
         .ok()
 }
@@ -124,6 +124,7 @@ const fn filter_of_code(code: u16) -> Option<Filter> {
         1010 => Some(Filter::Signature),
         1015 => Some(Filter::Rate),
         1000..=1999 => Some(Filter::Rule),
+        520..=530 => Some(Filter::Origin),
         _ => None,
     }
 }
@@ -171,6 +172,8 @@ mod tests {
             (heard(403, &[], "error code: 1010"), Some(Filter::Signature)),
             (heard(403, &[], "error code: 1009\n"), Some(Filter::Region)),
             (heard(429, &[], "error code: 1015"), Some(Filter::Rate)),
+            (heard(522, &[], "error code: 522"), Some(Filter::Origin)),
+            (heard(502, &[], "error code: 502"), None),
             (
                 heard(
                     403,

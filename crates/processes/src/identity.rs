@@ -61,6 +61,14 @@ impl ProcessId {
         Ok(self.look()?.is_some())
     }
 
+    /// Whether it was stopped, by a signal or by a debugger, and does nothing until it is told to go on. `false` when it has ended.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn is_stopped(&self) -> Result<bool, ProcessError> {
+        system::is_stopped(self)
+    }
+
     /// What it is now; `None` when it has ended, whoever has its number.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub use ending::{Ending, ask_to_end, end};
 pub use error::ProcessError;
 pub use identity::ProcessId;
 pub use input::{Input, input_of};
-pub use listeners::{Listener, listeners};
+pub use listeners::{Listener, listened_by, listeners};
 pub use process::{Process, own_processes};
 pub use system::{boot_id, sees_all_processes};
 

@@ -58,3 +58,45 @@ pub fn listeners(_port: u16) -> Result<Vec<Listener>, ProcessError> {
         what: "who listens on a port",
     })
 }
+
+/// The TCP addresses on which a process listens; none when it has ended.
+///
+/// # Errors
+/// The system does not tell, or the process does not let us look. [`ProcessError::Unsupported`] where there is no `/proc`.
+#[cfg(target_os = "linux")]
+pub fn listened_by(id: &crate::ProcessId) -> Result<Vec<SocketAddr>, ProcessError> {
+    use procfs::net::TcpState;
+    use procfs::process::{FDTarget, Process as Entry};
+    let unread = |error| ProcessError::read(format!("what process {} listens on", id.pid()), error);
+    if !id.is_alive()? {
+        return Ok(Vec::new());
+    }
+    let entry = Entry::new(i32::try_from(id.pid()).unwrap_or_default()).map_err(unread)?;
+    let files = entry.fd().map_err(unread)?;
+    let sockets: Vec<u64> = files
+        .flatten()
+        .filter_map(|file| {
+            let FDTarget::Socket(inode) = file.target else {
+                return None;
+            };
+            Some(inode)
+        })
+        .collect();
+    let mut entries = entry.tcp().map_err(unread)?;
+    entries.extend(entry.tcp6().unwrap_or_default());
+    let own = entries
+        .iter()
+        .filter(|entry| entry.state == TcpState::Listen && sockets.contains(&entry.inode));
+    Ok(own.map(|entry| entry.local_address).collect())
+}
+
+/// The TCP addresses on which a process listens.
+///
+/// # Errors
+/// [`ProcessError::Unsupported`], always.
+#[cfg(not(target_os = "linux"))]
+pub fn listened_by(_id: &crate::ProcessId) -> Result<Vec<SocketAddr>, ProcessError> {
+    Err(ProcessError::Unsupported {
+        what: "what a process listens on",
+    })
+}

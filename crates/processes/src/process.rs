@@ -51,6 +51,20 @@ impl Process {
         system::process(pid)
     }
 
+    /// The processes that have this number in a container inside of this system, whoever owns them. Their own ids are those by which they are known here.
+    ///
+    /// # Errors
+    /// The system does not list its processes.
+    pub fn contained(number: u32) -> Result<Vec<Self>, ProcessError> {
+        system::contained(number)
+    }
+
+    /// Whether it sees the processes and files that we see. One in a container does not: a path or a number of its is another one here. `false` also when
+    /// that is not told, or it has ended.
+    pub fn shares_our_view(&self) -> bool {
+        system::shares_view(self.id.pid())
+    }
+
     /// Whether it acts on behalf of this user.
     pub fn is_own(&self) -> bool {
         self.owner == own_user()

@@ -14,7 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use polywire_processes::{
-    Ending, Input, Process, ProcessId, boot_id, end, input_of, listeners, own_processes, own_user,
+    Ending, Input, Process, ProcessId, boot_id, end, input_of, listened_by, listeners,
+    own_processes, own_user,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,6 +37,69 @@ fn shell(script: &str) -> Child {
 
 fn id(child: &Child) -> ProcessId {
     ProcessId::of(child.id()).unwrap().unwrap()
+}
+
+#[test]
+fn a_stopped_process_is_known() {
+    let mut child = shell(":");
+    let id = id(&child);
+    assert!(!id.is_stopped().unwrap());
+    let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !id.is_stopped().unwrap() {
+        assert!(Instant::now() < deadline, "it was not stopped");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!id.is_stopped().unwrap());
+}
+
+#[test]
+fn what_a_process_listens_on_is_known() {
+    let own = ProcessId::own().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    assert!(listened_by(&own).unwrap().contains(&address));
+    drop(listener);
+    assert!(!listened_by(&own).unwrap().contains(&address));
+}
+
+#[test]
+fn a_process_in_a_container_has_another_number_there() {
+    let own = ProcessId::own().unwrap().look().unwrap().unwrap();
+    assert!(own.shares_our_view());
+    let script = "echo ready; read answer; exit 0";
+    let mut command = Command::new("unshare");
+    command
+        .args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+        ])
+        .args(["sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        return;
+    };
+    let mut ready = [0; 6];
+    let mut said = child.stdout.take().unwrap();
+    // Where no container can be made it ends at once.
+    if std::io::Read::read_exact(&mut said, &mut ready).is_ok() {
+        let contained = Process::contained(1).unwrap();
+        let inside = contained
+            .iter()
+            .find(|process| process.parent == child.id())
+            .unwrap();
+        assert_ne!(inside.id.pid(), 1);
+        assert!(!inside.shares_our_view());
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
 }
 
 #[test]

@@ -213,7 +213,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<ConfigFile, SettingsError
         let (line, column) = place(text, error.span().map_or(0, |span| span.start));
         let (message, hint) = match unknown_key(error.message()) {
             Some((message, hint)) => (message, Some(hint)),
-            None => (error.message().to_owned(), None),
+            None => (without_value(error.message()), None),
         };
         SettingsError::Parse {
             path: path.to_owned(),
@@ -249,6 +249,24 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = before.matches('\n').count() + 1;
     (line, before[line_start..].chars().count() + 1)
+}
+
+/// A message about a value of the wrong type, without the value: it may be a key or a password, and the place tells which one is meant.
+///
+/// The parser's message: ``invalid type: string "a", expected b``, ``invalid value: integer `-1`, expected b``.
+fn without_value(message: &str) -> String {
+    let about_value = ["invalid type: ", "invalid value: "]
+        .iter()
+        .find_map(|start| Some((start, message.strip_prefix(start)?)));
+    let Some((start, rest)) = about_value else {
+        return message.to_owned();
+    };
+    // The value may hold anything, what is expected holds no such word.
+    let Some((found, expected)) = rest.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let kind = found.split(['"', '`']).next().unwrap_or_default();
+    format!("{start}{}, expected {expected}", kind.trim_end())
 }
 
 /// For a key that does not exist: what to say, and the key that was probably meant.

@@ -594,3 +594,32 @@ fn a_login_is_where_the_table_says_or_where_codex_has_it() {
     let settings = Home::new(&[]).load_with(&line).unwrap();
     assert!(settings.logins.contains_key("chatgpt"));
 }
+
+#[test]
+fn values_of_the_wrong_type_are_not_repeated() {
+    let provider = "[providers.a]\nkind = \"chat\"\nbase_url = \"https://a.example/v1\"\n";
+    for line in [
+        "key = { command = \"sk-secret\" }",
+        "key = { command = \"a \\\", expected sk-secret\" }",
+        "key = 1234567",
+        "headers = \"sk-secret\"",
+        "headers = { Authorization = 1234567 }",
+        "proxy = 1234567",
+        "models = \"sk-secret\"",
+    ] {
+        let said = Home::with_config(&format!("{provider}{line}\n"))
+            .load()
+            .unwrap_err();
+        assert!(
+            !said.contains("secret") && !said.contains("1234567"),
+            "{said}"
+        );
+        assert!(
+            said.contains("config.toml:4:") && said.contains("expected"),
+            "{said}"
+        );
+    }
+    let url = provider.replace("/v1", "/v1?api_key=sk-secret");
+    let said = Home::with_config(&url).load().unwrap_err();
+    assert!(!said.contains("secret"), "{said}");
+}

@@ -84,7 +84,7 @@ fn look(state: Option<&GatewayState>) -> anyhow::Result<Found> {
 }
 
 /// The name of this machine, or of this container.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name = nix::unistd::gethostname();
     name.map_or_else(
         |_| String::new(),

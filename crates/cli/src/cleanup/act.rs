@@ -5,9 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use polywire_processes::{Ending, end};
 
+use super::background;
 use super::leftover::{FileMark, Leftover, Subject};
 use super::places::Places;
 use super::search::search;
+use super::work_folders;
 
 /// How long a process may take to end when it is asked to. Longer than its work at the end needs: none of them has a client any more.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,7 +36,12 @@ pub(crate) fn act(leftover: &Leftover, places: &Places) -> anyhow::Result<&'stat
             std::fs::remove_file(path).context("it could not be removed")?;
             Ok("removed")
         }
+        Subject::Record { path, mark } => {
+            background::forget(path, *mark)?;
+            Ok("forgotten")
+        }
         Subject::Folder { path, mark } => {
+            let _nobody_else = work_folders::lock(path).map_err(anyhow::Error::msg)?;
             same(path, *mark)?;
             std::fs::remove_dir_all(path).context("it could not be removed")?;
             Ok("removed")

@@ -5,54 +5,46 @@ use std::path::{Path, PathBuf};
 
 use polywire_processes::{Input, Process, input_of};
 
-use super::desktop::{Answer, answer_of};
 use super::leftover::{Case, Kind, Leftover};
 use super::number::{self, Meant};
 use super::places::{Places, Snapshot, has_argument, named};
+use super::socket::{Answer, LEADS_NOWHERE, answer_of};
 
 /// Programs that are an app-server when their first argument says so. Desktop ships one of the other name.
 const APP_SERVERS: [&str; 2] = ["codex", "zcode-cli"];
 
-/// A file of the daemon's, and the file whose process it belongs to.
-struct DaemonFile {
-    path: &'static str,
-    owner: &'static str,
-    is_socket: bool,
+/// What one process of the daemon's leaves below `CODEX_HOME`.
+struct DaemonFiles {
+    /// The number of the process.
+    pid: &'static str,
+    /// Where it answers.
+    socket: &'static str,
 }
 
-/// The daemon's files below `CODEX_HOME`, those of older versions included. Its log stays: it may tell why the daemon ended.
-const DAEMON_FILES: [DaemonFile; 6] = [
-    DaemonFile {
-        path: "app-server-daemon/daemon.pid",
-        owner: "app-server-daemon/daemon.pid",
-        is_socket: false,
+/// The daemon's files, those of older versions included. Its log stays: it may tell why the daemon ended.
+const DAEMON_FILES: [DaemonFiles; 4] = [
+    DaemonFiles {
+        pid: "app-server-daemon/daemon.pid",
+        socket: CONTROL_SOCKET,
     },
-    DaemonFile {
-        path: "app-server-daemon/daemon-updater.pid",
-        owner: "app-server-daemon/daemon-updater.pid",
-        is_socket: false,
+    DaemonFiles {
+        pid: "app-server-daemon/daemon-updater.pid",
+        socket: UPDATER_SOCKET,
     },
-    DaemonFile {
-        path: "app-server-control/app-server-control.sock",
-        owner: "app-server-daemon/daemon.pid",
-        is_socket: true,
+    DaemonFiles {
+        pid: "app-server-daemon/app-server.pid",
+        socket: CONTROL_SOCKET,
     },
-    DaemonFile {
-        path: "app-server-daemon/daemon-updater.sock",
-        owner: "app-server-daemon/daemon-updater.pid",
-        is_socket: true,
-    },
-    DaemonFile {
-        path: "app-server-daemon/app-server.pid",
-        owner: "app-server-daemon/app-server.pid",
-        is_socket: false,
-    },
-    DaemonFile {
-        path: "app-server-daemon/app-server-updater.pid",
-        owner: "app-server-daemon/app-server-updater.pid",
-        is_socket: false,
+    DaemonFiles {
+        pid: "app-server-daemon/app-server-updater.pid",
+        socket: UPDATER_SOCKET,
     },
 ];
+
+/// Where the daemon answers.
+const CONTROL_SOCKET: &str = "app-server-control/app-server-control.sock";
+
+const UPDATER_SOCKET: &str = "app-server-daemon/daemon-updater.sock";
 
 /// The files that Codex locks while it starts, stops or renews its daemon. They are never removed: whoever waits for a lock on a removed
 /// file would be let in beside the next one.
@@ -107,7 +99,8 @@ fn app_servers(snapshot: &Snapshot) -> Vec<Leftover> {
         .processes
         .iter()
         .filter(|process| is_app_server(process))
-        .filter(|process| is_driven_by_input(process));
+        .filter(|process| is_driven_by_input(process))
+        .filter(|process| process.shares_our_view());
     driven
         .filter_map(|process| {
             let orphaned = snapshot.foster_parent(process)?;
@@ -155,7 +148,9 @@ fn daemon_processes(snapshot: &Snapshot) -> Vec<Leftover> {
     let of_daemon = snapshot
         .processes
         .iter()
-        .filter(|process| is_of_daemon(process));
+        .filter(|process| is_of_daemon(process))
+        // Of one in a container neither the home is known nor who uses it.
+        .filter(|process| process.shares_our_view());
     of_daemon
         .filter_map(|process| {
             let home = home_of(process)?;
@@ -203,42 +198,70 @@ fn home_of(process: &Process) -> Option<PathBuf> {
 fn daemon_files(places: &Places) -> Vec<Leftover> {
     let home = &places.codex_home;
     let locked = locked(home);
-    DAEMON_FILES
-        .iter()
-        .filter_map(|file| {
-            let path = home.join(file.path);
-            let case = Case::of_file(Kind::DaemonFile, &path)?;
-            Some(match &locked {
-                Some(lock) => case.kept(format!(
-                    "Codex is starting or stopping its daemon: it holds {}",
-                    lock.display()
-                )),
-                None => daemon_file(case, file, home),
-            })
+    let judged = |path: &Path, judge: &dyn Fn(Case) -> Leftover| {
+        let case = Case::of_file(Kind::DaemonFile, path)?;
+        Some(match &locked {
+            Some(lock) => case.kept(format!(
+                "Codex is starting or stopping its daemon: it holds {}",
+                lock.display()
+            )),
+            None => judge(case),
         })
-        .collect()
+    };
+    let pid_files = DAEMON_FILES.iter().filter_map(|files| {
+        let pid = home.join(files.pid);
+        judged(&pid, &|case| pid_file(case, &pid, &home.join(files.socket)))
+    });
+    let sockets = [CONTROL_SOCKET, UPDATER_SOCKET].into_iter();
+    let sockets = sockets.filter_map(|name| {
+        let path = home.join(name);
+        judged(&path, &|case| socket(case, name, home))
+    });
+    pid_files.chain(sockets).collect()
 }
 
-fn daemon_file(case: Case, file: &DaemonFile, home: &Path) -> Leftover {
-    let owner = home.join(file.owner);
-    let case = if owner.exists() {
-        match number::meant(&owner) {
-            Meant::Nobody(why) => case.known(why),
-            Meant::Runs(process) => {
-                return case.kept(format!("its process {} runs", process.id.pid()));
-            }
-            Meant::Unclear(why) => return case.kept(why),
-        }
-    } else {
-        case.known("there is no pid file of a process that it belongs to")
+/// A pid file is needed as long as its process runs or anybody answers for it, of whom the number alone does not tell.
+fn pid_file(case: Case, path: &Path, socket: &Path) -> Leftover {
+    let case = match without_process(path) {
+        Ok(why) => case.known(why),
+        Err(why) => return case.kept(why),
     };
-    if !file.is_socket {
-        return case.stale();
+    match answer_of(socket) {
+        Answer::Taken => case.kept("somebody answers on the daemon's socket"),
+        Answer::Unclear(why) => case.kept(why),
+        Answer::Refused | Answer::Gone => case.stale(),
     }
-    match answer_of(&home.join(file.path)) {
+}
+
+fn socket(mut case: Case, name: &str, home: &Path) -> Leftover {
+    let owners = DAEMON_FILES.iter().filter(|files| files.socket == name);
+    let owners: Vec<PathBuf> = owners
+        .map(|files| home.join(files.pid))
+        .filter(|pid| pid.exists())
+        .collect();
+    if owners.is_empty() {
+        case = case.known("there is no pid file of a process that it belongs to");
+    }
+    for owner in owners {
+        case = match without_process(&owner) {
+            Ok(why) => case.known(why),
+            Err(why) => return case.kept(why),
+        };
+    }
+    match answer_of(&home.join(name)) {
         Answer::Refused => case.known("nobody answers").stale(),
+        Answer::Gone => case.kept(LEADS_NOWHERE),
         Answer::Taken => case.kept("somebody answers"),
         Answer::Unclear(why) => case.kept(why),
+    }
+}
+
+/// Why the process of a pid file does not run, or why that cannot be said.
+fn without_process(pid_file: &Path) -> Result<String, String> {
+    match number::meant(pid_file) {
+        Meant::Nobody(why) => Ok(why),
+        Meant::Runs(process) => Err(format!("its process {} runs", process.id.pid())),
+        Meant::Unclear(why) => Err(why),
     }
 }
 

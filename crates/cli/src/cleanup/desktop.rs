@@ -1,7 +1,5 @@
 //! What Codex Desktop and its Linux packages leave behind (codex-client.md 9, seed-behaviours.md A2.13).
 
-use std::io::ErrorKind;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use polywire_processes::{Process, listeners};
@@ -10,6 +8,7 @@ use super::codex::is_app_server;
 use super::leftover::{Case, Kind, Leftover};
 use super::number::{self, Meant};
 use super::places::{Places, Snapshot, has_argument, lies_below};
+use super::socket::{Answer, LEADS_NOWHERE, answer_of};
 
 /// The port of the packages' web server.
 const WEB_PORT: u16 = 5175;
@@ -22,31 +21,11 @@ const RUNTIMES: [&str; 2] = ["node", "node_repl"];
 
 pub(crate) fn find(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     let mut found = profile_locks(places);
-    found.extend(pid_files(places));
+    found.extend(pid_files(places, snapshot));
     found.extend(sockets(places, snapshot));
-    found.extend(web_servers(snapshot));
+    found.extend(web_servers(places, snapshot));
     found.extend(helpers(places, snapshot));
     found
-}
-
-/// Whether anybody answers on a socket.
-pub(crate) enum Answer {
-    /// Somebody takes connections.
-    Taken,
-    /// Nobody does.
-    Refused,
-    /// It cannot be told; why.
-    Unclear(String),
-}
-
-pub(crate) fn answer_of(path: &Path) -> Answer {
-    match UnixStream::connect(path) {
-        Ok(_) => Answer::Taken,
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
-        // A link to a socket that is not there any more.
-        Err(error) if error.kind() == ErrorKind::NotFound => Answer::Refused,
-        Err(error) => Answer::Unclear(format!("whether somebody answers cannot be told: {error}")),
-    }
 }
 
 /// The three links by which Electron keeps a second start out. The lock says `machine-number`, the socket leads to one in a temporary folder.
@@ -106,13 +85,14 @@ fn lock_verdict(lock: &Path, holder: &str, socket: &Path) -> Result<Vec<String>,
         Meant::Unclear(why) => return Err(why),
     };
     match answer_of(socket) {
-        Answer::Refused => Ok(vec![gone, "nobody answers on its socket".to_owned()]),
+        // Its folder for temporary files is emptied when the machine starts.
+        Answer::Refused | Answer::Gone => Ok(vec![gone, "nobody answers on its socket".to_owned()]),
         Answer::Taken => Err("somebody answers on its socket".to_owned()),
         Answer::Unclear(why) => Err(why),
     }
 }
 
-fn pid_files(places: &Places) -> Vec<Leftover> {
+fn pid_files(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     let files = places.desktop_states.iter().flat_map(|folder| {
         ["app.pid", "webview.pid"]
             .into_iter()
@@ -122,12 +102,32 @@ fn pid_files(places: &Places) -> Vec<Leftover> {
         .filter_map(|path| {
             let case = Case::of_file(Kind::DesktopPidFile, &path)?;
             Some(match number::meant(&path) {
-                Meant::Nobody(why) => case.known(why).stale(),
+                // When the clock is set while Desktop runs, its process seems to be younger than the file.
+                Meant::Nobody(why) => match of_desktop(&path, places, snapshot) {
+                    Some(process) => case.kept(format!(
+                        "process {} has this number and is one of Desktop's",
+                        process.id.pid()
+                    )),
+                    None => case.known(why).stale(),
+                },
                 Meant::Runs(process) => case.kept(format!("process {} runs", process.id.pid())),
                 Meant::Unclear(why) => case.kept(why),
             })
         })
         .collect()
+}
+
+/// The process that has the number in a file now, if it is a program of an installation, or works in its web assets.
+fn of_desktop<'a>(pid_file: &Path, places: &Places, snapshot: &'a Snapshot) -> Option<&'a Process> {
+    let process = snapshot.process(number::written_in(pid_file)?)?;
+    let works_below = |folder: &Path| {
+        let place = process.working_directory.as_deref();
+        place.is_some_and(|place| place.starts_with(folder))
+    };
+    let mut folders = places.desktop_folders.iter();
+    folders
+        .any(|folder| lies_below(process, folder) || works_below(folder))
+        .then_some(process)
 }
 
 /// A socket is removed only when no Desktop runs, because a starting one has made it and does not answer yet.
@@ -146,6 +146,7 @@ fn sockets(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
             Some(match (answer_of(&path), runs) {
                 (Answer::Taken, _) => case.kept("somebody answers"),
                 (Answer::Unclear(why), _) => case.kept(why),
+                (Answer::Gone, _) => case.kept(LEADS_NOWHERE),
                 (Answer::Refused, Some(desktop)) => {
                     case.kept(format!("Desktop runs (process {})", desktop.id.pid()))
                 }
@@ -158,12 +159,18 @@ fn sockets(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
         .collect()
 }
 
-/// The main process of a Desktop that is installed there: the one that is none of Chromium's helpers.
+/// The main process of a Desktop that is installed there: one that is none of Chromium's helpers.
 pub(crate) fn main_process<'a>(snapshot: &'a Snapshot, folder: &Path) -> Option<&'a Process> {
-    snapshot
-        .processes
-        .iter()
-        .find(|process| is_main(process, folder))
+    main_processes(snapshot, folder).next()
+}
+
+/// All that may be the main process of a Desktop that is installed there.
+pub(crate) fn main_processes<'a>(
+    snapshot: &'a Snapshot,
+    folder: &Path,
+) -> impl Iterator<Item = &'a Process> {
+    let all = snapshot.processes.iter();
+    all.filter(move |process| is_main(process, folder))
 }
 
 fn is_main(process: &Process, folder: &Path) -> bool {
@@ -186,7 +193,7 @@ fn installation_of(working_directory: &Path) -> Option<PathBuf> {
     Some(content.to_owned())
 }
 
-fn web_servers(snapshot: &Snapshot) -> Vec<Leftover> {
+fn web_servers(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     let Ok(listeners) = listeners(WEB_PORT) else {
         return Vec::new();
     };
@@ -198,13 +205,16 @@ fn web_servers(snapshot: &Snapshot) -> Vec<Leftover> {
     servers.dedup();
     servers
         .iter()
-        .filter_map(|server| web_server(server, snapshot))
+        .filter_map(|server| web_server(server, places, snapshot))
         .collect()
 }
 
-fn web_server(server: &Process, snapshot: &Snapshot) -> Option<Leftover> {
-    // Whatever else listens there is somebody else's.
+fn web_server(server: &Process, places: &Places, snapshot: &Snapshot) -> Option<Leftover> {
+    // Whatever else listens there is somebody else's, a folder of that name in somebody's own work too.
     let installation = installation_of(server.working_directory.as_deref()?)?;
+    if !places.desktop_folders.contains(&installation) {
+        return None;
+    }
     let is_theirs = server
         .command_line
         .iter()

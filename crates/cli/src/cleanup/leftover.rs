@@ -31,6 +31,10 @@ pub(crate) enum Kind {
     RunGateway,
     /// A folder in which polywire's engine worked.
     EngineScratch,
+    /// A folder in which `polywire doctor` tried something.
+    DoctorFolder,
+    /// The record of a gateway in the background.
+    BackgroundGateway,
 }
 
 impl Kind {
@@ -47,6 +51,8 @@ impl Kind {
             Kind::DaemonProcess => "process of Codex's daemon",
             Kind::RunGateway => "gateway of a `polywire run`",
             Kind::EngineScratch => "work folder of an engine",
+            Kind::DoctorFolder => "work folder of `polywire doctor`",
+            Kind::BackgroundGateway => "record of a gateway in the background",
         }
     }
 }
@@ -65,6 +71,14 @@ pub(crate) enum Subject {
     /// A file, link or socket, to be removed.
     File {
         /// Where.
+        path: PathBuf,
+        /// Which one.
+        #[serde(skip)]
+        mark: FileMark,
+    },
+    /// The record of a gateway in a file, to be taken out of it. The rest of the file stays.
+    Record {
+        /// Which file.
         path: PathBuf,
         /// Which one.
         #[serde(skip)]
@@ -114,7 +128,9 @@ impl Subject {
     pub(crate) fn is(&self, named: &str) -> bool {
         match self {
             Subject::Process { id, .. } => named.parse() == Ok(id.pid()),
-            Subject::File { path, .. } | Subject::Folder { path, .. } => path == Path::new(named),
+            Subject::File { path, .. }
+            | Subject::Record { path, .. }
+            | Subject::Folder { path, .. } => path == Path::new(named),
         }
     }
 }
@@ -129,7 +145,9 @@ impl std::fmt::Display for Subject {
                     None => Ok(()),
                 }
             }
-            Subject::File { path, .. } | Subject::Folder { path, .. } => {
+            Subject::File { path, .. }
+            | Subject::Record { path, .. }
+            | Subject::Folder { path, .. } => {
                 write!(f, "{}", path.display())
             }
         }
@@ -204,6 +222,15 @@ impl Case {
             subject,
             proof: Vec::new(),
         })
+    }
+
+    /// The record in a file. `None` as for a file.
+    pub(crate) fn of_record(kind: Kind, path: &Path) -> Option<Self> {
+        let mut case = Self::of_file(kind, path)?;
+        if let Subject::File { path, mark } = case.subject {
+            case.subject = Subject::Record { path, mark };
+        }
+        Some(case)
     }
 
     /// Something that was found out.

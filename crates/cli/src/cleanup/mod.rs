@@ -6,6 +6,7 @@
 //! Reading order: `leftover` (what is found), `places` (where to look), `desktop`, `codex`, `own` (the rules), `act`.
 
 mod act;
+mod background;
 mod codex;
 mod desktop;
 mod leftover;
@@ -13,10 +14,13 @@ mod number;
 mod own;
 mod places;
 mod search;
+mod socket;
 mod stall;
+mod work_folders;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Args;
 use polywire_settings::Overrides;
@@ -27,13 +31,14 @@ use crate::printable::{printable, printable_json};
 use crate::{ask, configuration};
 
 pub(crate) use leftover::Leftover;
-pub(crate) use places::{Places, Snapshot};
+pub(crate) use places::{Places, Snapshot, installation};
 pub(crate) use search::search;
 pub(crate) use stall::{Stall, stalls};
+pub(crate) use work_folders::OF_DOCTOR;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 when nothing is left to do or nothing was to be done, 1 when something could not be ended or removed."
+    after_help = "Exit codes: 0 when nothing is left to do or nothing was to be done, 1 when something could not be ended or removed, or nothing was found of an `--only`."
 )]
 pub(crate) struct CleanupArguments {
     /// End and remove what is proven to be stale, without asking
@@ -46,7 +51,7 @@ pub(crate) struct CleanupArguments {
     #[arg(long)]
     json: bool,
     /// Where Codex Desktop is installed, if in none of its packages' usual places
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = installation)]
     desktop: Option<PathBuf>,
 }
 
@@ -69,11 +74,11 @@ pub(crate) fn cleanup(
 ) -> anyhow::Result<ExitCode> {
     let places = places(arguments.desktop.as_deref(), overrides)?;
     let mut found = search(&places)?;
-    if !arguments.only.is_empty() {
-        found.retain(|leftover| arguments.only.iter().any(|only| leftover.subject.is(only)));
-    }
+    let mut stalls = stalls(&places, &Snapshot::take()?, SystemTime::now());
+    let unknown = retain_only(&arguments.only, &mut found, &mut stalls);
     if !arguments.json {
         show(&found);
+        show_stalls(&stalls);
     }
     let anything = found.iter().any(Leftover::is_stale);
     let wanted = anything && (arguments.yes || (!arguments.json && is_agreed()?));
@@ -85,17 +90,44 @@ pub(crate) fn cleanup(
         .map(|leftover| treat(leftover, wanted, &places))
         .collect();
     if arguments.json {
-        let json = serde_json::json!({ "leftovers": treated });
+        let json = serde_json::json!({ "leftovers": treated, "stalls": stalls });
         say(printable_json(&serde_json::to_string_pretty(&json)?));
     } else {
         tell(&treated);
     }
-    let failed = treated.iter().any(|treated| treated.error.is_some());
+    for only in &unknown {
+        note(format_args!(
+            "error: nothing was found of `{}`\nhint: `polywire cleanup` shows all that is found",
+            printable(only)
+        ));
+    }
+    let failed = !unknown.is_empty() || treated.iter().any(|treated| treated.error.is_some());
     Ok(if failed {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Leaves what `--only` names. Gives those that name nothing.
+fn retain_only<'a>(
+    only: &'a [String],
+    found: &mut Vec<Leftover>,
+    stalls: &mut Vec<Stall>,
+) -> Vec<&'a str> {
+    if only.is_empty() {
+        return Vec::new();
+    }
+    found.retain(|leftover| only.iter().any(|only| leftover.subject.is(only)));
+    stalls.retain(|stall| only.iter().any(|only| only.parse() == Ok(stall.pid())));
+    let names_nothing = |only: &&str| {
+        !found.iter().any(|leftover| leftover.subject.is(only))
+            && !stalls.iter().any(|stall| only.parse() == Ok(stall.pid()))
+    };
+    only.iter()
+        .map(String::as_str)
+        .filter(names_nothing)
+        .collect()
 }
 
 /// Where to look. Settings that cannot be read keep nobody from cleaning up; only the engines' folders are not known then.
@@ -115,7 +147,7 @@ pub(crate) fn places(
             Vec::new()
         }
     };
-    Places::find(desktop, homes)
+    Places::find(desktop, homes, overrides)
 }
 
 fn treat(leftover: Leftover, wanted: bool, places: &Places) -> Treated {
@@ -161,6 +193,21 @@ fn show_one(leftover: &Leftover) {
     ));
     for fact in leftover.proof.iter().chain(&leftover.kept) {
         say(format_args!("      {}", printable(fact)));
+    }
+}
+
+/// What does nothing may be at work in a way that is not seen, so that it is never ended here.
+fn show_stalls(stalls: &[Stall]) {
+    if !stalls.is_empty() {
+        say("Runs and does nothing (never ended by this command):");
+    }
+    for stall in stalls {
+        say(format_args!(
+            "  process {}: {}",
+            stall.pid(),
+            printable(&stall.words())
+        ));
+        say(format_args!("      hint: {}", printable(&stall.hint())));
     }
 }
 

@@ -55,6 +55,15 @@ pub(crate) fn meant(path: &Path) -> Meant {
     }
 }
 
+/// The number in a pid file of either form.
+pub(crate) fn written_in(path: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(path).ok()?;
+    match serde_json::from_str::<CodexPidFile>(&text) {
+        Ok(file) => Some(file.pid),
+        Err(_) => text.trim().parse().ok(),
+    }
+}
+
 fn by_identity(pid: u32, identity: &CodexIdentity) -> Meant {
     match boot_id() {
         Ok(now) if now != identity.boot_id => {
@@ -63,52 +72,65 @@ fn by_identity(pid: u32, identity: &CodexIdentity) -> Meant {
         Ok(_) => {}
         Err(error) => return Meant::Unclear(error.to_string()),
     }
+    let is_it = |process: &Process| process.id.start() == identity.start_ticks;
     match Process::find(pid) {
-        Ok(None) => not_here(pid),
-        Ok(Some(process)) if process.id.start() == identity.start_ticks => {
-            Meant::Runs(Box::new(process))
+        Ok(Some(process)) if is_it(&process) => Meant::Runs(Box::new(process)),
+        Ok(None) => nobody(pid, not_here(pid), is_it),
+        Ok(Some(_)) => {
+            let why = format!(
+                "the number {pid} belongs to another process now, which was started at another time"
+            );
+            nobody(pid, why, is_it)
         }
-        Ok(Some(_)) => nobody(format!(
-            "the number {pid} belongs to another process now, which was started at another time"
-        )),
         Err(error) => Meant::Unclear(error.to_string()),
     }
 }
 
 /// Who a bare number means that was written down at this time: only a process that was there by then.
 pub(crate) fn by_time(pid: u32, written: Option<SystemTime>) -> Meant {
+    let is_later = |process: &Process| {
+        let later = process
+            .started_at
+            .zip(written)
+            .and_then(|(started, written)| started.duration_since(written).ok());
+        later.is_some_and(|later| later > CLOCK_TOLERANCE)
+    };
     let process = match Process::find(pid) {
-        Ok(None) => return not_here(pid),
+        Ok(None) => return nobody(pid, not_here(pid), |other| !is_later(other)),
         Ok(Some(process)) => process,
         Err(error) => return Meant::Unclear(error.to_string()),
     };
-    if !process.is_own() {
-        return nobody(format!(
-            "the number {pid} belongs to a process of another user now"
-        ));
-    }
-    let later = process
-        .started_at
-        .zip(written)
-        .and_then(|(started, written)| started.duration_since(written).ok());
-    if later.is_some_and(|later| later > CLOCK_TOLERANCE) {
-        return nobody(format!(
-            "the number {pid} belongs to another process now, which was started after the file was written"
-        ));
-    }
-    Meant::Runs(Box::new(process))
+    let whose = if !process.is_own() {
+        "of another user now"
+    } else if is_later(&process) {
+        "now that was started after the file was written"
+    } else {
+        return Meant::Runs(Box::new(process));
+    };
+    let why = format!("the number {pid} belongs to another process {whose}");
+    nobody(pid, why, |other| !is_later(other))
 }
 
-fn not_here(pid: u32) -> Meant {
-    nobody(format!("process {pid} does not run"))
+fn not_here(pid: u32) -> String {
+    format!("process {pid} does not run")
 }
 
-/// Nobody is meant, if nobody outside of our sight can be: a home can be shared with containers, and each counts its processes by itself.
-fn nobody(why: String) -> Meant {
-    if sees_all_processes() {
-        return Meant::Nobody(why);
+/// Nobody is meant, if nobody in a container can be and nobody outside of our sight: a home can be shared with containers, and each counts its processes
+/// by itself.
+pub(crate) fn nobody(pid: u32, why: String, is_it: impl Fn(&Process) -> bool) -> Meant {
+    if !sees_all_processes() {
+        return Meant::Unclear(format!(
+            "{why} in this container, and outside of it cannot be seen"
+        ));
     }
-    Meant::Unclear(format!(
-        "{why} in this container, and outside of it cannot be seen"
-    ))
+    match Process::contained(pid) {
+        Err(error) => Meant::Unclear(error.to_string()),
+        Ok(contained) => match contained.into_iter().find(is_it) {
+            Some(process) => Meant::Unclear(format!(
+                "process {} has the number {pid} in a container, and may be meant",
+                process.id.pid()
+            )),
+            None => Meant::Nobody(why),
+        },
+    }
 }

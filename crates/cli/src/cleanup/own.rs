@@ -1,25 +1,28 @@
 //! What polywire itself leaves behind when it is killed.
 
-use std::path::Path;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};
 
-use polywire_processes::{Input, Process, ProcessId, input_of};
-use polywire_settings::RUN_VARIABLE;
+use polywire_processes::{Input, Process, input_of, listened_by};
 
 use super::leftover::{Case, Kind, Leftover};
 use super::places::{Places, Snapshot};
+use super::{background, work_folders};
 
 /// The command that keeps the gateway of a run.
 const RUN_GATEWAY: &str = "run-gateway";
 
-/// The times of files and of processes come from different clocks.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(10);
+/// How long a gateway of a run may take to begin, and to notice that nobody needs it. It looks every two seconds.
+const GATEWAY_AGE_MIN: Duration = Duration::from_secs(10);
+
+/// How long it may take to answer on this machine. It takes a millisecond.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(crate) fn find(places: &Places, snapshot: &Snapshot) -> Vec<Leftover> {
     let mut found = run_gateways(snapshot);
-    for folder in &places.engine_scratches {
-        found.extend(scratch(folder, snapshot));
-    }
+    found.extend(work_folders::find(places));
+    found.extend(background::find(&places.state_dir));
     found
 }
 
@@ -27,7 +30,7 @@ fn is_polywire(process: &Process) -> bool {
     super::places::named(process, "polywire")
 }
 
-/// Gateways of runs that nobody is left of. They end by themselves; one that hangs does not.
+/// Gateways of runs that have ended. They end by themselves when nobody needs them; one that hangs does not.
 fn run_gateways(snapshot: &Snapshot) -> Vec<Leftover> {
     let gateways = snapshot.processes.iter().filter(|process| {
         is_polywire(process)
@@ -36,13 +39,12 @@ fn run_gateways(snapshot: &Snapshot) -> Vec<Leftover> {
                 .iter()
                 .skip(1)
                 .any(|argument| argument == RUN_GATEWAY)
+            && process.shares_our_view()
     });
-    gateways
-        .filter_map(|gateway| run_gateway(gateway, snapshot))
-        .collect()
+    gateways.filter_map(run_gateway).collect()
 }
 
-fn run_gateway(gateway: &Process, snapshot: &Snapshot) -> Option<Leftover> {
+fn run_gateway(gateway: &Process) -> Option<Leftover> {
     let case = Case::of_process(Kind::RunGateway, gateway);
     match input_of(&gateway.id) {
         Ok(None) => return None,
@@ -55,68 +57,49 @@ fn run_gateway(gateway: &Process, snapshot: &Snapshot) -> Option<Leftover> {
         Err(error) => return Some(case.kept(error.to_string())),
     }
     let case = case.known("its `polywire run` has ended");
-    let mut others = snapshot
-        .processes
-        .iter()
-        .filter(|process| !is_polywire(process));
-    // Which run it serves is known to it alone; so a process of any run counts.
-    let user = others.find(|process| {
-        process
-            .variables(&[RUN_VARIABLE])
-            .is_some_and(|found| !found.is_empty())
-    });
-    Some(match user {
-        Some(user) => case.kept(format!(
-            "process {} comes of a run and may need it; the gateway ends by itself when nobody does",
-            user.id.pid()
-        )),
-        None => case.known("no process that comes of a run is left").stale(),
+    let age = gateway
+        .started_at
+        .and_then(|started| SystemTime::now().duration_since(started).ok());
+    if age.is_none_or(|age| age < GATEWAY_AGE_MIN) {
+        return Some(case.kept("it began a moment ago"));
+    }
+    // Whom it serves is known to it alone: a client need not carry the mark of its run, nor show its environment. So one that answers is believed.
+    Some(match listened_by(&gateway.id) {
+        Err(error) => case.kept(error.to_string()),
+        Ok(addresses) if addresses.is_empty() => {
+            case.kept("it takes no requests any more, so it is ending")
+        }
+        Ok(addresses) => match addresses.into_iter().find(|address| answers(*address)) {
+            Some(address) => case.kept(format!(
+                "it answers on {address}, and ends by itself when nobody needs it"
+            )),
+            None => case
+                .known("it does not answer, so that it serves nobody and does not end by itself")
+                .stale(),
+        },
     })
 }
 
-/// The folders of an engine that are older than every polywire which runs.
-fn scratch(folder: &Path, snapshot: &Snapshot) -> Vec<Leftover> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let oldest = oldest_polywire(snapshot);
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let modified = entry.metadata().ok()?.modified().ok()?;
-            let case = Case::of_file(Kind::EngineScratch, &entry.path())?;
-            Some(match &oldest {
-                Err(why) => case.kept(why.clone()),
-                Ok(None) => case.known("no other polywire runs").stale(),
-                Ok(Some((pid, started))) if modified + CLOCK_TOLERANCE < *started => case
-                    .known(format!(
-                        "it is older than every polywire that runs (the oldest is process {pid})"
-                    ))
-                    .stale(),
-                Ok(Some((pid, _))) => case.kept(format!("polywire runs (process {pid})")),
-            })
-        })
-        .collect()
+/// Whether a gateway answers anything at all. It is asked twice, since a machine can be busy.
+fn answers(address: SocketAddr) -> bool {
+    (0..2).any(|_| answers_in_time(address))
 }
 
-/// The polywire that runs for the longest time, this one left aside.
-fn oldest_polywire(snapshot: &Snapshot) -> Result<Option<(u32, SystemTime)>, String> {
-    let own = ProcessId::own().map_err(|error| error.to_string())?;
-    let others = snapshot
-        .processes
-        .iter()
-        .filter(|process| is_polywire(process) && process.id != own);
-    let mut oldest: Option<(u32, SystemTime)> = None;
-    for process in others {
-        let Some(started) = process.started_at else {
-            return Err(format!(
-                "when process {} was started cannot be told",
-                process.id.pid()
-            ));
-        };
-        if oldest.is_none_or(|(_, time)| started < time) {
-            oldest = Some((process.id.pid(), started));
-        }
+fn answers_in_time(address: SocketAddr) -> bool {
+    let asked = || {
+        let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        stream.read(&mut [0; 64])
+    };
+    // Only silence counts: whoever breaks the connection off is awake.
+    match asked() {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+        ),
     }
-    Ok(oldest)
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use polywire_processes::{Process, ProcessError, own_processes};
-use polywire_settings::{CodexPlaces, Environment, ProcessEnvironment};
+use polywire_settings::{CodexPlaces, Environment, Overrides, Paths, ProcessEnvironment};
 
 /// The names under which the Linux packages of Desktop keep their state (codex-desktop-linux and its successor).
 const DESKTOP_APPS: [&str; 2] = ["codex-desktop", "chatgpt-desktop"];
@@ -31,6 +31,8 @@ pub(crate) struct Places {
     pub(crate) desktop_folders: Vec<PathBuf>,
     /// The folders in which engines work.
     pub(crate) engine_scratches: Vec<PathBuf>,
+    /// polywire's own folder.
+    pub(crate) state_dir: PathBuf,
 }
 
 impl Places {
@@ -38,6 +40,7 @@ impl Places {
     pub(crate) fn find(
         desktop: Option<&Path>,
         engine_homes: impl IntoIterator<Item = PathBuf>,
+        overrides: &Overrides,
     ) -> anyhow::Result<Self> {
         let environment = ProcessEnvironment;
         let folder = |variable: &str, below_home: &str| {
@@ -55,7 +58,7 @@ impl Places {
             None => states.clone(),
         };
         let mut desktop_folders: Vec<PathBuf> = DESKTOP_FOLDERS.map(PathBuf::from).to_vec();
-        desktop_folders.extend(desktop.and_then(|folder| folder.canonicalize().ok()));
+        desktop_folders.extend(desktop.map(Path::to_owned));
         Ok(Self {
             codex_home: CodexPlaces::find(&environment)?.home,
             desktop_profile: folder("XDG_CONFIG_HOME", ".config").map(|base| base.join("Codex")),
@@ -66,8 +69,27 @@ impl Places {
                 .into_iter()
                 .map(|home| home.join("scratch"))
                 .collect(),
+            state_dir: Paths::find(overrides, &environment)?.state_dir,
         })
     }
+}
+
+/// What marks a folder in which Desktop is installed; any of them.
+const INSTALLED: [&str; 4] = ["electron", "resources", "content/webview", "start.sh"];
+
+/// A folder in which Desktop is installed, as it is given on the command line.
+pub(crate) fn installation(text: &str) -> Result<PathBuf, String> {
+    let folder = Path::new(text)
+        .canonicalize()
+        .map_err(|error| error.to_string())?;
+    if INSTALLED.iter().any(|name| folder.join(name).exists()) {
+        return Ok(folder);
+    }
+    Err(format!(
+        "no Desktop is installed there: it has none of {}\nhint: name the folder of its program, such as {}",
+        INSTALLED.join(", "),
+        DESKTOP_FOLDERS[0]
+    ))
 }
 
 /// The processes of this user, as they were at one moment.
@@ -89,21 +111,24 @@ impl Snapshot {
             .find(|process| process.id.pid() == pid)
     }
 
-    /// Who took a process over whose parent has ended: the first process of all, or the user's service manager. `None` while its parent lives.
+    /// That the parent of a process is one of those who take over what was left by others: the first process of all, or the user's service manager. `None`
+    /// while its parent is anybody else.
     ///
-    /// Who started it cannot be seen any more, only that one of these is its parent now; both also start programs themselves, so that this
-    /// alone proves nothing.
+    /// Who started it cannot be seen any more; both also start programs themselves, so that this alone proves nothing.
     pub(crate) fn foster_parent(&self, process: &Process) -> Option<String> {
         match process.parent {
             // Its parent is outside of this container, or it is the first process itself.
             0 => None,
-            1 => Some("its parent has ended (process 1 has taken it over)".to_owned()),
+            1 => Some(
+                "its parent is process 1, which takes over what was left and also starts programs"
+                    .to_owned(),
+            ),
             parent => {
                 let parent = self.process(parent)?;
                 let is_manager = named(parent, "systemd") && has_argument(parent, "--user");
                 is_manager.then(|| {
                     format!(
-                        "its parent has ended (the user's service manager, process {}, has taken it over)",
+                        "its parent is the user's service manager, process {}, which takes over what was left and also starts programs",
                         parent.id.pid()
                     )
                 })

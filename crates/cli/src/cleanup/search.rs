@@ -6,7 +6,7 @@ use super::leftover::Leftover;
 use super::places::{Places, Snapshot};
 use super::{codex, desktop, own};
 
-/// Looks everywhere. Reads many files, and waits for nobody.
+/// Looks everywhere. Reads many files, and waits for nobody but gateways of runs, some seconds for one that hangs.
 ///
 /// # Errors
 /// The system does not list its processes.

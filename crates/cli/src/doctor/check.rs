@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::finding::Finding;
 use super::{
-    codex, codex_config, contract, edits, keys, modes, ports, proxies, reach, settings, stale,
+    background, codex, codex_config, contract, edits, keys, modes, ports, proxies, reach, settings,
+    stale,
 };
 use crate::cleanup::Places;
 
@@ -54,6 +55,9 @@ pub(crate) struct Outcome {
 /// Reading files takes no time, but for folders on a network that is down.
 const FILES: Duration = Duration::from_secs(15);
 
+/// As with files, and some seconds for each gateway or daemon that is asked and says nothing.
+const SILENCE: Duration = Duration::from_mins(1);
+
 /// A key may come from a command that asks a person or a server.
 const KEYS: Duration = Duration::from_secs(40);
 
@@ -64,7 +68,7 @@ const NETWORK: Duration = Duration::from_secs(75);
 const RUN: Duration = Duration::from_mins(2);
 
 /// All checks, in the order in which they are shown.
-pub(crate) const CHECKS: [Check; 11] = [
+pub(crate) const CHECKS: [Check; 12] = [
     Check {
         name: "settings",
         limit: FILES,
@@ -84,6 +88,11 @@ pub(crate) const CHECKS: [Check; 11] = [
         name: "port",
         limit: FILES,
         run: |subject| Box::pin(async move { ports::check(&subject).await }),
+    },
+    Check {
+        name: "background",
+        limit: FILES,
+        run: |subject| Box::pin(async move { background::check(&subject).await }),
     },
     Check {
         name: "proxies",
@@ -117,7 +126,7 @@ pub(crate) const CHECKS: [Check; 11] = [
     },
     Check {
         name: "leftovers",
-        limit: FILES,
+        limit: SILENCE,
         run: |subject| Box::pin(aside(move || stale::check(&subject))),
     },
 ];

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use polywire_settings::Overrides;
 use tokio::process::Command;
 
 use super::check::Subject;
@@ -24,7 +23,20 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
             return vec![Finding::notice("codex", what).hint(hint)];
         }
     };
-    vec![match version(program, &subject.overrides).await {
+    let home = match TemporaryHome::new(&subject.overrides) {
+        Ok(home) => home,
+        Err(error) => {
+            let what = format!(
+                "Codex cannot be tried, because polywire cannot write in its own folder: {error:#}"
+            );
+            return vec![
+                Finding::problem("state_folder", what)
+                    .at(subject.leftovers.state_dir.display())
+                    .hint("look at its owner and mode, and whether the disk is full"),
+            ];
+        }
+    };
+    vec![match version(program, &home).await {
         Ok(version) => judged(&version).at(program.display()),
         Err(why) => Finding::problem("codex", format!("it does not tell its version: {why}"))
             .at(program.display())
@@ -33,8 +45,7 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
 }
 
 /// The version that `codex --version` tells. In a home of its own, because even then Codex writes in its home.
-async fn version(program: &Path, overrides: &Overrides) -> Result<String, String> {
-    let home = TemporaryHome::new(overrides).map_err(|error| format!("{error:#}"))?;
+async fn version(program: &Path, home: &TemporaryHome) -> Result<String, String> {
     let mut command = Command::new(program);
     command.arg("--version").env("CODEX_HOME", home.at("codex"));
     let output = output(command).await.map_err(|error| error.to_string())?;

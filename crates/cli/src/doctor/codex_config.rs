@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use polywire_settings::{Environment, ProcessEnvironment};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -99,7 +100,7 @@ fn no_toml(file: &ConfigFile<'_>, error: &toml::de::Error) -> Finding {
 }
 
 /// The files of profiles: `NAME.config.toml`.
-fn profiles(home: &Path) -> Vec<PathBuf> {
+pub(super) fn profiles(home: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.path())
@@ -127,7 +128,13 @@ fn check_table(
 fn catalog_file(file: &ConfigFile<'_>, table: &DeTable<'_>) -> Option<Finding> {
     let (path, span) = text_of(table, "model_catalog_json")?;
     let folder = file.path.parent().unwrap_or(Path::new(""));
-    if folder.join(path).is_file() {
+    let home = ProcessEnvironment.home();
+    // As Codex reads it: from the home folder, from the folder of the file, or absolute.
+    let whole = match (path.strip_prefix("~/"), home) {
+        (Some(below), Some(home)) => home.join(below),
+        (Some(_), None) | (None, _) => folder.join(path),
+    };
+    if whole.is_file() {
         return None;
     }
     Some(

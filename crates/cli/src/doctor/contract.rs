@@ -158,15 +158,27 @@ impl Seen {
     }
 
     fn tool_call(&self) -> Option<Finding> {
-        let called = self
-            .items("command_execution")
-            .any(|item| item["status"] == "completed" && item["exit_code"] == 0);
-        (!called).then(|| {
-            Finding::problem(
-                "contract_tool",
-                "no tool was called, though the model asked for it",
-            )
-            .hint(hint())
-        })
+        let calls: Vec<&Value> = self.items("command_execution").collect();
+        let went_well = |item: &&Value| item["status"] == "completed" && item["exit_code"] == 0;
+        if calls.iter().any(went_well) {
+            return None;
+        }
+        let Some(failed) = calls.last() else {
+            let what = "no tool was called, though the model asked for it";
+            return Some(Finding::problem("contract_tool", what).hint(hint()));
+        };
+        let said = failed["aggregated_output"].as_str().unwrap_or_default();
+        let code = failed["exit_code"].as_i64();
+        let code = code.map_or_else(
+            || "no exit code".to_owned(),
+            |code| format!("exit code {code}"),
+        );
+        let what = format!(
+            "the tool that the model asked for was called and failed ({code}): {}",
+            shortened(said.trim(), 300)
+        );
+        Some(Finding::problem("contract_tool", what).hint(
+            "does Codex's sandbox work on this machine? The words above tell what stopped it",
+        ))
     }
 }

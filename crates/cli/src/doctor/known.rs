@@ -5,6 +5,11 @@ pub(crate) fn codex_providers() -> impl Iterator<Item = &'static str> {
     names(include_str!("known/codex-providers.txt"))
 }
 
+/// What may be set for them: `PROVIDER.SETTING`, or `PROVIDER.TABLE.SETTING`.
+pub(crate) fn codex_provider_settings() -> impl Iterator<Item = &'static str> {
+    names(include_str!("known/codex-provider-settings.txt"))
+}
+
 /// Files in the home folder that a run of a client could be thought to touch.
 pub(crate) fn user_files() -> impl Iterator<Item = &'static str> {
     names(include_str!("known/user-files.txt"))

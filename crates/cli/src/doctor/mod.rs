@@ -3,9 +3,12 @@
 //! Reading order: `finding` (what a check gives), `check` (all of them, as data), then one file for each group. Nothing here changes a file of
 //! the user's; what has to be tried is tried in a home of its own (`trial`).
 
+mod background;
 mod check;
+mod clock;
 mod codex;
 mod codex_config;
+mod codex_secrets;
 mod contract;
 mod edits;
 mod finding;
@@ -17,6 +20,7 @@ mod prove_clean;
 mod proxies;
 mod reach;
 mod settings;
+mod signals;
 mod stale;
 mod trial;
 
@@ -33,16 +37,17 @@ use crate::printable::{printable, printable_json};
 use crate::{cleanup, configuration};
 use check::{CHECKS, Outcome, Subject};
 use finding::{Finding, Severity};
+use signals::Signals;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 when there is no problem (warnings are none), 1 when there is one."
+    after_help = "Exit codes: 0 when there is no problem (warnings are none), 1 when there is one. 129, 130 or 143 when it was ended by a signal."
 )]
 pub(crate) struct DoctorArguments {
     /// Write JSON
     #[arg(long)]
     json: bool,
-    /// Ask no provider; nothing leaves this machine
+    /// Ask no provider. Commands that give keys are run all the same
     #[arg(long)]
     offline: bool,
     /// Show instead that a `polywire run codex` leaves your files as they are: compares them before and after one
@@ -52,7 +57,7 @@ pub(crate) struct DoctorArguments {
     #[arg(long, value_name = "PATH")]
     codex: Option<PathBuf>,
     /// Where Codex Desktop is installed, if in none of its packages' usual places
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = cleanup::installation)]
     desktop: Option<PathBuf>,
 }
 
@@ -61,13 +66,16 @@ pub(crate) async fn doctor(
     overrides: Overrides,
 ) -> anyhow::Result<ExitCode> {
     let subject = Arc::new(subject(&arguments, overrides)?);
-    let outcomes = if arguments.prove_clean {
-        vec![prove_clean::outcome(&subject).await]
-    } else {
-        if !arguments.json {
-            note("looking at settings, keys, the network and Codex; this takes a few seconds");
-        }
-        join_all(CHECKS.iter().map(|check| check.outcome(&subject))).await
+    if !arguments.prove_clean && !arguments.json {
+        note(
+            "looking at settings, keys, the network and Codex; this takes some seconds, or up to two minutes when something does not answer",
+        );
+    }
+    let mut signals = Signals::new()?;
+    // A signal drops the work, and with it what it has started and made.
+    let outcomes = tokio::select! {
+        outcomes = outcomes(&subject, arguments.prove_clean) => outcomes,
+        code = signals.any() => return Ok(ExitCode::from(code)),
     };
     let worst = outcomes
         .iter()
@@ -91,6 +99,13 @@ pub(crate) async fn doctor(
     })
 }
 
+async fn outcomes(subject: &Arc<Subject>, prove_clean: bool) -> Vec<Outcome> {
+    if prove_clean {
+        return vec![prove_clean::outcome(subject).await];
+    }
+    join_all(CHECKS.iter().map(|check| check.outcome(subject))).await
+}
+
 fn subject(arguments: &DoctorArguments, overrides: Overrides) -> anyhow::Result<Subject> {
     let settings = configuration::load(&overrides);
     let engines = settings.as_ref().map(|settings| settings.engines.values());
@@ -104,7 +119,7 @@ fn subject(arguments: &DoctorArguments, overrides: Overrides) -> anyhow::Result<
         settings: settings.map_err(|error| error.to_string()),
         codex: codex.map_err(|error| error.to_string()),
         codex_places: CodexPlaces::find(&ProcessEnvironment)?,
-        leftovers: cleanup::Places::find(arguments.desktop.as_deref(), engine_homes)?,
+        leftovers: cleanup::Places::find(arguments.desktop.as_deref(), engine_homes, &overrides)?,
         offline: arguments.offline,
         overrides,
     })

@@ -8,6 +8,8 @@ use polywire_processes::own_user;
 use polywire_settings::KeySource;
 
 use super::check::Subject;
+use super::codex_config::profiles;
+use super::codex_secrets::holds_secrets;
 use super::finding::Finding;
 
 /// A file or folder, and why others must not read it.
@@ -73,9 +75,10 @@ fn secrets(subject: &Subject) -> Vec<Secret> {
     let secret = |path: PathBuf, why| Secret { path, why };
     let home = &subject.codex_places.home;
     let mut all = vec![secret(home.join("auth.json"), "the login of Codex")];
-    let codex_config = home.join("config.toml");
-    if holds_secrets(&codex_config) {
-        all.push(secret(codex_config, "keys or tokens of Codex's providers"));
+    for file in std::iter::once(home.join("config.toml")).chain(profiles(home)) {
+        if std::fs::read_to_string(&file).is_ok_and(|text| holds_secrets(&text)) {
+            all.push(secret(file, "keys or tokens of Codex's providers or tools"));
+        }
     }
     let Ok(settings) = &subject.settings else {
         return all;
@@ -103,14 +106,4 @@ fn secrets(subject: &Subject) -> Vec<Secret> {
         }
     }
     all
-}
-
-/// Whether a file of Codex's settings holds what others must not read.
-fn holds_secrets(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| {
-        text.lines().any(|line| {
-            line.trim_start().starts_with("experimental_bearer_token")
-                || line.contains("experimental_bearer_token =")
-        })
-    })
 }

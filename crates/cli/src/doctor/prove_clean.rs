@@ -11,9 +11,9 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::process::Command;
 
-use self::files::{Change, Tree, places};
+use self::files::{Change, Skipped, Tree, places};
 use super::check::{Outcome, Subject};
-use super::finding::Finding;
+use super::finding::{Finding, Severity};
 use super::trial::{TemporaryHome, output};
 use crate::printable::shortened;
 
@@ -47,7 +47,10 @@ async fn prove(subject: &Subject) -> anyhow::Result<Vec<Finding>> {
     let before = Tree::read(&places);
     let ended = run(codex, subject, &work).await;
     let after = Tree::read(&places);
-    let mut found = vec![ended?];
+    let ended = ended?;
+    let unread = |tree: &Tree| tree.skipped().iter().any(|skipped| skipped.is_users);
+    let proven = ended.severity == Severity::Ok && !unread(&before) && !unread(&after);
+    let mut found = vec![ended];
     let changes = before.changes(&after);
     let (codexs, others): (Vec<&Change>, Vec<&Change>) =
         changes.iter().partition(|change| change.is_codexs);
@@ -56,11 +59,11 @@ async fn prove(subject: &Subject) -> anyhow::Result<Vec<Finding>> {
             .iter()
             .map(|change| foreign(change, &subject.codex_places.home)),
     );
-    if others.is_empty() {
+    if others.is_empty() && proven {
         found.push(Finding::ok(
             "prove_clean",
             format!(
-                "{} of your files are byte for byte what they were, with the same modes",
+                "{} of your files are byte for byte what they were, they and their folders with the same modes",
                 before.of_users()
             ),
         ));
@@ -70,9 +73,18 @@ async fn prove(subject: &Subject) -> anyhow::Result<Vec<Finding>> {
             Finding::ok("codexs_own", codexs_own(&codexs)).at(subject.codex_places.home.display()),
         );
     }
-    found.extend(before.skipped().map(|(path, why)| {
-        Finding::notice("not_compared", format!("it was not compared: {why}")).at(path.display())
+    found.extend(
+        before
+            .skipped()
+            .iter()
+            .chain(after.skipped())
+            .map(not_compared),
+    );
+    found.extend(before.large().map(|path| {
+        let what = "it is large, and was compared by size and time alone";
+        Finding::notice("not_compared", what).at(path.display())
     }));
+    found.dedup();
     Ok(found)
 }
 
@@ -111,11 +123,25 @@ async fn run(codex: &Path, subject: &Subject, work: &TemporaryHome) -> anyhow::R
         line.map(|line| shortened(line, 300))
     };
     let why = last(&said).or_else(|| last(&told)).unwrap_or_default();
-    Ok(Finding::warning(
+    Ok(Finding::problem(
         "run",
-        format!("the run failed, so that less is proven: {why}"),
+        format!("the run failed, so that nothing is proven: {why}"),
     )
     .hint("`polywire doctor` without this option tells what is wrong"))
+}
+
+fn not_compared(skipped: &Skipped) -> Finding {
+    let why = &skipped.why;
+    let finding = if skipped.is_users {
+        Finding::problem(
+            "not_compared",
+            format!("it was not compared, so that nothing is proven of it: {why}"),
+        )
+        .hint("make it readable, or move away what need not be there, and run this again")
+    } else {
+        Finding::notice("not_compared", format!("it was not compared: {why}"))
+    };
+    finding.at(skipped.path.display())
 }
 
 /// Something that neither polywire nor Codex is known to write.

@@ -3,6 +3,8 @@
 //! polywire itself reaches this machine directly, whatever they say. Clients do not all do that: one that sends its requests for
 //! `http://127.0.0.1` to a proxy does not find the gateway.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use polywire_settings::Proxy;
 
 use super::check::Subject;
@@ -77,13 +79,24 @@ fn unusable(name: &str) -> Option<Finding> {
         bare => bare.to_owned(),
     };
     let error = Proxy::parse(&whole).err()?;
-    Some(
+    // Desktops set `socks://`, and there are programs that understand it.
+    let finding = if whole.to_ascii_lowercase().starts_with("socks") {
+        Finding::warning(
+            "proxy_unusable",
+            format!(
+                "polywire cannot use the proxy that it names, though other programs may: {error}"
+            ),
+        )
+    } else {
         Finding::problem(
             "proxy_unusable",
             format!("it names no proxy that can be used: {error}"),
         )
-        .at(name)
-        .hint("correct or unset it; `proxy` of a provider sets one for that provider alone"),
+    };
+    Some(
+        finding
+            .at(name)
+            .hint("correct or unset it; `proxy` of a provider sets one for that provider alone"),
     )
 }
 
@@ -92,7 +105,7 @@ fn caught_loopback(subject: &Subject) -> Option<Finding> {
         .into_iter()
         .find(|name| value(name).is_some())?;
     let host = match &subject.settings {
-        Ok(settings) => settings.server.listen.ip().to_string(),
+        Ok(settings) => reached_at(settings.server.listen.ip()).to_string(),
         Err(_) => "127.0.0.1".to_owned(),
     };
     let exceptions = value("NO_PROXY").unwrap_or_default();
@@ -105,8 +118,18 @@ fn caught_loopback(subject: &Subject) -> Option<Finding> {
             format!("clients may send their requests for the gateway on {host} to the proxy, because `NO_PROXY` does not leave it out"),
         )
         .at(name)
-        .hint("export NO_PROXY=localhost,127.0.0.1,::1 no_proxy=localhost,127.0.0.1,::1"),
+        // What stands there already stays.
+        .hint(format!("export NO_PROXY=\"${{NO_PROXY:+$NO_PROXY,}}localhost,{host}\" no_proxy=\"${{no_proxy:+$no_proxy,}}localhost,{host}\"")),
     )
+}
+
+/// Where clients of this machine find a gateway that listens there.
+const fn reached_at(listens: IpAddr) -> IpAddr {
+    match listens {
+        IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => listens,
+    }
 }
 
 /// Whether a list of exceptions has this host, by name or as part of a network, as curl and most libraries read it.

@@ -1,7 +1,6 @@
 //! Whether the providers can be reached, and whether this machine's clock agrees with theirs.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use polywire_catalog::Provider;
@@ -9,23 +8,11 @@ use polywire_credentials::Proxy;
 use polywire_gateway::{Connection, Endpoint};
 use polywire_probe::{Finding as Reached, Reach, reach, reach_provider};
 use polywire_settings::Settings;
-use polywire_upstream::{StepLimits, Upstream, walk};
+use polywire_upstream::Upstream;
 
 use super::check::Subject;
+use super::clock::{Clock, clock};
 use super::finding::Finding;
-
-/// How far two clocks may be apart before it is told. Servers keep theirs to a fraction of a second.
-const CLOCK_WARNING: Duration = Duration::from_mins(1);
-
-/// How far before certificates and logins are taken for expired, or not yet valid. Codex renews its login five minutes ahead.
-const CLOCK_PROBLEM: Duration = Duration::from_mins(5);
-
-/// The steps of the request that asks for the time. It follows one that came through.
-const CLOCK_LIMITS: StepLimits = StepLimits {
-    each: Duration::from_secs(5),
-    answer: Duration::from_secs(10),
-    body_bytes_max: 1024,
-};
 
 pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
     let Ok(settings) = &subject.settings else {
@@ -43,15 +30,19 @@ pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
         .providers
         .iter()
         .map(|provider| provider_findings(provider, settings, &upstream));
-    let mut found: Vec<Finding> = join_all(asked).await.into_iter().flatten().collect();
-    // One that is far off is seen at every provider alike.
-    let clock = found.iter().position(|finding| finding.id == "clock");
-    let mut index = 0;
-    found.retain(|finding| {
-        let keep = finding.id != "clock" || Some(index) == clock;
-        index += 1;
-        keep
-    });
+    let mut found = Vec::new();
+    let mut clocks = Vec::new();
+    for (findings, clock) in join_all(asked).await {
+        found.extend(findings);
+        clocks.extend(clock);
+    }
+    // Ours is off only when it is at every provider; one of theirs can be as well.
+    found.extend(
+        clocks
+            .iter()
+            .min_by_key(|clock| clock.apart)
+            .map(Clock::finding),
+    );
     found
 }
 
@@ -59,27 +50,27 @@ async fn provider_findings(
     provider: &Arc<Provider>,
     settings: &Settings,
     upstream: &Upstream,
-) -> Vec<Finding> {
+) -> (Vec<Finding>, Option<Clock>) {
     let id = &provider.id;
     let endpoint = match endpoint(provider, settings) {
         Ok(endpoint) => endpoint,
         Err(error) => {
-            return vec![
-                Finding::problem("provider", error.to_string())
-                    .at(id)
-                    .hint(format!("correct [providers.{id}] in the settings")),
-            ];
+            let finding = Finding::problem("provider", error.to_string())
+                .at(id)
+                .hint(format!("correct [providers.{id}] in the settings"));
+            return (vec![finding], None);
         }
     };
     let by_login = settings.logins.contains_key(id);
     let Some((reached, with_key)) = ask(&endpoint, by_login, upstream).await else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
-    let mut found = vec![finding(id, &reached, with_key)];
-    if reached.finding.is_reached() {
-        found.extend(clock(&endpoint).await);
-    }
-    found
+    let clock = if reached.finding.is_reached() {
+        clock(&endpoint).await
+    } else {
+        None
+    };
+    (vec![finding(id, &reached, with_key)], clock)
 }
 
 /// How far a request comes, and whether it carried the key. Without a key as well: the way is the same. Nothing for what is not reached over HTTP.
@@ -155,45 +146,4 @@ fn finding(id: &str, reached: &Reach, with_key: bool) -> Finding {
         Some(hint) => finding.hint(hint),
         None => finding,
     }
-}
-
-/// This machine's clock beside the provider's.
-async fn clock(endpoint: &Endpoint) -> Option<Finding> {
-    let request = endpoint.inquiry().ok()??;
-    let before = SystemTime::now();
-    let heard = walk(endpoint.proxy(), request, &CLOCK_LIMITS)
-        .await
-        .end
-        .ok()?;
-    let theirs = heard.headers.get(http::header::DATE)?.to_str().ok()?;
-    let theirs = httpdate::parse_http_date(theirs).ok()?;
-    let after = SystemTime::now();
-    // Their second may have begun at any moment while we waited.
-    let behind = theirs.duration_since(after).unwrap_or_default();
-    let ahead = before.duration_since(theirs).unwrap_or_default();
-    let (apart, way) = if behind > ahead {
-        (behind, "behind")
-    } else {
-        (ahead, "ahead of")
-    };
-    if apart < CLOCK_WARNING {
-        return Some(Finding::ok(
-            "clock",
-            "this machine's clock agrees with the provider's",
-        ));
-    }
-    let what = format!(
-        "this machine's clock is {} s {way} that of {}",
-        apart.as_secs(),
-        endpoint.provider_id()
-    );
-    let finding = if apart < CLOCK_PROBLEM {
-        Finding::warning("clock", what)
-    } else {
-        Finding::problem(
-            "clock",
-            format!("{what}; certificates and logins are taken for expired or not yet valid"),
-        )
-    };
-    Some(finding.hint("let the system set its clock: `timedatectl set-ntp true`, or the settings for date and time"))
 }

@@ -43,17 +43,11 @@ fn stale(leftover: &Leftover) -> Finding {
 }
 
 fn stalled(stall: &Stall) -> Finding {
-    match stall {
-        Stall::NoWindow { pid } => Finding::warning(
-            "desktop_stalled",
-            "Desktop runs for more than 20 s and can have no window: none of its processes draws one",
-        )
-        .at(format!("process {pid}"))
-        .hint(format!("look at ~/.cache/codex-desktop/launcher.log; `kill {pid}` ends it, then `polywire cleanup`, and start it again")),
-        Stall::DeafDaemon { pid, why } => {
-            Finding::warning("daemon_stalled", format!("Codex's daemon runs and does not answer: {why}"))
-                .at(format!("process {pid}"))
-                .hint("`codex app-server daemon restart`")
-        }
-    }
+    let id = match stall {
+        Stall::StoppedDesktop { .. } | Stall::NoWindow { .. } => "desktop_stalled",
+        Stall::DeafDaemon { .. } => "daemon_stalled",
+    };
+    Finding::warning(id, stall.words())
+        .at(format!("process {}", stall.pid()))
+        .hint(stall.hint())
 }

@@ -1,5 +1,6 @@
 //! Trying a program: a home of its own, and an end with everything that it has started.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
@@ -10,10 +11,14 @@ use polywire_settings::{Overrides, Paths, ProcessEnvironment, Settings};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::cleanup::OF_DOCTOR;
+
 /// A home for one run of Codex. Not in the system's folder for temporary files, where Codex does not make its helper programs. Removed when
-/// dropped.
+/// dropped, or by `polywire cleanup` when polywire was killed: it is locked as long as it is in use.
 pub(crate) struct TemporaryHome {
     folder: TempDir,
+    /// `None` where the file system has no locks.
+    _lock: Option<File>,
 }
 
 impl TemporaryHome {
@@ -23,13 +28,18 @@ impl TemporaryHome {
         std::fs::create_dir_all(&state)
             .with_context(|| format!("the folder {} could not be made", state.display()))?;
         let folder = tempfile::Builder::new()
-            .prefix("doctor-")
+            .prefix(OF_DOCTOR)
             .tempdir_in(&state)
             .with_context(|| format!("no folder could be made in {}", state.display()))?;
+        let lock = File::open(folder.path())?;
+        let locked = lock.lock_shared();
         for name in ["home", "codex", "work", "state"] {
             std::fs::create_dir(folder.path().join(name))?;
         }
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            _lock: locked.is_ok().then_some(lock),
+        })
     }
 
     /// `home`, `codex`, `work` or `state` in it.

@@ -17,7 +17,7 @@ mod models;
 mod passphrase;
 mod presets;
 mod remove;
-mod secret_words;
+pub(crate) mod secret_words;
 mod show;
 mod test;
 mod test_record;

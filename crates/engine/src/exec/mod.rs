@@ -1,6 +1,7 @@
 //! `codex exec` as a provider: one process for each turn.
 
 mod events;
+mod folder;
 mod prompt;
 mod runner;
 

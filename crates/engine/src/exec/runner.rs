@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use polywire_conversation::Fault;
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdout, Command};
 use tokio::sync::OnceCell;
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::Events;
+use super::folder::Folder;
 use super::prompt::Prompt;
 use crate::answer::{ClientLeft, Out, Step};
 use crate::ask::Ask;
@@ -108,7 +108,7 @@ struct Turn {
     prompt: String,
     id: String,
     /// Removed with the turn.
-    _files: TempDir,
+    _files: Folder,
 }
 
 impl Turn {
@@ -118,10 +118,7 @@ impl Turn {
         let failed = |error: io::Error| {
             unusable(format!("the files of a turn could not be written: {error}"))
         };
-        let files = tempfile::Builder::new()
-            .prefix("turn-")
-            .tempdir_in(scratch(settings))
-            .map_err(failed)?;
+        let files = Folder::new(&scratch(settings)).map_err(failed)?;
         let id = files
             .path()
             .file_name()

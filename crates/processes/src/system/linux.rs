@@ -29,6 +29,31 @@ pub fn sees_all_processes() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|found| found.as_os_str() == FIRST_NAMESPACE)
 }
 
+/// Whether a process is in the namespaces of processes and of files that this one is in. `false` also where that is not told.
+pub(crate) fn shares_view(pid: u32) -> bool {
+    ["pid", "mnt"].into_iter().all(|kind| {
+        let own = std::fs::read_link(format!("/proc/self/ns/{kind}"));
+        let its = std::fs::read_link(format!("/proc/{pid}/ns/{kind}"));
+        matches!((own, its), (Ok(own), Ok(its)) if own == its)
+    })
+}
+
+/// The processes that have this number in a container inside of the one from which we look, whoever owns them.
+pub(crate) fn contained(number: u32) -> Result<Vec<Process>, ProcessError> {
+    let Ok(number) = i32::try_from(number) else {
+        return Ok(Vec::new());
+    };
+    let entries = procfs::process::all_processes()
+        .map_err(|error| ProcessError::read("the list of processes", error))?;
+    let is_meant = |entry: &Entry| {
+        let numbers = entry.status().ok().and_then(|status| status.nspid);
+        // The first is the one by which we know it.
+        numbers.is_some_and(|numbers| numbers.iter().skip(1).any(|inner| *inner == number))
+    };
+    let meant = entries.flatten().filter(is_meant);
+    Ok(meant.filter_map(|entry| read(&entry).ok()?.ok()?).collect())
+}
+
 /// What gives out process numbers and counts the time.
 pub(crate) fn running_system() -> Result<String, ProcessError> {
     let namespace = std::fs::read_link("/proc/self/ns/pid")
@@ -58,6 +83,16 @@ pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
         }
     }
     Ok(found)
+}
+
+/// Whether a process was stopped, by a signal or by a debugger.
+pub(crate) fn is_stopped(id: &ProcessId) -> Result<bool, ProcessError> {
+    let number = i32::try_from(id.pid()).unwrap_or_default();
+    match Entry::new(number).and_then(|entry| entry.stat()) {
+        Ok(stat) => Ok(stat.starttime == id.start() && matches!(stat.state, 'T' | 't')),
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(ProcessError::read(format!("process {number}"), error)),
+    }
 }
 
 /// The values of these variables at the start of a process.

@@ -26,6 +26,16 @@ pub fn sees_all_processes() -> bool {
     true
 }
 
+/// Whether a process sees what this one sees: there are no containers inside of such a system.
+pub(crate) fn shares_view(_pid: u32) -> bool {
+    true
+}
+
+/// The processes that have this number in a container: there are none.
+pub(crate) fn contained(_number: u32) -> Result<Vec<Process>, ProcessError> {
+    Ok(Vec::new())
+}
+
 pub(crate) fn running_system() -> Result<String, ProcessError> {
     boot_id()
 }
@@ -41,6 +51,20 @@ pub(crate) fn processes() -> Result<Vec<Process>, ProcessError> {
     let all = system.processes().values();
     all.filter_map(|process| read(process).transpose())
         .collect()
+}
+
+/// Whether a process was stopped, by a signal or by a debugger.
+pub(crate) fn is_stopped(id: &ProcessId) -> Result<bool, ProcessError> {
+    let wanted = [Pid::from_u32(id.pid())];
+    let system = look(ProcessesToUpdate::Some(&wanted), false)?;
+    let process = system.process(wanted[0]);
+    Ok(process.is_some_and(|process| {
+        let stopped = matches!(
+            process.status(),
+            ProcessStatus::Stop | ProcessStatus::Tracing
+        );
+        process.start_time() == id.start() && stopped
+    }))
 }
 
 /// The values of these variables at the start of a process.

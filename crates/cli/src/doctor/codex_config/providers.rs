@@ -9,7 +9,7 @@ use crate::codex::PROVIDER;
 use crate::codex::checks::not_beside_auth;
 use crate::configuration::variable;
 use crate::doctor::finding::Finding;
-use crate::doctor::known::codex_providers;
+use crate::doctor::known::{codex_provider_settings, codex_providers};
 
 /// The providers of a file: names that are not free, keys whose variables are not set.
 pub(super) fn named_providers(
@@ -23,11 +23,11 @@ pub(super) fn named_providers(
         .and_then(|value| value.get_ref().as_table());
     for (name, value) in tables.into_iter().flatten() {
         let id = name.get_ref().to_string();
-        if is_built_in(&id) {
+        if is_built_in(&id) && !only_allowed(&id, value.get_ref()) {
             found.push(
                 Finding::problem(
                     "reserved_provider",
-                    format!("`{id}` is the name of a provider that Codex brings itself, and Codex does not start with another of that name"),
+                    format!("`{id}` is the name of a provider that Codex brings itself, and Codex does not start with settings of another of that name"),
                 )
                 .at(file.line(&name.span()))
                 .hint(format!("give it another name, such as `{id}-own`")),
@@ -81,6 +81,23 @@ fn second_token(file: &ConfigFile<'_>, id: &str, table: &DeTable<'_>) -> Option<
         return None;
     };
     Some(finding.at(file.line(&value.span())).hint(hint))
+}
+
+/// Whether only that is set of a provider of Codex's own which may be.
+fn only_allowed(path: &str, value: &DeValue<'_>) -> bool {
+    if codex_provider_settings().any(|allowed| allowed == path) {
+        return true;
+    }
+    let leads = |allowed: &str| {
+        let rest = allowed.strip_prefix(path);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    codex_provider_settings().any(leads)
+        && value.as_table().is_some_and(|table| {
+            table.iter().all(|(key, value)| {
+                only_allowed(&format!("{path}.{}", key.get_ref()), value.get_ref())
+            })
+        })
 }
 
 fn is_built_in(id: &str) -> bool {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::doctor::known::user_files;
 
-/// More files than this are not compared; a home of Codex has some hundreds.
+/// More of the user's files than this at one place are not compared, and more of Codex's own neither; a home of Codex has some hundreds.
 const FILES_MAX: usize = 20_000;
 
 /// Larger files are compared by size and time alone. Settings are a thousand times smaller.
@@ -65,7 +65,17 @@ pub(super) fn places(codex_home: &Path, settings: Option<&Settings>) -> Vec<Plac
 /// What was found at the places.
 pub(super) struct Tree {
     files: BTreeMap<PathBuf, File>,
-    skipped: BTreeMap<PathBuf, String>,
+    skipped: Vec<Skipped>,
+}
+
+/// What was not compared.
+pub(super) struct Skipped {
+    /// Where.
+    pub(super) path: PathBuf,
+    /// Why.
+    pub(super) why: String,
+    /// Whether it is the user's, and not Codex's own.
+    pub(super) is_users: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -84,6 +94,10 @@ enum Content {
     Large(u64, Option<std::time::SystemTime>),
     /// A socket or the like.
     Special,
+    /// A folder that may be made by the run: a place itself, which Codex makes when it is missing.
+    Place,
+    /// A folder in one.
+    Folder,
 }
 
 /// A file that is not what it was.
@@ -100,75 +114,88 @@ pub(super) struct Change {
 
 impl Tree {
     pub(super) fn read(places: &[Place]) -> Self {
+        Self::read_within(places, FILES_MAX)
+    }
+
+    /// At each place so many of the user's files, and so many of Codex's own.
+    fn read_within(places: &[Place], files_max: usize) -> Self {
         let mut tree = Self {
             files: BTreeMap::new(),
-            skipped: BTreeMap::new(),
+            skipped: Vec::new(),
         };
         for place in places {
-            tree.add(place);
+            tree.add(place, files_max);
         }
         tree
     }
 
-    fn add(&mut self, place: &Place) {
+    fn add(&mut self, place: &Place, files_max: usize) {
+        let (mut users, mut codexs) = (Room(files_max), Room(files_max));
         let mut waiting = vec![place.path.clone()];
         while let Some(path) = waiting.pop() {
-            // The place itself may be a link to where the user keeps it.
-            let about = if path == place.path {
-                path.metadata()
+            let own_name = place
+                .is_codexs
+                .then(|| codexs_name(&path, &place.path))
+                .flatten();
+            let room = if own_name.is_some() {
+                &mut codexs
             } else {
-                path.symlink_metadata()
+                &mut users
             };
-            let about = match about {
-                Ok(about) => about,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    self.skipped.insert(path, error.to_string());
-                    continue;
-                }
-            };
-            if about.is_dir() {
-                match std::fs::read_dir(&path) {
-                    Ok(entries) => waiting.extend(entries.flatten().map(|entry| entry.path())),
-                    Err(error) => drop(self.skipped.insert(path, error.to_string())),
-                }
+            if !room.take() {
                 continue;
             }
-            if self.files.len() >= FILES_MAX {
-                let why = format!("there are more than {FILES_MAX} files");
-                self.skipped.insert(place.path.clone(), why);
-                return;
-            }
-            match content(&path, &about) {
-                Ok(content) => {
-                    let file = File {
-                        mode: about.permissions().mode(),
-                        content,
-                        codexs: place
-                            .is_codexs
-                            .then(|| codexs_name(&path, &place.path))
-                            .flatten(),
-                    };
+            let is_users = own_name.is_none();
+            match read(&path, &place.path, own_name) {
+                Ok(Some((file, inside))) => {
+                    waiting.extend(inside);
                     self.files.insert(path, file);
                 }
                 // Gone in the meantime: a lock or a temporary file.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => drop(self.skipped.insert(path, error.to_string())),
+                Ok(None) => {}
+                Err(error) => self.skipped.push(Skipped {
+                    path,
+                    why: error.to_string(),
+                    is_users,
+                }),
+            }
+        }
+        for (room, is_users) in [(users, true), (codexs, false)] {
+            if room.0 == 0 {
+                let whose = if is_users {
+                    "of yours"
+                } else {
+                    "of Codex's own"
+                };
+                self.skipped.push(Skipped {
+                    path: place.path.clone(),
+                    why: format!("there are more than {files_max} files and folders {whose}"),
+                    is_users,
+                });
             }
         }
     }
 
-    /// How many of the files are the user's.
+    /// How many of the user's files were read.
     pub(super) fn of_users(&self) -> usize {
-        self.files
-            .values()
-            .filter(|file| file.codexs.is_none())
-            .count()
+        let read = |file: &&File| match file.content {
+            Content::Hash(_) | Content::Link(_) => file.codexs.is_none(),
+            Content::Large(..) | Content::Special | Content::Place | Content::Folder => false,
+        };
+        self.files.values().filter(read).count()
+    }
+
+    /// Those of the user's files that are too large to be read.
+    pub(super) fn large(&self) -> impl Iterator<Item = &PathBuf> {
+        let is_large =
+            |file: &File| file.codexs.is_none() && matches!(file.content, Content::Large(..));
+        let large = self.files.iter().filter(move |(_, file)| is_large(file));
+        large.map(|(path, _)| path)
     }
 
     /// What was not compared, and why.
-    pub(super) fn skipped(&self) -> impl Iterator<Item = (&PathBuf, &String)> {
-        self.skipped.iter()
+    pub(super) fn skipped(&self) -> &[Skipped] {
+        &self.skipped
     }
 
     /// What is not as it was.
@@ -182,11 +209,62 @@ impl Tree {
     }
 }
 
+/// How many more may be read. At 0 there were too many.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self) -> bool {
+        self.0 = self.0.saturating_sub(1);
+        self.0 > 0
+    }
+}
+
+/// A file or folder, and what is in it. `None` when there is none.
+fn read(
+    path: &Path,
+    place: &Path,
+    codexs: Option<String>,
+) -> std::io::Result<Option<(File, Vec<PathBuf>)>> {
+    // The place itself may be a link to where the user keeps it.
+    let about = if path == place {
+        path.metadata()
+    } else {
+        path.symlink_metadata()
+    };
+    let found = about.and_then(|about| {
+        let (content, inside) = if about.is_dir() {
+            let inside: std::io::Result<Vec<PathBuf>> = std::fs::read_dir(path)?
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect();
+            let content = if path == place {
+                Content::Place
+            } else {
+                Content::Folder
+            };
+            (content, inside?)
+        } else {
+            (content(path, &about)?, Vec::new())
+        };
+        let file = File {
+            mode: about.permissions().mode(),
+            content,
+            codexs,
+        };
+        Ok((file, inside))
+    });
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn change(path: &Path, before: Option<&File>, after: Option<&File>) -> Option<Change> {
     let how = match (before, after) {
         (Some(before), Some(after)) if before.content != after.content => "was changed",
         (Some(before), Some(after)) if before.mode != after.mode => "got another mode",
         (Some(_), Some(_)) | (None, None) => return None,
+        (None, Some(after)) if after.content == Content::Place => return None,
         (None, Some(_)) => "was made",
         (Some(_), None) => "was removed",
     };
@@ -216,8 +294,15 @@ fn content(path: &Path, about: &std::fs::Metadata) -> std::io::Result<Content> {
 fn codexs_name(path: &Path, home: &Path) -> Option<String> {
     let inside = path.strip_prefix(home).ok()?;
     let name = inside.to_string_lossy().into_owned();
-    let listed = CODEXS_OWN.iter().any(|own| inside.starts_with(own));
+    // With the folders that lead to them, which Codex makes when they are missing.
+    let leads = |own: &str| Path::new(own).starts_with(inside) && !name.is_empty();
+    let listed = CODEXS_OWN
+        .iter()
+        .any(|own| inside.starts_with(own) || leads(own));
     // Its databases lie at the top, each with its journals.
     let is_database = inside.components().count() == 1 && name.contains(".sqlite");
     (listed || is_database).then_some(name)
 }
+
+#[cfg(test)]
+mod tests;
