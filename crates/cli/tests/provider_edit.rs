@@ -66,10 +66,13 @@ async fn a_settings_file_in_the_working_directory() {
     )
     .await
     .done();
-    assert_eq!(mode(&desk.home.work().join("keys/zai")), 0o600);
+    let keys = fs::read_dir(desk.home.work().join("keys")).unwrap();
+    let keys: Vec<_> = keys.map(|key| key.unwrap().path()).collect();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(mode(&keys[0]), 0o600);
     let listed = desk.run(&["--config", "mine.toml", "list"]).await.done();
     assert!(
-        listed.stdout.contains("file keys/zai, present"),
+        listed.stdout.contains("file keys/zai@mine-") && listed.stdout.contains(", present"),
         "{listed:?}"
     );
     assert!(!desk.file().exists());
@@ -429,8 +432,47 @@ async fn many_at_once_lose_nothing() {
                 .done()
         }
     });
-    futures_util::future::join_all(adding).await;
+    // Keys change at the same time: of some providers, and of one again and again.
+    let keyed: Vec<String> = (0..4).map(|number| format!("k{number}")).collect();
+    let keying = keyed.iter().map(|name| {
+        let desk = &desk;
+        async move {
+            let add = ["add", name, "--preset", "groq", "--key-stdin"];
+            desk.piped(&add, &format!("gsk-{name}")).await.done()
+        }
+    });
+    let changing = (0..10).map(|number| {
+        let desk = &desk;
+        async move {
+            let key = format!("sk-{number}");
+            let change = match number % 2 {
+                0 => ["edit", "house", "--key-stdin", "--key-in", "file"].as_slice(),
+                _ => &["edit", "house", "--key-env", "K"],
+            };
+            desk.piped(change, &key).await.done()
+        }
+    });
+    futures_util::future::join3(
+        futures_util::future::join_all(adding),
+        futures_util::future::join_all(keying),
+        futures_util::future::join_all(changing),
+    )
+    .await;
     let settings = desk.settings();
+    for name in &keyed {
+        let key = fs::read_to_string(desk.key_file(name)).unwrap();
+        assert_eq!(key, format!("gsk-{name}\n"));
+    }
+    // Whatever came last: the key is there if it is named, and gone if it is not.
+    assert_eq!(
+        settings.contains("keys/house"),
+        desk.key_file("house").exists(),
+        "{settings}"
+    );
+    let settings: String = settings
+        .split_inclusive('\n')
+        .filter(|line| *line != "key = { env = \"K\" }\n" && !line.contains("keys/house"))
+        .collect();
     assert!(settings.starts_with(MINE), "{settings}");
     for name in &names {
         assert_eq!(

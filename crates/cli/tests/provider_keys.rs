@@ -265,10 +265,14 @@ async fn removing_a_provider_removes_its_key_unless_it_is_to_stay() {
         "{removed:?}"
     );
     assert!(desk.key_file("zai").exists());
+    // What was left there may be somebody's, so that the next key gets a place of its own.
     desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
     let removed = desk.run(&["remove", "zai"]).await.done();
-    assert!(removed.stderr.contains("keys/zai is gone"), "{removed:?}");
-    assert!(!desk.key_file("zai").exists());
+    assert!(removed.stderr.contains("keys/zai@config-"), "{removed:?}");
+    assert!(removed.stderr.contains(" is gone"), "{removed:?}");
+    let left = fs::read_dir(desk.key_file("zai").parent().unwrap()).unwrap();
+    assert_eq!(left.count(), 1);
+    assert!(desk.key_file("zai").exists());
 }
 
 /// The whole of it as somebody at a terminal does it: a preset by typing, a name, a key that does not show, a model.

@@ -126,7 +126,8 @@ pub(crate) enum KeyForm {
     Env(String),
     File(PathBuf),
     Command(Vec<String>),
-    Keyring,
+    /// In the keyring, under a name of its own or else the usual one.
+    Keyring(Option<String>),
 }
 
 impl<'de> Deserialize<'de> for AuthMode {
@@ -169,7 +170,14 @@ impl<'de> Deserialize<'de> for KeyForm {
             env: Option<String>,
             file: Option<PathBuf>,
             command: Option<Vec<String>>,
-            keyring: Option<bool>,
+            keyring: Option<KeyringForm>,
+        }
+
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum KeyringForm {
+            Usual(bool),
+            Named(String),
         }
 
         struct KeyVisitor;
@@ -194,7 +202,12 @@ impl<'de> Deserialize<'de> for KeyForm {
                     (None, None, Some(command), None) if !command.is_empty() => {
                         Ok(KeyForm::Command(command))
                     }
-                    (None, None, None, Some(true)) => Ok(KeyForm::Keyring),
+                    (None, None, None, Some(KeyringForm::Usual(true))) => {
+                        Ok(KeyForm::Keyring(None))
+                    }
+                    (None, None, None, Some(KeyringForm::Named(name))) if !name.is_empty() => {
+                        Ok(KeyForm::Keyring(Some(name)))
+                    }
                     _ => Err(de::Error::custom(
                         "a key comes from exactly one of `env`, `file`, `command` and `keyring = true`",
                     )),

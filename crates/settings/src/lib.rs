@@ -208,6 +208,24 @@ impl Settings {
         KeyringEntry::of_provider(self.keyring, provider_id)
     }
 
+    /// The place of this name in the system's keyring, whether it is there or not.
+    pub fn named_keyring_entry(&self, name: &str) -> KeyringEntry {
+        KeyringEntry::named(self.keyring, name)
+    }
+
+    /// Who names the place of a key: `providers.NAME` of each, and `search`.
+    pub fn who_names(&self, place: &KeySource) -> Vec<String> {
+        let providers = self.keys.iter();
+        let providers = providers.map(|(id, source)| (format!("providers.{id}"), source));
+        let search = self.search.iter();
+        let search = search.map(|search| ("search".to_owned(), &search.key));
+        providers
+            .chain(search)
+            .filter(|(_, source)| source.is_same_place(place))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
     /// What to do when a provider's key is missing or wrong.
     pub fn key_hint(&self, provider_id: &str) -> String {
         let file = self.paths.config_file.display();

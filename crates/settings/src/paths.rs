@@ -20,6 +20,8 @@ pub struct Paths {
     pub token_file: PathBuf,
     /// Whether the user named the settings file, so that it has to be there.
     pub config_named: bool,
+    /// Whether the settings file is the one that is read when the user names none.
+    pub config_is_usual: bool,
 }
 
 impl Paths {
@@ -38,9 +40,14 @@ impl Paths {
                 .map(PathBuf::from)
         });
         let config_named = named.is_some();
-        let config_file = match named {
-            Some(path) => path,
-            None => folder(environment, "XDG_CONFIG_HOME", ".config")?.join("config.toml"),
+        let usual = folder(environment, "XDG_CONFIG_HOME", ".config");
+        let usual = usual.map(|folder| folder.join("config.toml"));
+        let (config_file, config_is_usual) = match named {
+            Some(path) => {
+                let is_usual = usual.is_ok_and(|usual| is_same_file(&path, &usual));
+                (path, is_usual)
+            }
+            None => (usual?, true),
         };
         let config_dir = config_file.parent().unwrap_or(Path::new("")).to_owned();
         let state_dir = folder(environment, "XDG_STATE_HOME", ".local/state")?;
@@ -51,8 +58,18 @@ impl Paths {
             config_dir,
             state_dir,
             config_named,
+            config_is_usual,
         })
     }
+}
+
+/// Whether two paths lead to the same place, whether or not there is a file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| {
+        let whole = path.canonicalize().or_else(|_| std::path::absolute(path));
+        whole.unwrap_or_else(|_| path.to_owned())
+    };
+    whole(one) == whole(other)
 }
 
 /// Our folder in one of the XDG folders. A relative path in the variable is ignored, as the XDG rules want it.

@@ -82,7 +82,7 @@ pub(crate) async fn add(
         edit.set(&["default_provider"], id.as_str())?;
     }
     let file = edit.paths().config_file.display().to_string();
-    change::save(edit, &id, key, &before).await?;
+    change::save(edit, &id, key).await?;
     say(format_args!("provider `{id}` is added to {file}"));
     let after = configuration::load(overrides)?;
     if !after.key_is_present(&id) {

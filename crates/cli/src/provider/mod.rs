@@ -9,6 +9,7 @@ mod export;
 mod fields;
 mod import;
 mod key;
+mod key_places;
 mod key_state;
 mod key_store;
 mod list;
