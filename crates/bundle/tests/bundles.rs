@@ -13,10 +13,6 @@ use polywire_credentials::Secret;
 use proptest::prelude::*;
 use toml::{Table, Value};
 
-fn names_secret(name: &str) -> bool {
-    name.to_ascii_lowercase().contains("key")
-}
-
 fn moment() -> Moment {
     Moment {
         exported_at: "2026-11-25T20:00:00Z".to_owned(),
@@ -42,7 +38,7 @@ profile = { tool_choice = ["auto"], stop_max = 4 }
 
 fn bundle() -> (Bundle, Vec<(String, SecretValue)>) {
     let providers: Table = PROVIDERS.parse().unwrap();
-    let (mut bundle, secrets) = Bundle::new(moment(), providers, &names_secret);
+    let (mut bundle, secrets) = Bundle::new(moment(), providers);
     bundle.default_provider = Some("zai".to_owned());
     bundle
         .aliases
@@ -209,7 +205,7 @@ fn providers() -> impl Strategy<Value = Table> {
 proptest! {
     #[test]
     fn what_goes_in_comes_out(providers in providers()) {
-        let (bundle, secrets) = Bundle::new(moment(), providers.clone(), &names_secret);
+        let (bundle, secrets) = Bundle::new(moment(), providers.clone());
         let text = bundle.render().unwrap();
         let back = ours(&text);
         prop_assert_eq!(&back, &bundle);
@@ -250,7 +246,7 @@ proptest! {
 
     #[test]
     fn any_passphrase_opens_what_it_has_sealed(passphrase in "\\PC{1,40}", providers in providers()) {
-        let (mut bundle, secrets) = Bundle::new(moment(), providers, &names_secret);
+        let (mut bundle, secrets) = Bundle::new(moment(), providers);
         bundle.seal(&secrets, &Secret::new(&passphrase), &Randomness([9; 40])).unwrap();
         let back = ours(&bundle.render().unwrap());
         let opened = back.open(&Secret::new(&passphrase)).unwrap();

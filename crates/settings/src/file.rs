@@ -238,22 +238,16 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<ConfigFile, SettingsError
     })
 }
 
-/// Which keys stand in the tables of the providers. The text is one that [`parse`] reads.
-pub(crate) fn provider_keys(text: &str) -> BTreeMap<String, Vec<String>> {
+/// The tables of the providers as they are written. The text is one that [`parse`] reads.
+pub(crate) fn provider_tables(text: &str) -> BTreeMap<String, toml::Table> {
     #[derive(Deserialize)]
     struct Named {
         #[serde(default)]
         providers: BTreeMap<String, toml::Table>,
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let named = toml::from_str(text).unwrap_or(Named {
-        providers: BTreeMap::new(),
-    });
-    named
-        .providers
-        .into_iter()
-        .map(|(id, table)| (id, table.into_iter().map(|(key, _)| key).collect()))
-        .collect()
+    let named = toml::from_str(text).map(|named: Named| named.providers);
+    named.unwrap_or_default()
 }
 
 /// The line and the column, from 1, of a byte offset.

@@ -12,6 +12,7 @@ mod edit;
 mod engines;
 mod environment;
 mod error;
+mod exposure;
 mod file;
 mod keeping;
 mod load;

@@ -436,6 +436,25 @@ fn a_key_in_a_file_that_others_can_read_is_refused() {
     home.write("config.toml", &proxy.replace("user:pass@", ""), 0o644);
     home.load().unwrap();
     // Without a key in it, everybody may read it.
+    for (table, place) in [
+        ("headers = { X-Api-Key = \"a\" }", "headers.X-Api-Key"),
+        (
+            "profile = { extra_body = { token = \"a\" } }",
+            "profile.extra_body.token",
+        ),
+    ] {
+        let text = format!("[providers.zai]\npreset = \"zai\"\n{table}\n");
+        home.write("config.toml", &text, 0o644);
+        assert_eq!(
+            home.load().unwrap_err(),
+            format!(
+                "`~/.config/polywire/config.toml` holds a secret in `providers.zai.{place}`, and others can read the file\n\
+                 hint: run `chmod 600 ~/.config/polywire/config.toml`"
+            )
+        );
+        home.write("config.toml", &text, 0o600);
+        home.load().unwrap();
+    }
     home.write("config.toml", "[providers.zai]\npreset = \"zai\"\n", 0o644);
     home.load().unwrap();
 }

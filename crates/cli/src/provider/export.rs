@@ -14,7 +14,6 @@ use toml::{Table, Value};
 use crate::logging::{note, say_part};
 use crate::provider::find;
 use crate::provider::passphrase::PassphraseArguments;
-use crate::provider::secret_words::names_secret;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -54,7 +53,7 @@ pub(crate) async fn export(
         exported_at: Timestamp::now().to_string(),
         polywire: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let (mut bundle, mut secrets) = Bundle::new(moment, providers, &names_secret);
+    let (mut bundle, mut secrets) = Bundle::new(moment, providers);
     let all = arguments.names.is_empty();
     let is_exported = |target: &str| {
         let provider = target

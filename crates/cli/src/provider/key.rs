@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use polywire_credentials::Secret;
+use polywire_credentials::{Secret, is_variable_name};
 use polywire_settings::toml_text;
 
 use crate::ask;
@@ -138,12 +138,7 @@ impl KeyArguments {
 /// # Errors
 /// It is no name of a variable. It is not repeated.
 pub(crate) fn check_variable(name: &str) -> anyhow::Result<()> {
-    let legal = !name.is_empty()
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !legal {
+    if !is_variable_name(name) {
         bail!(
             "the name of an environment variable has letters, digits and `_` only, and what was given has more\nhint: if that was a key, change it, and use --key-stdin"
         );

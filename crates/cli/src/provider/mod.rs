@@ -18,7 +18,6 @@ mod models;
 mod passphrase;
 mod presets;
 mod remove;
-mod secret_words;
 mod show;
 mod test;
 mod test_record;
