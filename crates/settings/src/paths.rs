@@ -1,7 +1,8 @@
 //! Where everything is kept.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use crate::providers::expand;
 use crate::{Environment, Overrides, SettingsError};
 
 /// Where everything is kept, by the XDG rules on every system: command-line tools keep to `~/.config` on macOS too, and one rule
@@ -63,13 +64,46 @@ impl Paths {
     }
 }
 
+impl Paths {
+    /// A path as it stands in the settings: `~/` is the home folder, other relative paths start at the settings file.
+    pub fn expand(&self, path: &Path, environment: &dyn Environment) -> PathBuf {
+        expand(path, &self.config_dir, environment.home().as_deref())
+    }
+
+    /// Whether a file is one that polywire keeps for itself: a key, the token, and whatever else is in its own folders.
+    pub fn is_kept(&self, path: &Path) -> bool {
+        let folders = [self.config_dir.join("keys"), self.state_dir.clone()];
+        let folders = folders.map(|folder| plain(&folder));
+        // The keys of the usual settings are polywire's, too, when others are in force.
+        let is_key = |folder: &Path| folder.ends_with("polywire/keys");
+        let path = plain(path);
+        let mut above = path.ancestors().skip(1);
+        above.any(|folder| is_key(folder) || folders.iter().any(|own| own == folder))
+    }
+}
+
+/// A path without links, `.` and `..`, as far as there is something of it.
+fn plain(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
+                plain.push(part);
+                plain = plain.canonicalize().unwrap_or(plain);
+            }
+        }
+    }
+    plain
+}
+
 /// Whether two paths lead to the same place, whether or not there is a file.
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let whole = |path: &Path| {
-        let whole = path.canonicalize().or_else(|_| std::path::absolute(path));
-        whole.unwrap_or_else(|_| path.to_owned())
-    };
-    whole(one) == whole(other)
+    plain(one) == plain(other)
 }
 
 /// Our folder in one of the XDG folders. A relative path in the variable is ignored, as the XDG rules want it.

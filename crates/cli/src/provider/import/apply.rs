@@ -67,7 +67,18 @@ pub(super) async fn apply(
     tell_new_warnings(&before, &after);
     for planned in &acting {
         let store = KeyStore::new(&before, &planned.id);
-        forget_old(&store, &planned.id, &before, &after).await;
+        let brings_key =
+            planned.incoming.key.is_some() || planned.incoming.table.contains_key("key");
+        let old = before.keys.get(&planned.id);
+        if brings_key {
+            forget_old(&store, &planned.id, &before, &after).await;
+        } else if old.is_some_and(|old| store.keeps(old)) {
+            // It may be the only copy, and nothing has come in its place.
+            note(format_args!(
+                "the key that `{}` had stays where it is",
+                planned.id
+            ));
+        }
         say(format_args!("provider `{}` is in {file}", planned.id));
         if !after.key_is_present(&planned.id) {
             let hint = after.key_hint(&planned.id);
