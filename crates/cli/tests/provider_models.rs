@@ -244,6 +244,31 @@ async fn what_goes_wrong_has_a_way_out_and_no_key_in_it() {
         .failed(&["gives out no list"]);
 }
 
+/// Providers repeat more than keys: some give back every header of a request that they do not like.
+#[tokio::test]
+async fn secret_headers_do_not_come_back_in_a_providers_words() {
+    let echo = "denied: x-extra-token=tok-0123456789; authorization-2=Bearer tok-9876543210";
+    let denied = || Reply::error(403, "denied", echo);
+    let upstream = ScriptedUpstream::start(move |_, _| denied());
+    let desk = Desk::with(&format!(
+        "[providers.house]\nkind = \"chat\"\nbase_url = \"{}\"\nmodels = [\"a\"]\nheaders = {{ x-extra-token = \"tok-0123456789\", authorization-2 = \"Bearer tok-9876543210\" }}\n",
+        upstream.base_url()
+    ));
+    for arguments in [
+        &["models", "house", "--refresh"][..],
+        &["test", "house"],
+        &["test", "house", "--json"],
+    ] {
+        let failed = desk.run(arguments).await;
+        assert_eq!(failed.code, 1, "{failed:?}");
+        let all = format!("{failed:?}");
+        assert!(all.contains("denied: x-extra-token=***"), "{failed:?}");
+        assert!(!all.contains("tok-"), "{failed:?}");
+    }
+    let headers = &upstream.received()[0].headers;
+    assert_eq!(headers.get("x-extra-token"), Some("tok-0123456789"));
+}
+
 #[tokio::test]
 async fn progress_is_shown_at_a_terminal() {
     let gate = polywire_testkit::Gate::new();
