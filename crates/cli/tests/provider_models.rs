@@ -356,6 +356,67 @@ async fn pasted_lists_are_taken_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_not_there_is_no_model() {
+    let desk = Desk::with(MINE);
+    for list in [
+        "no-such-file.txt",
+        "/nowhere/models",
+        "./models",
+        "~/models",
+        "List.CSV",
+    ] {
+        desk.run(&["models", "house", "--import", list])
+            .await
+            .failed(&[&format!("there is no file `{list}`"), "hint:", "--add"]);
+    }
+    desk.run(&["models", "house", "--import", "/tmp"])
+        .await
+        .failed(&["`/tmp` is a folder"]);
+    let long = "model-of-the-house,\n".repeat(300_000);
+    let file = desk.home.write("work/long.txt", &long);
+    for list in ["-", file.to_str().unwrap()] {
+        desk.piped(&["models", "house", "--import", list], &long)
+            .await
+            .failed(&["has more than 4 MiB", "hint:"]);
+    }
+    assert_eq!(desk.settings(), MINE);
+    // What has several names is a list, whatever they look like.
+    desk.run(&["models", "house", "--import", "notes.txt,b"])
+        .await
+        .done();
+}
+
+#[tokio::test]
+async fn one_odd_name_does_not_keep_the_others_out() {
+    let upstream = ScriptedUpstream::start(|_, _| list(&["a", "bad\u{1b}[2J", "b"]));
+    let desk = house(&upstream);
+    let saved = desk.run(&["models", "house", "--save"]).await.done();
+    assert!(saved.stdout.contains("lists 2 models"), "{saved:?}");
+    assert!(
+        saved.stderr.contains("left out: `bad\\u{1b}[2J`"),
+        "{saved:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_edited_list_keeps_what_is_noted_in_it() {
+    let desk = Desk::with(MINE);
+    let edit = |list: &'static str| ["edit", "house", "--models", list];
+    desk.run(&edit("Qwen/Qwen3-Coder,small,new")).await.done();
+    let longer = MINE.replace("    # more to come", "    \"new\",\n    # more to come");
+    assert_eq!(desk.settings(), longer);
+    desk.run(&edit("Qwen/Qwen3-Coder,small")).await.done();
+    assert_eq!(desk.settings(), MINE);
+    let kept = desk.run(&edit("small,Qwen/Qwen3-Coder")).await.done();
+    assert!(kept.stderr.contains("keep their order"), "{kept:?}");
+    assert_eq!(desk.settings(), MINE);
+    // Where nothing is noted, the order is the one that is wanted.
+    let plain = Desk::with("[providers.zai]\npreset = \"zai\"\nmodels = [\"a\", \"b\"]\n");
+    plain.run(&["edit", "zai", "--models", "b,a"]).await.done();
+    assert!(plain.settings().contains("models = [\"b\", \"a\"]"));
+}
+
+#[tokio::test]
 async fn what_the_preset_knows_stays_when_a_model_is_added() {
     let desk = Desk::with("[providers.cerebras]\npreset = \"cerebras\"\n");
     let known: Vec<String> = polywire_catalog::preset("cerebras")

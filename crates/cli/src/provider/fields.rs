@@ -7,6 +7,7 @@ use polywire_credentials::{names_secret, secret_places};
 use polywire_settings::{Edit, KeyPath, TomlValue, parse_value, toml_text};
 
 use crate::provider::key::check_variable;
+use crate::provider::model_names;
 
 #[derive(Args, Default)]
 pub(crate) struct Fields {
@@ -93,8 +94,8 @@ impl Fields {
             edit.set(&at("default_model"), model.as_str())?;
         }
         if let Some(models) = &self.models {
-            let models = super::model_names::parse(models)?;
-            edit.set(&at("models"), models)?;
+            let models = model_names::parse(models)?;
+            model_names::write(edit, &at("models"), models)?;
         }
         if let Some(proxy) = &self.proxy {
             refuse_secret(&["proxy"], proxy)?;
