@@ -549,3 +549,53 @@ async fn an_editor_that_changes_nothing_or_fails() {
     assert_eq!(terminal.ended().await, Some(1));
     assert_eq!(desk.settings(), MINE);
 }
+
+/// The editor waits for its second call until the test has changed the settings.
+#[tokio::test]
+async fn what_somebody_else_changed_meanwhile_comes_into_the_draft() {
+    let desk = Desk::with(MINE);
+    let script = r#"if test -e "$HOME/again"; then exit 0; fi
+touch "$HOME/again"; sed -i 's/cellar/attic/' "$2"; n=0; while ! test -e "$HOME/changed" && test $n -lt 1000; do sleep 0.02; n=$((n+1)); done"#;
+    let mut terminal = Terminal::start(with_editor(&desk, script));
+    let opened = desk.home.config().parent().unwrap().join("home/again");
+    while !opened.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    desk.run(&["add", "zai", "--key-env", "K"]).await.done();
+    desk.home.write("home/changed", "");
+    terminal.shows("were changed by somebody else").await;
+    terminal.shows("Go on editing?").await;
+    terminal.type_keys("y");
+    terminal.shows("config.toml is changed").await;
+    assert_eq!(terminal.ended().await, Some(0));
+    let settings = desk.settings();
+    assert!(settings.contains("# in the attic"), "{settings}");
+    assert!(settings.contains("[providers.zai]"), "{settings}");
+}
+
+#[tokio::test]
+async fn a_draft_is_kept_when_the_editor_fails_the_second_time() {
+    let desk = Desk::with(MINE);
+    let script = r#"test -e "$HOME/again" && exit 1; touch "$HOME/again"; echo 'half = ' >> "$2""#;
+    let mut terminal = Terminal::start(with_editor(&desk, script));
+    terminal.shows("Go on editing?").await;
+    terminal.type_keys("y");
+    terminal.shows("your draft is kept as").await;
+    assert_eq!(terminal.ended().await, Some(1));
+    assert_eq!(desk.settings(), MINE);
+    let draft = desk.home.state().join("polywire/settings-draft.toml");
+    assert!(fs::read_to_string(draft).unwrap().ends_with("half = \n"));
+}
+
+#[tokio::test]
+async fn whoever_turns_back_from_going_on_keeps_the_draft() {
+    let desk = Desk::with(MINE);
+    let mut terminal = Terminal::start(with_editor(&desk, r#"echo 'half = ' >> "$2""#));
+    terminal.shows("Go on editing?").await;
+    terminal.type_keys("\x03");
+    terminal.shows("your draft is kept as").await;
+    assert_eq!(terminal.ended().await, Some(130));
+    assert_eq!(desk.settings(), MINE);
+    let draft = desk.home.state().join("polywire/settings-draft.toml");
+    assert_eq!(mode(&draft), 0o600);
+}

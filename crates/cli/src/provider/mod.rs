@@ -13,6 +13,7 @@ mod key_places;
 mod key_state;
 mod key_store;
 mod list;
+mod merge;
 mod model_names;
 mod models;
 mod passphrase;
