@@ -212,7 +212,7 @@ async fn what_goes_wrong_has_a_way_out_and_no_key_in_it() {
                 "invalid_api_key",
                 "Incorrect API key: sk-0123456789abcdef",
             ),
-            "hint: add `key`",
+            "hint: change `key` of `[providers.house]` in CONFIG/polywire/config.toml, or take another one in with `polywire provider edit house --key-stdin`",
         ),
         (
             Reply::html(200, "<html>log in first</html>"),

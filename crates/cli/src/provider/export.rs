@@ -12,6 +12,7 @@ use polywire_settings::{Edit, KeySource, Overrides, ProcessEnvironment, Settings
 use toml::{Table, Value};
 
 use crate::logging::{note, say_part};
+use crate::misuse::Misuse;
 use crate::provider::find;
 use crate::provider::passphrase::PassphraseArguments;
 
@@ -40,7 +41,7 @@ pub(crate) async fn export(
     overrides: &Overrides,
 ) -> anyhow::Result<ExitCode> {
     if arguments.passphrase.is_given() && !arguments.with_secrets {
-        bail!("a passphrase is for secrets\nhint: add --with-secrets");
+        return Err(Misuse("a passphrase is for secrets\nhint: add --with-secrets").into());
     }
     let environment = ProcessEnvironment;
     let edit = Edit::begin(overrides, &environment)?;

@@ -6,6 +6,7 @@ use polywire_catalog::{Kind, normalise_base_url};
 use polywire_credentials::{names_secret, secret_places};
 use polywire_settings::{Edit, KeyPath, TomlValue, parse_value, toml_text};
 
+use crate::misuse::Misuse;
 use crate::provider::key::check_variable;
 use crate::provider::model_names;
 
@@ -102,9 +103,9 @@ impl Fields {
             edit.set(&at("proxy"), proxy.as_str())?;
         }
         for header in &self.header {
-            let (name, value) = header
-                .split_once('=')
-                .context("--header wants `NAME=VALUE`\nhint: `--header \"x-title=polywire\"`")?;
+            let (name, value) = header.split_once('=').ok_or(Misuse(
+                "--header wants `NAME=VALUE`\nhint: `--header \"x-title=polywire\"`",
+            ))?;
             refuse_secret(&["headers", name], value)?;
             edit.set(&["providers", id, "headers", name.trim()], value.trim())?;
         }
@@ -121,9 +122,9 @@ fn auth_value(auth: &str) -> String {
 }
 
 fn write_any(edit: &mut Edit<'_>, id: &str, set: &str) -> anyhow::Result<()> {
-    let (path, value) = set
-        .split_once('=')
-        .context("--set wants `PATH=VALUE`\nhint: `--set profile.stop_max=1`")?;
+    let (path, value) = set.split_once('=').ok_or(Misuse(
+        "--set wants `PATH=VALUE`\nhint: `--set profile.stop_max=1`",
+    ))?;
     let path = parse_path(path)?;
     let keys = path.keys();
     refuse_secret(&keys, value)?;

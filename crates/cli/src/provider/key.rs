@@ -9,6 +9,7 @@ use polywire_credentials::{Secret, is_variable_name};
 use polywire_settings::toml_text;
 
 use crate::ask;
+use crate::misuse::Misuse;
 
 /// More bytes than any key has.
 const KEY_BYTES_MAX: u64 = 64 * 1024;
@@ -122,7 +123,9 @@ impl KeyArguments {
             return Ok(Some(GivenKey::Itself { key, place }));
         }
         if self.key_in.is_some() && !(may_ask && ask::is_possible()) {
-            bail!("--key-in says where a key is kept, and there is none\nhint: add --key-stdin");
+            let none =
+                "--key-in says where a key is kept, and there is none\nhint: add --key-stdin";
+            return Err(Misuse(none).into());
         }
         Ok(None)
     }
