@@ -125,3 +125,31 @@ async fn providers_that_share_a_key_keep_it() {
     );
     assert_eq!(keys(&desk), ["sk-both\n"]);
 }
+
+/// The settings are the same by whichever way they are found, and before they are there.
+#[tokio::test]
+async fn links_lead_to_the_same_key() {
+    let desk = Desk::new();
+    let (real, link) = (desk.home.work().join("real"), desk.home.work().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let by_link = link.join("one.toml").display().to_string();
+    let by_name = real.join("one.toml").display().to_string();
+    let add = [
+        "--config",
+        &by_link,
+        "add",
+        "z",
+        "--preset",
+        "zai",
+        "--key-stdin",
+    ];
+    desk.piped(&add, "sk-1").await.done();
+    let edit = ["--config", &by_name, "edit", "z", "--key-stdin"];
+    desk.piped(&edit, "sk-2").await.done();
+    assert_eq!(fs::read_dir(real.join("keys")).unwrap().count(), 1);
+    desk.run(&["--config", &by_name, "remove", "z"])
+        .await
+        .done();
+    assert_eq!(fs::read_dir(real.join("keys")).unwrap().count(), 0);
+}

@@ -70,6 +70,11 @@ impl Paths {
         expand(path, &self.config_dir, environment.home().as_deref())
     }
 
+    /// The one path of the settings file, without links, whether it is there yet or not.
+    pub fn whole_config_file(&self) -> PathBuf {
+        plain(&self.config_file)
+    }
+
     /// Whether a file is one that polywire keeps for itself: a key, the token, and whatever else is in its own folders.
     pub fn is_kept(&self, path: &Path) -> bool {
         let folders = [self.config_dir.join("keys"), self.state_dir.clone()];

@@ -117,8 +117,6 @@ impl<'s> KeyPlaces<'s> {
 /// What tells a settings file from all others: its name for people, and a part of the hash of its path.
 fn mark(paths: &Paths) -> String {
     let file = &paths.config_file;
-    let whole = file.canonicalize().or_else(|_| std::path::absolute(file));
-    let whole = whole.unwrap_or_else(|_| file.clone());
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let stem: String = stem
         .chars()
@@ -130,6 +128,6 @@ fn mark(paths: &Paths) -> String {
             }
         })
         .collect();
-    let hash = Secret::new(whole.to_string_lossy()).fingerprint();
+    let hash = Secret::new(paths.whole_config_file().to_string_lossy()).fingerprint();
     format!("{stem}-{}", &hash[..MARK_DIGITS])
 }
