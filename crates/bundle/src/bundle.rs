@@ -57,13 +57,8 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// A bundle of providers. Their secrets are taken out of their tables: `names_secret` knows names of headers and the like whose
-    /// values are secrets. Gives the secrets beside it.
-    pub fn new(
-        moment: Moment,
-        providers: Table,
-        names_secret: &dyn Fn(&str) -> bool,
-    ) -> (Self, Vec<(String, SecretValue)>) {
+    /// A bundle of providers. Their secrets are taken out of their tables, and given beside it.
+    pub fn new(moment: Moment, providers: Table) -> (Self, Vec<(String, SecretValue)>) {
         let mut bundle = Self {
             moment,
             ..Self::default()
@@ -71,7 +66,7 @@ impl Bundle {
         let mut secrets = Vec::new();
         for (id, mut provider) in providers {
             if let toml::Value::Table(table) = &mut provider {
-                let taken = take_out(table, names_secret);
+                let taken = take_out(table);
                 secrets.extend(taken.into_iter().map(|secret| (id.clone(), secret)));
             }
             bundle.providers.insert(id, provider);

@@ -1,5 +1,6 @@
 //! What an import brings, whatever file it comes from.
 
+use polywire_credentials::{Secret, is_variable_name};
 use serde_json::{Map, Value};
 use toml::Table;
 
@@ -36,31 +37,54 @@ pub struct IncomingProvider {
     /// Its table, without secrets that have places of their own.
     pub table: Table,
     /// The key itself, when the file holds it. Where the key comes from otherwise stands in the table.
-    pub key: Option<polywire_credentials::Secret>,
+    pub key: Option<Secret>,
 }
 
 impl Bundle {
     /// The providers of the bundle with these secrets put back; keys beside their tables.
-    pub fn incoming(&self, secrets: Vec<(String, SecretValue)>) -> Vec<IncomingProvider> {
+    ///
+    /// # Errors
+    /// What stands for a key cannot be one. The error names every such place, and repeats nothing of it.
+    pub fn incoming(
+        &self,
+        secrets: Vec<(String, SecretValue)>,
+    ) -> Result<Vec<IncomingProvider>, BundleError> {
         let mut providers = self.providers.clone();
         with_secrets(&mut providers, secrets);
-        providers
-            .into_iter()
-            .filter_map(|(id, provider)| {
-                let toml::Value::Table(mut table) = provider else {
-                    return None;
-                };
-                let key = match table.get("key") {
-                    Some(toml::Value::String(key)) => Some(polywire_credentials::Secret::new(key)),
-                    Some(_) | None => None,
-                };
-                if key.is_some() {
-                    table.remove("key");
-                }
-                Some(IncomingProvider { id, table, key })
-            })
-            .collect()
+        let mut incoming = Vec::with_capacity(providers.len());
+        let mut wrong = Vec::new();
+        for (id, provider) in providers {
+            let toml::Value::Table(mut table) = provider else {
+                continue;
+            };
+            match take_key(&mut table) {
+                Ok(key) => incoming.push(IncomingProvider { id, table, key }),
+                Err(why) => wrong.push(format!("`providers.{id}.key`: {why}")),
+            }
+        }
+        if wrong.is_empty() {
+            Ok(incoming)
+        } else {
+            Err(BundleError::Values(wrong))
+        }
     }
+}
+
+/// Takes a key that stands in a table out of it. A reference stays.
+fn take_key(table: &mut Table) -> Result<Option<Secret>, String> {
+    let variable = table.get("key").and_then(|key| key.get("env")?.as_str());
+    if variable.is_some_and(|variable| !is_variable_name(variable)) {
+        return Err(
+            "what `env` names cannot be a variable: its name has letters, digits and `_` only"
+                .to_owned(),
+        );
+    }
+    let Some(key) = table.get("key").and_then(toml::Value::as_str) else {
+        return Ok(None);
+    };
+    let key = Secret::parse_key(key, "it").map_err(|error| error.to_string())?;
+    table.remove("key");
+    Ok(Some(key))
 }
 
 /// Reads a file: a bundle of ours, or the `endpoints.json` or a bundle of the Codex Launcher.

@@ -4,7 +4,7 @@
 //! "cc_version", "reasoning_enabled", "reasoning_effort"}]}`; a bundle has `version`, `exported_at` and `codex_config_toml` beside it.
 
 use polywire_catalog::{Kind, Preset, normalise_base_url, presets};
-use polywire_credentials::Secret;
+use polywire_credentials::{Secret, is_variable_name};
 use serde_json::{Map, Value};
 use toml::Table;
 
@@ -147,7 +147,13 @@ impl Reading {
         if let Some(model) = default_model.filter(|model| !model.is_empty()) {
             table.insert("default_model".to_owned(), model.into());
         }
-        let key = key_of(key.as_deref().unwrap_or_default(), &mut table);
+        let key = match key_of(key.as_deref().unwrap_or_default(), &mut table) {
+            Ok(key) => key,
+            Err(wrong) => {
+                self.wrong.push(format!("{place}: {wrong}"));
+                return;
+            }
+        };
         self.unknown_fields(fields, &place);
         self.names.push(given);
         self.launcher
@@ -296,17 +302,27 @@ impl Reading {
 }
 
 /// The key itself; a reference to a variable (`${ENV:NAME}`) goes into the table.
-fn key_of(key: &str, table: &mut Table) -> Option<Secret> {
+///
+/// # Errors
+/// It is neither. What is wrong is told without repeating it.
+fn key_of(key: &str, table: &mut Table) -> Result<Option<Secret>, String> {
     let variable = key
         .strip_prefix("${ENV:")
         .and_then(|rest| rest.strip_suffix('}'));
-    if let Some(variable) = variable {
+    if let Some(variable) = variable.map(str::trim) {
+        if !is_variable_name(variable) {
+            return Err("what `api_key` names cannot be a variable: its name has letters, digits and `_` only".to_owned());
+        }
         let mut reference = Table::new();
-        reference.insert("env".to_owned(), variable.trim().into());
+        reference.insert("env".to_owned(), variable.into());
         table.insert("key".to_owned(), reference.into());
-        return None;
+        return Ok(None);
     }
-    (!key.is_empty()).then(|| Secret::new(key))
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let key = Secret::parse_key(key, "`api_key`");
+    key.map(Some).map_err(|error| error.to_string())
 }
 
 /// The preset that is at this address and speaks this protocol.

@@ -17,6 +17,7 @@ mod logging;
 mod login;
 mod logout;
 mod man;
+mod misuse;
 mod printable;
 mod provider;
 mod receipt_pages;
@@ -35,6 +36,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use polywire_settings::{LogFormat, Overrides};
+
+use crate::misuse::Misuse;
 
 /// The exit code for a mistake on the command line, which is clap's.
 pub(crate) const USAGE: u8 = 2;
@@ -143,6 +146,10 @@ fn main() -> ExitCode {
         Err(error) if error.is::<ask::Cancelled>() => {
             logging::note(error);
             ExitCode::from(ask::CANCELLED)
+        }
+        Err(error) if error.is::<Misuse>() => {
+            logging::complain(&error);
+            ExitCode::from(USAGE)
         }
         Err(error) => {
             logging::complain(&error);

@@ -346,7 +346,7 @@ async fn passphrases_are_wanted_and_wanted_long() {
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(stderr.contains("the passphrase is too short"), "{stderr}");
     let ended = run(&from, &["provider", "export", "--passphrase-fd", "3"]).await;
-    assert_eq!(ended.code(), Some(1));
+    assert_eq!(ended.code(), Some(2));
     assert_says(&ended, &["hint: add --with-secrets"]);
 }
 

@@ -9,7 +9,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use polywire_testkit::Terminal;
 use provider::{Desk, mode};
 
 #[path = "support/provider.rs"]
@@ -102,10 +101,13 @@ async fn a_settings_file_in_the_working_directory() {
     )
     .await
     .done();
-    assert_eq!(mode(&desk.home.work().join("keys/zai")), 0o600);
+    let keys = fs::read_dir(desk.home.work().join("keys")).unwrap();
+    let keys: Vec<_> = keys.map(|key| key.unwrap().path()).collect();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(mode(&keys[0]), 0o600);
     let listed = desk.run(&["--config", "mine.toml", "list"]).await.done();
     assert!(
-        listed.stdout.contains("file keys/zai, present"),
+        listed.stdout.contains("file keys/zai@mine-") && listed.stdout.contains(", present"),
         "{listed:?}"
     );
     assert!(!desk.file().exists());
@@ -248,10 +250,6 @@ async fn what_would_not_work_is_not_written() {
         (
             &["edit", "house", "--set", "private_api=maybe"],
             &["nothing was changed", "config.toml:"],
-        ),
-        (
-            &["edit", "house", "--set", "private_api"],
-            &["--set wants `PATH=VALUE`", "hint:"],
         ),
         (
             &["edit", "house", "--set", "a..b=1"],
@@ -465,8 +463,47 @@ async fn many_at_once_lose_nothing() {
                 .done()
         }
     });
-    futures_util::future::join_all(adding).await;
+    // Keys change at the same time: of some providers, and of one again and again.
+    let keyed: Vec<String> = (0..4).map(|number| format!("k{number}")).collect();
+    let keying = keyed.iter().map(|name| {
+        let desk = &desk;
+        async move {
+            let add = ["add", name, "--preset", "groq", "--key-stdin"];
+            desk.piped(&add, &format!("gsk-{name}")).await.done()
+        }
+    });
+    let changing = (0..10).map(|number| {
+        let desk = &desk;
+        async move {
+            let key = format!("sk-{number}");
+            let change = match number % 2 {
+                0 => ["edit", "house", "--key-stdin", "--key-in", "file"].as_slice(),
+                _ => &["edit", "house", "--key-env", "K"],
+            };
+            desk.piped(change, &key).await.done()
+        }
+    });
+    futures_util::future::join3(
+        futures_util::future::join_all(adding),
+        futures_util::future::join_all(keying),
+        futures_util::future::join_all(changing),
+    )
+    .await;
     let settings = desk.settings();
+    for name in &keyed {
+        let key = fs::read_to_string(desk.key_file(name)).unwrap();
+        assert_eq!(key, format!("gsk-{name}\n"));
+    }
+    // Whatever came last: the key is there if it is named, and gone if it is not.
+    assert_eq!(
+        settings.contains("keys/house"),
+        desk.key_file("house").exists(),
+        "{settings}"
+    );
+    let settings: String = settings
+        .split_inclusive('\n')
+        .filter(|line| *line != "key = { env = \"K\" }\n" && !line.contains("keys/house"))
+        .collect();
     assert!(settings.starts_with(MINE), "{settings}");
     for name in &names {
         assert_eq!(
@@ -478,68 +515,52 @@ async fn many_at_once_lose_nothing() {
     desk.run(&["list"]).await.done();
 }
 
-/// The editor is a shell script: what it does is in `EDITOR_DOES`.
-fn with_editor(desk: &Desk, script: &str) -> tokio::process::Command {
-    let path = desk
-        .home
-        .write("editor.sh", format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut command = desk.command(&["edit", "house"]);
-    command.env("EDITOR", format!("'{}' --wait", path.display()));
-    command
+#[tokio::test]
+async fn a_command_line_that_is_wrong_ends_with_2_and_repeats_nothing() {
+    let desk = Desk::with(MINE);
+    for (arguments, what) in [
+        (
+            &["edit", "house", "--header", "Authorization: Bearer sk-0123"][..],
+            "--header wants",
+        ),
+        (
+            &["edit", "house", "--set", "profile.x: sk-0123"],
+            "--set wants",
+        ),
+        (
+            &["edit", "house", "--key-in", "file"],
+            "hint: add --key-stdin",
+        ),
+        (
+            &["export", "--passphrase-stdin"],
+            "hint: add --with-secrets",
+        ),
+    ] {
+        let refused = desk.run(arguments).await;
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains(what), "{refused:?}");
+        assert!(!refused.stderr.contains("sk-0123"), "{refused:?}");
+    }
+    assert_eq!(desk.settings(), MINE);
 }
 
 #[tokio::test]
-async fn an_editor_is_offered_again_until_the_settings_work() {
+async fn a_default_that_the_environment_names_is_told() {
     let desk = Desk::with(MINE);
-    // The first time it breaks the file, the second time it mends it.
-    let script = r#"test "$1" = --wait || exit 9
-if test -e "$HOME/again"; then sed -i 's/^kin = /kind = /; s/cellar/attic/' "$2"; else touch "$HOME/again"; sed -i 's/^kind = /kin = /' "$2"; fi"#;
-    let mut terminal = Terminal::start(with_editor(&desk, script));
-    terminal.shows("there is no key `kin` here").await;
-    terminal.shows("Go on editing?").await;
-    assert_eq!(desk.settings(), MINE);
-    terminal.type_keys("y");
-    terminal.shows("config.toml is changed").await;
-    assert_eq!(terminal.ended().await, Some(0));
-    assert_eq!(desk.settings(), MINE.replace("cellar", "attic"));
-}
-
-#[tokio::test]
-async fn a_draft_that_is_given_up_is_kept() {
-    let desk = Desk::with(MINE);
-    let mut terminal = Terminal::start(with_editor(&desk, r#"echo 'half = ' >> "$2""#));
-    terminal.shows("Go on editing?").await;
-    terminal.type_keys("n");
-    assert_eq!(terminal.ended().await, Some(1));
-    assert_eq!(desk.settings(), MINE);
-    let draft = desk.home.state().join("polywire/settings-draft.toml");
-    assert_eq!(
-        fs::read_to_string(&draft).unwrap(),
-        format!("{MINE}half = \n")
-    );
-    assert_eq!(mode(&draft), 0o600);
-    // Nothing else of it is left.
-    let state = fs::read_dir(desk.home.state().join("polywire")).unwrap();
-    let names: Vec<String> = state
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect();
-    assert!(
-        !names
-            .iter()
-            .any(|name| name.starts_with("polywire-settings-")),
-        "{names:?}"
-    );
-}
-
-#[tokio::test]
-async fn an_editor_that_changes_nothing_or_fails() {
-    let desk = Desk::with(MINE);
-    let mut terminal = Terminal::start(with_editor(&desk, "true"));
-    terminal.shows("nothing was changed").await;
-    assert_eq!(terminal.ended().await, Some(0));
-    let mut terminal = Terminal::start(with_editor(&desk, "exit 3"));
-    terminal.shows("failed (exit status: 3)").await;
-    assert_eq!(terminal.ended().await, Some(1));
-    assert_eq!(desk.settings(), MINE);
+    for arguments in [
+        &["default"][..],
+        &["default", "house"],
+        &["default", "--none"],
+    ] {
+        let mut command = desk.command(arguments);
+        command.env("POLYWIRE_DEFAULT_PROVIDER", "house");
+        let told = desk.run_with(command, "").await.done();
+        assert!(
+            told.stderr
+                .contains("warning: POLYWIRE_DEFAULT_PROVIDER stands above"),
+            "{told:?}"
+        );
+        let quiet = desk.run(arguments).await.done();
+        assert!(!quiet.stderr.contains("POLYWIRE"), "{quiet:?}");
+    }
 }

@@ -125,7 +125,60 @@ async fn a_key_goes_into_the_keyring_and_out_again() {
         removed.stderr.contains("is gone from the keyring"),
         "{removed:?}"
     );
-    assert_eq!(service.secrets(), []);
+    // The one that was to stay did.
+    assert_eq!(service.secrets().len(), 1);
+}
+
+/// The name of a provider alone does not tell whose key it is: the keyring is the same for all settings files.
+#[tokio::test]
+async fn settings_files_do_not_take_each_others_keys_in_the_keyring() {
+    let Some(service) = SecretService::start(Locked::No) else {
+        return;
+    };
+    let bus = service.address();
+    let desk = Desk::new();
+    let one = desk.home.work().join("one.toml").display().to_string();
+    let keys = || -> Vec<String> {
+        let mut keys: Vec<String> = service.secrets().into_iter().map(|(_, key)| key).collect();
+        keys.sort();
+        keys
+    };
+    let add = ["add", "zai", "--key-stdin"];
+    let add_one = ["--config", &one, "add", "zai", "--key-stdin"];
+    desk.run_with(on(&desk, bus, &add), "sk-usual").await.done();
+    desk.run_with(on(&desk, bus, &add_one), "sk-one")
+        .await
+        .done();
+    assert_eq!(keys(), ["sk-one", "sk-usual"]);
+    let written = std::fs::read_to_string(&one).unwrap();
+    assert!(
+        written.contains("key = { keyring = \"provider.zai@one-"),
+        "{written}"
+    );
+    let shown = desk
+        .run_with(on(&desk, bus, &["--config", &one, "list"]), "")
+        .await
+        .done();
+    assert!(
+        shown.stdout.contains("keyring provider.zai@one-"),
+        "{shown:?}"
+    );
+    desk.run_with(on(&desk, bus, &["--config", &one, "remove", "zai"]), "")
+        .await
+        .done();
+    assert_eq!(keys(), ["sk-usual"]);
+
+    // A file that was written when all shared one name goes on working, and takes nothing from the others.
+    std::fs::write(&one, IN_KEYRING).unwrap();
+    let edit = ["--config", &one, "edit", "zai", "--key-stdin"];
+    let edited = desk.run_with(on(&desk, bus, &edit), "sk-one").await.done();
+    assert!(
+        edited
+            .stderr
+            .contains("`provider.zai` in the keyring stays"),
+        "{edited:?}"
+    );
+    assert_eq!(keys(), ["sk-one", "sk-usual"]);
 }
 
 #[tokio::test]

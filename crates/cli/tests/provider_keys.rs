@@ -154,6 +154,24 @@ async fn keys_are_never_arguments() {
         &[
             "add",
             "zai",
+            "--set",
+            "profile.extra_body.api_key=sk-0123456789abcdef",
+        ],
+        &[
+            "add",
+            "zai",
+            "--set",
+            "profile={ extra_body = { deep = { token = \"sk-0123456789abcdef\" } } }",
+        ],
+        &[
+            "add",
+            "zai",
+            "--set",
+            "profile={extra_body={token=sk-0123456789abcdef}}",
+        ],
+        &[
+            "add",
+            "zai",
             "--proxy",
             "http://me:sk-0123456789abcdef@127.0.0.1:1",
         ],
@@ -170,10 +188,34 @@ async fn keys_are_never_arguments() {
     }
     let refused = desk.run(&["add", "zai", "--key", KEY]).await;
     refused.failed(&["every user of this machine", "hint:", "--key-stdin"]);
+    // Whatever else is wrong with it.
+    let secret = "profile={extra_body={token=\"sk-0123456789abcdef\"}}";
+    let refused = desk.run(&["add", "zai", "--set", secret]).await;
+    refused.failed(&["is not taken as an argument"]);
     // References are no secrets.
     desk.run(&["add", "zai", "--set", "key={ env = \"ZK\" }"])
         .await
         .done();
+}
+
+#[tokio::test]
+async fn secrets_of_bodies_and_headers_do_not_show() {
+    let desk = Desk::with(
+        "[providers.zai]\npreset = \"zai\"\nheaders = { x-api-key = \"sk-in-header\" }\nprofile = { extra_body = { api_key = \"sk-in-body\", deep = [{ token = \"t-in-list\" }], n = 1 } }\n",
+    );
+    fs::set_permissions(desk.file(), fs::Permissions::from_mode(0o600)).unwrap();
+    for arguments in [&["show", "zai"][..], &["show", "zai", "--json"]] {
+        let shown = desk.run(arguments).await.done();
+        for secret in ["sk-in-header", "sk-in-body", "t-in-list"] {
+            assert!(!shown.stdout.contains(secret), "{shown:?}");
+        }
+        assert!(shown.stdout.contains("***"), "{shown:?}");
+    }
+    fs::set_permissions(desk.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    desk.run(&["show", "zai"]).await.failed(&[
+        "holds a secret in `providers.zai.headers.x-api-key`",
+        "chmod 600",
+    ]);
 }
 
 #[tokio::test]
@@ -200,9 +242,12 @@ async fn what_cannot_be_a_key_is_refused() {
         "because: there is no keyring here",
         "hint: `--key-in file`",
     ]);
-    desk.run(&["add", "zai", "--key-in", "file"])
-        .await
-        .failed(&["hint: add --key-stdin"]);
+    let nothing = desk.run(&["add", "zai", "--key-in", "file"]).await;
+    assert_eq!(nothing.code, 2);
+    assert!(
+        nothing.stderr.contains("hint: add --key-stdin"),
+        "{nothing:?}"
+    );
     let two = desk
         .run(&["add", "zai", "--key-env", "A", "--key-file", "b"])
         .await;
@@ -265,10 +310,14 @@ async fn removing_a_provider_removes_its_key_unless_it_is_to_stay() {
         "{removed:?}"
     );
     assert!(desk.key_file("zai").exists());
+    // What was left there may be somebody's, so that the next key gets a place of its own.
     desk.piped(&["add", "zai", "--key-stdin"], KEY).await.done();
     let removed = desk.run(&["remove", "zai"]).await.done();
-    assert!(removed.stderr.contains("keys/zai is gone"), "{removed:?}");
-    assert!(!desk.key_file("zai").exists());
+    assert!(removed.stderr.contains("keys/zai@config-"), "{removed:?}");
+    assert!(removed.stderr.contains(" is gone"), "{removed:?}");
+    let left = fs::read_dir(desk.key_file("zai").parent().unwrap()).unwrap();
+    assert_eq!(left.count(), 1);
+    assert!(desk.key_file("zai").exists());
 }
 
 /// The whole of it as somebody at a terminal does it: a preset by typing, a name, a key that does not show, a model.

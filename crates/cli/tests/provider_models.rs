@@ -212,7 +212,7 @@ async fn what_goes_wrong_has_a_way_out_and_no_key_in_it() {
                 "invalid_api_key",
                 "Incorrect API key: sk-0123456789abcdef",
             ),
-            "hint: add `key`",
+            "hint: change `key` of `[providers.house]` in CONFIG/polywire/config.toml, or take another one in with `polywire provider edit house --key-stdin`",
         ),
         (
             Reply::html(200, "<html>log in first</html>"),
@@ -242,6 +242,31 @@ async fn what_goes_wrong_has_a_way_out_and_no_key_in_it() {
     desk.run(&["models", "demo", "--save"])
         .await
         .failed(&["gives out no list"]);
+}
+
+/// Providers repeat more than keys: some give back every header of a request that they do not like.
+#[tokio::test]
+async fn secret_headers_do_not_come_back_in_a_providers_words() {
+    let echo = "denied: x-extra-token=tok-0123456789; authorization-2=Bearer tok-9876543210";
+    let denied = || Reply::error(403, "denied", echo);
+    let upstream = ScriptedUpstream::start(move |_, _| denied());
+    let desk = Desk::with(&format!(
+        "[providers.house]\nkind = \"chat\"\nbase_url = \"{}\"\nmodels = [\"a\"]\nheaders = {{ x-extra-token = \"tok-0123456789\", authorization-2 = \"Bearer tok-9876543210\" }}\n",
+        upstream.base_url()
+    ));
+    for arguments in [
+        &["models", "house", "--refresh"][..],
+        &["test", "house"],
+        &["test", "house", "--json"],
+    ] {
+        let failed = desk.run(arguments).await;
+        assert_eq!(failed.code, 1, "{failed:?}");
+        let all = format!("{failed:?}");
+        assert!(all.contains("denied: x-extra-token=***"), "{failed:?}");
+        assert!(!all.contains("tok-"), "{failed:?}");
+    }
+    let headers = &upstream.received()[0].headers;
+    assert_eq!(headers.get("x-extra-token"), Some("tok-0123456789"));
 }
 
 #[tokio::test]
@@ -328,6 +353,67 @@ async fn pasted_lists_are_taken_as_they_are() {
     desk.run(&["models", "house", "--replace"])
         .await
         .failed(&["hint: add --save or --import"]);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_there_is_no_model() {
+    let desk = Desk::with(MINE);
+    for list in [
+        "no-such-file.txt",
+        "/nowhere/models",
+        "./models",
+        "~/models",
+        "List.CSV",
+    ] {
+        desk.run(&["models", "house", "--import", list])
+            .await
+            .failed(&[&format!("there is no file `{list}`"), "hint:", "--add"]);
+    }
+    desk.run(&["models", "house", "--import", "/tmp"])
+        .await
+        .failed(&["`/tmp` is a folder"]);
+    let long = "model-of-the-house,\n".repeat(300_000);
+    let file = desk.home.write("work/long.txt", &long);
+    for list in ["-", file.to_str().unwrap()] {
+        desk.piped(&["models", "house", "--import", list], &long)
+            .await
+            .failed(&["has more than 4 MiB", "hint:"]);
+    }
+    assert_eq!(desk.settings(), MINE);
+    // What has several names is a list, whatever they look like.
+    desk.run(&["models", "house", "--import", "notes.txt,b"])
+        .await
+        .done();
+}
+
+#[tokio::test]
+async fn one_odd_name_does_not_keep_the_others_out() {
+    let upstream = ScriptedUpstream::start(|_, _| list(&["a", "bad\u{1b}[2J", "b"]));
+    let desk = house(&upstream);
+    let saved = desk.run(&["models", "house", "--save"]).await.done();
+    assert!(saved.stdout.contains("lists 2 models"), "{saved:?}");
+    assert!(
+        saved.stderr.contains("left out: `bad\\u{1b}[2J`"),
+        "{saved:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_edited_list_keeps_what_is_noted_in_it() {
+    let desk = Desk::with(MINE);
+    let edit = |list: &'static str| ["edit", "house", "--models", list];
+    desk.run(&edit("Qwen/Qwen3-Coder,small,new")).await.done();
+    let longer = MINE.replace("    # more to come", "    \"new\",\n    # more to come");
+    assert_eq!(desk.settings(), longer);
+    desk.run(&edit("Qwen/Qwen3-Coder,small")).await.done();
+    assert_eq!(desk.settings(), MINE);
+    let kept = desk.run(&edit("small,Qwen/Qwen3-Coder")).await.done();
+    assert!(kept.stderr.contains("keep their order"), "{kept:?}");
+    assert_eq!(desk.settings(), MINE);
+    // Where nothing is noted, the order is the one that is wanted.
+    let plain = Desk::with("[providers.zai]\npreset = \"zai\"\nmodels = [\"a\", \"b\"]\n");
+    plain.run(&["edit", "zai", "--models", "b,a"]).await.done();
+    assert!(plain.settings().contains("models = [\"b\", \"a\"]"));
 }
 
 #[tokio::test]

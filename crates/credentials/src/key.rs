@@ -110,6 +110,27 @@ pub fn on_one_line(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 impl KeySource {
+    /// Whether both are the same file or the same name in the keyring, however the path is written. Keys that are in neither are in
+    /// no place that could be shared by accident.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (KeySource::File(one), KeySource::File(other)) => {
+                one == other
+                    || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+            }
+            (KeySource::Keyring(one), KeySource::Keyring(other)) => one == other,
+            (
+                KeySource::Literal(_)
+                | KeySource::Env(_)
+                | KeySource::File(_)
+                | KeySource::Command(_)
+                | KeySource::Keyring(_)
+                | KeySource::None,
+                _,
+            ) => false,
+        }
+    }
+
     /// Gets the key. `variable` looks up an environment variable. `None` when the provider needs no key.
     ///
     /// Files, commands and the keyring are asked every time; the caller keeps the answer as long as it likes. Dropping the future stops the

@@ -10,6 +10,8 @@ mod keyring;
 mod private_file;
 mod proxy;
 mod secret;
+mod secret_names;
+mod secret_places;
 mod token;
 
 pub use key::{COMMAND_TIME_MAX, KeyError, KeySource, on_one_line};
@@ -17,4 +19,6 @@ pub use keyring::{KEYRING_TIME_MAX, Keyring, KeyringEntry, KeyringError};
 pub use private_file::{is_private, make_private, make_private_folder};
 pub use proxy::{Proxy, ProxyError, ProxyUrl};
 pub use secret::{Secret, tokens_equal};
+pub use secret_names::{is_variable_name, names_secret};
+pub use secret_places::{masked, secret_places};
 pub use token::{TokenError, ensure_token};

@@ -35,8 +35,8 @@ pub enum Source {
         body: Incoming,
         /// What reads them.
         reader: BodyReader,
-        /// The key that was sent, which providers have been seen to repeat in their errors.
-        key: Option<Secret>,
+        /// The key and the like that were sent, which providers have been seen to repeat in their errors.
+        secrets: Vec<Secret>,
     },
     /// The answer of a program on this machine.
     Engine {
@@ -293,8 +293,8 @@ impl Pump {
                 Source::Ended
             }
         };
-        if let Source::Upstream { key, .. } = &mut self.source {
-            self.delivery.guard(key.take());
+        if let Source::Upstream { secrets, .. } = &mut self.source {
+            self.delivery.guard(std::mem::take(secrets));
         }
     }
 

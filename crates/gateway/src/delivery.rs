@@ -11,7 +11,7 @@ use polywire_credentials::Secret;
 use polywire_sse::FrameBuffer;
 
 use crate::answer::unix_seconds;
-use crate::fault::without_key;
+use crate::fault::without_secrets;
 use crate::legs::{Legs, NextLeg};
 use crate::memory::Recorder;
 use crate::phases::Phase;
@@ -36,7 +36,8 @@ struct Outlet {
     /// Nothing has gone to the client yet, so a fault is kept for `plan` rather than written.
     held_back: bool,
     fault: Option<Fault>,
-    key: Option<Secret>,
+    /// What was sent and must not be told.
+    secrets: Vec<Secret>,
     /// Remembers what leads to calls.
     recorder: Option<Recorder>,
     keep: Option<Keep>,
@@ -116,7 +117,7 @@ impl Outlet {
     }
 
     fn fault(&mut self, fault: Fault) {
-        let fault = without_key(fault, self.key.as_ref());
+        let fault = without_secrets(fault, &self.secrets);
         self.settlement.fail(&fault);
         self.ended = true;
         if self.held_back {
@@ -151,7 +152,7 @@ impl Delivery {
                 settlement,
                 held_back: true,
                 fault: None,
-                key: None,
+                secrets: Vec::new(),
                 recorder,
                 keep,
                 keeping: None,
@@ -170,9 +171,9 @@ impl Delivery {
         self.outlet.held_back
     }
 
-    /// The key that was sent, which must not be told.
-    pub(crate) fn guard(&mut self, key: Option<Secret>) {
-        self.outlet.key = key;
+    /// The key and the like that were sent, which must not be told.
+    pub(crate) fn guard(&mut self, secrets: Vec<Secret>) {
+        self.outlet.secrets = secrets;
     }
 
     /// The fault that ended an answer of which nothing was sent.

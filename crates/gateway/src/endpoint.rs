@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use polywire_catalog::{Auth, Provider};
 use polywire_conversation::envelope::Minter;
 use polywire_conversation::{Fault, FaultClass, Retry};
-use polywire_credentials::{KeySource, Proxy, Secret};
+use polywire_credentials::{KeySource, Proxy, Secret, names_secret};
 use polywire_engine::Engine;
 use polywire_login::CodexLogin;
 use polywire_upstream::{
@@ -19,7 +19,7 @@ use polywire_wire::html_fault;
 
 use crate::answer::Source;
 use crate::credential::{self, Credential, Credentials};
-use crate::fault::{not_sent, without_key};
+use crate::fault::{not_sent, without_secrets};
 use crate::identity::introduce;
 use crate::limits::{DRAIN_TIMEOUT, ERROR_BODY_TIMEOUT, WHOLE_BYTES_MAX};
 use crate::phases::{Phase, Phases};
@@ -231,11 +231,11 @@ impl Endpoint {
             .accepted(response)
             .await
             .map_err(|fault| with_way_out(fault, &credential))
-            .map_err(|fault| without_key(fault, credential.secret()))?;
+            .map_err(|fault| without_secrets(fault, &self.secrets(&credential)))?;
         Ok(Source::Upstream {
             body: response.into_body(),
             reader: BodyReader::new(reader, self.dialect.framing()),
-            key: credential.secret().cloned(),
+            secrets: self.secrets(&credential),
         })
     }
 
@@ -278,7 +278,8 @@ impl Endpoint {
             Ok(renewed) => renewed.unwrap_or(credential),
             Err(no_other) => {
                 let refused = self.accepted(response).await.err();
-                let refused = refused.map(|fault| without_key(fault, credential.secret()));
+                let refused =
+                    refused.map(|fault| without_secrets(fault, &self.secrets(&credential)));
                 return Err(refused_for_good(no_other, refused));
             }
         };
@@ -296,6 +297,22 @@ impl Endpoint {
         let proxy = &self.way.proxy;
         let sent = upstream.send_through(proxy, request).await;
         sent.map_err(|error| not_sent(&self.provider, proxy, &error))
+    }
+
+    /// What a request shows that must not be told to anybody: the key, and headers of which that is known.
+    pub(crate) fn secrets(&self, credential: &Credential) -> Vec<Secret> {
+        let headers = self.headers.values();
+        let headers = headers.filter(|value| value.is_sensitive());
+        let headers = headers.filter_map(|value| value.to_str().ok());
+        let mut secrets: Vec<Secret> = credential.secret().into_iter().cloned().collect();
+        for value in headers {
+            secrets.push(Secret::new(value));
+            // Behind `Bearer` and the like.
+            if let Some((_, last)) = value.rsplit_once(' ') {
+                secrets.push(Secret::new(last));
+            }
+        }
+        secrets
     }
 
     /// Whether the provider's key or login can be had, or none is needed.
@@ -423,8 +440,9 @@ fn headers(provider: &Provider, dialect: &ProviderDialect) -> Result<HeaderMap, 
         headers.insert(*name, HeaderValue::from_static(value));
     }
     for (name, value) in &provider.headers {
-        let value = HeaderValue::try_from(value)
+        let mut value = HeaderValue::try_from(value)
             .map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
+        value.set_sensitive(names_secret(name));
         headers.insert(header_name(name)?, value);
     }
     Ok(headers)

@@ -58,21 +58,23 @@ pub(crate) fn empty_answer() -> Fault {
 /// Shorter keys are words that may stand in any message.
 const KEY_BYTES_MIN: usize = 8;
 
-/// The fault without the key that was sent. Some providers repeat a wrong key in their error, and what they say goes to the log
+/// The fault without the key and the headers that were sent. Some providers repeat a wrong key in their error, and what they say goes to the log
 /// and to the client.
-pub(crate) fn without_key(mut fault: Fault, key: Option<&Secret>) -> Fault {
-    let Some(key) = key
-        .map(Secret::reveal)
-        .filter(|key| key.len() >= KEY_BYTES_MIN)
-    else {
+pub(crate) fn without_secrets(fault: Fault, secrets: &[Secret]) -> Fault {
+    secrets.iter().fold(fault, without)
+}
+
+fn without(mut fault: Fault, secret: &Secret) -> Fault {
+    let secret = secret.reveal();
+    if secret.len() < KEY_BYTES_MIN {
         return fault;
-    };
-    fault.message = fault.message.replace(key, "***");
+    }
+    fault.message = fault.message.replace(secret, "***");
     for text in [&mut fault.detail, &mut fault.code, &mut fault.param]
         .into_iter()
         .flatten()
     {
-        *text = text.replace(key, "***");
+        *text = text.replace(secret, "***");
     }
     fault
 }
@@ -86,11 +88,11 @@ mod tests {
         let fault = Fault::new(FaultClass::Auth, "wrong key sk-secret-1: no")
             .with_detail("{\"key\":\"sk-secret-1\"}")
             .with_code("sk-secret-1");
-        let told = without_key(fault, Some(&Secret::new("sk-secret-1")));
+        let told = without_secrets(fault, &[Secret::new("sk-secret-1")]);
         assert_eq!(told.message, "wrong key ***: no");
         assert_eq!(told.detail.as_deref(), Some("{\"key\":\"***\"}"));
         assert_eq!(told.code.as_deref(), Some("***"));
         let short = Fault::new(FaultClass::Auth, "abc");
-        assert_eq!(without_key(short.clone(), Some(&Secret::new("abc"))), short);
+        assert_eq!(without_secrets(short.clone(), &[Secret::new("abc")]), short);
     }
 }

@@ -14,7 +14,7 @@ use polywire_upstream::{StatusCode, Upstream};
 
 use crate::credential::Credential;
 use crate::endpoint::{ConfigurationError, Endpoint};
-use crate::fault::{ours, without_key};
+use crate::fault::{ours, without_secrets};
 use crate::identity::CODEX_VERSION;
 use crate::limits::{LIST_BYTES_MAX, LIST_MODELS_MAX, LIST_PAGES_MAX};
 use crate::search::percent_encoded;
@@ -128,7 +128,7 @@ async fn page(
         }
         let response = endpoint.accepted(response).await;
         let response = response
-            .map_err(|fault| without_key(fault, credential.secret()))
+            .map_err(|fault| without_secrets(fault, &endpoint.secrets(&credential)))
             .map_err(ListError::Fault)?;
         let body = Limited::new(response.into_body(), LIST_BYTES_MAX).collect();
         let body = body.await.map_err(|error| {

@@ -167,8 +167,13 @@ fn secrets(request: &Request<Full<Bytes>>) -> Vec<String> {
         .filter(|value| value.is_sensitive());
     sensitive
         .filter_map(|value| value.to_str().ok())
-        .map(|value| value.rsplit(' ').next().unwrap_or(value).to_owned())
+        .flat_map(|value| {
+            let last = value.rsplit_once(' ').map(|(_, last)| last);
+            [Some(value), last]
+        })
+        .flatten()
         .filter(|secret| secret.len() >= SECRET_BYTES_MIN)
+        .map(str::to_owned)
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use polywire_store::Receipt;
 use serde_json::{Value, json};
 
-use crate::check::{Checked, Outcome};
+use crate::check::{CheckId, Checked, Outcome};
 use crate::reach::Reach;
 use crate::switches::{Evidence, Speaks, Switch};
 
@@ -51,14 +51,18 @@ pub struct Report {
 impl Report {
     /// Whether all works that a coding client cannot do without.
     pub fn is_good(&self) -> bool {
-        self.checks.iter().all(|checked| {
-            !checked.check.is_essential()
-                || match checked.outcome {
-                    Outcome::Works | Outcome::Unsupported => true,
-                    Outcome::Fails => false,
-                    // Something else failed then, or there was nothing to try, as with a key that nobody needs.
-                    Outcome::Skipped => true,
-                }
+        let mut essential = self
+            .checks
+            .iter()
+            .filter(|checked| checked.check.is_essential());
+        essential.all(|checked| match checked.outcome {
+            Outcome::Works => true,
+            Outcome::Fails => false,
+            // A program on this machine has its own tools, and tells each text when it is whole. A client gets along with that; with a
+            // provider that is only asked over HTTP it does not.
+            Outcome::Unsupported => self.reach.is_none(),
+            // With a key that nobody needs there is nothing to try. Whatever else stood in the way, nobody knows whether it works.
+            Outcome::Skipped => checked.check == CheckId::Key,
         })
     }
 
@@ -97,5 +101,49 @@ impl Report {
                 "estimated": self.tokens.estimated,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(check: CheckId, outcome: Outcome, reach: Option<Reach>) -> Report {
+        Report {
+            provider: "house".to_owned(),
+            model: "a".to_owned(),
+            reach,
+            checks: vec![Checked::new(check, outcome, "")],
+            evidence: Vec::new(),
+            tokens: Tokens::default(),
+        }
+    }
+
+    fn over_http() -> Reach {
+        Reach {
+            url: "http://127.0.0.1:9/v1/models".to_owned(),
+            proxy: None,
+            steps: Vec::new(),
+            finding: crate::Finding::Works { models: None },
+            body: bytes::Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_client_cannot_do_without_has_to_work() {
+        for (check, outcome, http, good) in [
+            (CheckId::ToolCall, Outcome::Works, true, true),
+            (CheckId::ToolCall, Outcome::Fails, true, false),
+            (CheckId::ToolCall, Outcome::Unsupported, true, false),
+            (CheckId::ToolCall, Outcome::Unsupported, false, true),
+            (CheckId::ToolResult, Outcome::Skipped, true, false),
+            (CheckId::Key, Outcome::Skipped, true, true),
+            (CheckId::Image, Outcome::Unsupported, true, true),
+            (CheckId::Image, Outcome::Fails, true, true),
+        ] {
+            let reach = http.then(over_http);
+            let report = report(check, outcome, reach);
+            assert_eq!(report.is_good(), good, "{check:?} {outcome:?} {http}");
+        }
     }
 }

@@ -96,15 +96,6 @@ pub(crate) struct EngineTable {
     environment: Option<Vec<String>>,
 }
 
-/// Whether settings of Codex hold a token or headers, which only their owner may read.
-pub(crate) fn holds_secret(config: &toml::Table) -> bool {
-    config.iter().any(|(key, value)| {
-        let inner = value.as_table();
-        matches!(key.as_str(), "experimental_bearer_token" | "http_headers")
-            || inner.is_some_and(holds_secret)
-    })
-}
-
 impl EngineTable {
     /// Takes what concerns an engine out of a provider's table.
     ///

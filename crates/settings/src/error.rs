@@ -61,6 +61,17 @@ pub enum SettingsError {
         /// The provider whose key it is.
         provider: String,
     },
+    /// Another secret stands in a file that others can read.
+    #[error(
+        "`{}` holds a secret in `{place}`, and others can read the file\nhint: run `chmod 600 {}`",
+        path.display(), path.display()
+    )]
+    ExposedSecret {
+        /// The file.
+        path: PathBuf,
+        /// The dotted key at which it stands.
+        place: String,
+    },
     /// The password of a proxy stands in a file that others can read.
     #[error(
         "`{}` holds the password of the proxy of `{provider}`, and others can read the file\nhint: run `chmod 600 {}`",

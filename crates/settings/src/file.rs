@@ -126,7 +126,8 @@ pub(crate) enum KeyForm {
     Env(String),
     File(PathBuf),
     Command(Vec<String>),
-    Keyring,
+    /// In the keyring, under a name of its own or else the usual one.
+    Keyring(Option<String>),
 }
 
 impl<'de> Deserialize<'de> for AuthMode {
@@ -169,7 +170,14 @@ impl<'de> Deserialize<'de> for KeyForm {
             env: Option<String>,
             file: Option<PathBuf>,
             command: Option<Vec<String>>,
-            keyring: Option<bool>,
+            keyring: Option<KeyringForm>,
+        }
+
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum KeyringForm {
+            Usual(bool),
+            Named(String),
         }
 
         struct KeyVisitor;
@@ -194,7 +202,12 @@ impl<'de> Deserialize<'de> for KeyForm {
                     (None, None, Some(command), None) if !command.is_empty() => {
                         Ok(KeyForm::Command(command))
                     }
-                    (None, None, None, Some(true)) => Ok(KeyForm::Keyring),
+                    (None, None, None, Some(KeyringForm::Usual(true))) => {
+                        Ok(KeyForm::Keyring(None))
+                    }
+                    (None, None, None, Some(KeyringForm::Named(name))) if !name.is_empty() => {
+                        Ok(KeyForm::Keyring(Some(name)))
+                    }
                     _ => Err(de::Error::custom(
                         "a key comes from exactly one of `env`, `file`, `command` and `keyring = true`",
                     )),
@@ -225,22 +238,16 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<ConfigFile, SettingsError
     })
 }
 
-/// Which keys stand in the tables of the providers. The text is one that [`parse`] reads.
-pub(crate) fn provider_keys(text: &str) -> BTreeMap<String, Vec<String>> {
+/// The tables of the providers as they are written. The text is one that [`parse`] reads.
+pub(crate) fn provider_tables(text: &str) -> BTreeMap<String, toml::Table> {
     #[derive(Deserialize)]
     struct Named {
         #[serde(default)]
         providers: BTreeMap<String, toml::Table>,
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let named = toml::from_str(text).unwrap_or(Named {
-        providers: BTreeMap::new(),
-    });
-    named
-        .providers
-        .into_iter()
-        .map(|(id, table)| (id, table.into_iter().map(|(key, _)| key).collect()))
-        .collect()
+    let named = toml::from_str(text).map(|named: Named| named.providers);
+    named.unwrap_or_default()
 }
 
 /// The line and the column, from 1, of a byte offset.

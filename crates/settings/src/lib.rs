@@ -12,8 +12,10 @@ mod edit;
 mod engines;
 mod environment;
 mod error;
+mod exposure;
 mod file;
 mod keeping;
+mod key_hint;
 mod load;
 mod log_file;
 mod log_format;
@@ -211,32 +213,22 @@ impl Settings {
         KeyringEntry::of_provider(self.keyring, provider_id)
     }
 
-    /// What to do when a provider's key is missing or wrong.
-    pub fn key_hint(&self, provider_id: &str) -> String {
-        let file = self.paths.config_file.display();
-        let provider = self.catalog.provider(provider_id);
-        let variable = match self.keys.get(provider_id) {
-            Some(KeySource::Env(name)) => Some(name),
-            Some(
-                KeySource::Literal(_)
-                | KeySource::File(_)
-                | KeySource::Command(_)
-                | KeySource::Keyring(_)
-                | KeySource::None,
-            )
-            | None => provider.and_then(|provider| provider.key_variable.as_ref()),
-        };
-        let mut hint = match variable {
-            Some(name) => {
-                format!("set `{name}`, or add `key` to `[providers.{provider_id}]` in {file}")
-            }
-            None => format!("add `key` to `[providers.{provider_id}]` in {file}"),
-        };
-        if let Some(page) = provider.and_then(|provider| provider.key_page.as_ref()) {
-            hint.push_str("; keys are made at ");
-            hint.push_str(page);
-        }
-        hint
+    /// The place of this name in the system's keyring, whether it is there or not.
+    pub fn named_keyring_entry(&self, name: &str) -> KeyringEntry {
+        KeyringEntry::named(self.keyring, name)
+    }
+
+    /// Who names the place of a key: `providers.NAME` of each, and `search`.
+    pub fn who_names(&self, place: &KeySource) -> Vec<String> {
+        let providers = self.keys.iter();
+        let providers = providers.map(|(id, source)| (format!("providers.{id}"), source));
+        let search = self.search.iter();
+        let search = search.map(|search| ("search".to_owned(), &search.key));
+        providers
+            .chain(search)
+            .filter(|(_, source)| source.is_same_place(place))
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Whether the provider's key is at hand, as far as can be told without running anything.

@@ -10,8 +10,9 @@ use polywire_catalog::{Auth, Catalog, Preset, Provider, UnknownModel, demo_provi
 use polywire_credentials::{Keyring, is_private};
 use polywire_engine::EngineSettings;
 
-use crate::engines::{self, EngineTable};
-use crate::file::{self, ConfigFile, KeyForm};
+use crate::engines::EngineTable;
+use crate::exposure;
+use crate::file::{self, ConfigFile};
 use crate::providers::{
     self, Built, PRIVATE_API, SUPPORTED_WAY, Surroundings, Wrong, is_private_api, usual_key_source,
 };
@@ -121,9 +122,10 @@ impl Loading<'_> {
         };
         let path = &self.paths.config_file;
         let config = file::parse(path, text)?;
-        refuse_exposed_keys(path, &config)?;
-        for (id, keys) in file::provider_keys(text) {
-            let origins = keys.into_iter().map(|key| {
+        let tables = file::provider_tables(text);
+        exposure::refuse(path, &config, &tables)?;
+        for (id, table) in tables {
+            let origins = table.into_iter().map(|(key, _)| {
                 let origin = ValueOrigin::File(path.clone());
                 (format!("providers.{id}.{key}"), origin)
             });
@@ -634,52 +636,6 @@ fn find_keyring(environment: &dyn Environment) -> Keyring {
     } else {
         Keyring::Absent
     }
-}
-
-/// A key or a password in a file that others can read is no secret any more: better said at once than found out later.
-fn refuse_exposed_keys(path: &Path, config: &ConfigFile) -> Result<(), SettingsError> {
-    let Some(exposed) = secret_in_file(path, config) else {
-        return Ok(());
-    };
-    match is_private(path) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(exposed),
-        // A text that is not written yet: the file is made private.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(SettingsError::ReadConfig {
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-/// What to say of the first secret that stands in the file itself, should others be able to read it.
-fn secret_in_file(path: &Path, config: &ConfigFile) -> Option<SettingsError> {
-    let providers = config.providers.iter();
-    let search = config.search.iter();
-    let with_key = providers
-        .clone()
-        .map(|(id, table)| (id.as_str(), &table.key))
-        .chain(search.map(|table| ("search", &table.key)))
-        .find(|(_, key)| matches!(key, Some(KeyForm::Literal(_))))
-        .map(|(id, _)| id);
-    let mut with_secret = providers.clone().filter(|(_, table)| {
-        let config = table.codex_config.as_ref();
-        config.is_some_and(engines::holds_secret)
-    });
-    let with_key = with_key.or_else(|| with_secret.next().map(|(id, _)| id.as_str()));
-    if let Some(provider) = with_key {
-        return Some(SettingsError::Exposed {
-            path: path.to_owned(),
-            provider: provider.to_owned(),
-        });
-    }
-    let mut proxies = providers.filter_map(|(id, table)| Some((id, table.proxy.as_ref()?)));
-    let (provider, _) = proxies.find(|(_, proxy)| proxy.has_password())?;
-    Some(SettingsError::ExposedProxy {
-        path: path.to_owned(),
-        provider: provider.clone(),
-    })
 }
 
 /// The default provider when nobody names one: the only one of the settings file, else the only one with a key in the

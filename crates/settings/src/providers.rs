@@ -344,14 +344,17 @@ pub(crate) fn key_source(
     entry: KeyringEntry,
 ) -> KeySource {
     let Surroundings {
-        config_dir, home, ..
+        config_dir,
+        home,
+        keyring,
     } = surroundings;
     match form {
         KeyForm::Literal(key) => KeySource::Literal(key),
         KeyForm::Env(name) => KeySource::Env(name),
         KeyForm::File(path) => KeySource::File(expand(&path, config_dir, home)),
         KeyForm::Command(command) => KeySource::Command(command),
-        KeyForm::Keyring => KeySource::Keyring(entry),
+        KeyForm::Keyring(None) => KeySource::Keyring(entry),
+        KeyForm::Keyring(Some(name)) => KeySource::Keyring(KeyringEntry::named(keyring, name)),
     }
 }
 

@@ -236,3 +236,26 @@ fn what_would_not_work_is_not_written() {
     );
     assert_eq!(home.bytes(), text.as_bytes());
 }
+
+/// What goes with a change, such as a key, is done after it is saved: until then nobody else may change anything.
+#[test]
+fn others_wait_until_all_of_a_change_is_done() {
+    let home = Home::new(Some(b"# mine\n"));
+    let overrides = Overrides::default();
+    let mut edit = Edit::begin(&overrides, &home.environment).unwrap();
+    edit.set(&["log"], "debug").unwrap();
+    assert!(edit.save().unwrap());
+    std::thread::scope(|scope| {
+        let (told, began) = std::sync::mpsc::channel();
+        let overrides = &overrides;
+        let environment = &home.environment;
+        scope.spawn(move || {
+            let other = Edit::begin(overrides, environment).unwrap();
+            told.send(other.on_disk().unwrap().log).unwrap();
+        });
+        let too_early = began.recv_timeout(std::time::Duration::from_millis(200));
+        assert!(too_early.is_err());
+        drop(edit);
+        assert_eq!(began.recv().unwrap().as_deref(), Some("debug"));
+    });
+}

@@ -436,6 +436,25 @@ fn a_key_in_a_file_that_others_can_read_is_refused() {
     home.write("config.toml", &proxy.replace("user:pass@", ""), 0o644);
     home.load().unwrap();
     // Without a key in it, everybody may read it.
+    for (table, place) in [
+        ("headers = { X-Api-Key = \"a\" }", "headers.X-Api-Key"),
+        (
+            "profile = { extra_body = { token = \"a\" } }",
+            "profile.extra_body.token",
+        ),
+    ] {
+        let text = format!("[providers.zai]\npreset = \"zai\"\n{table}\n");
+        home.write("config.toml", &text, 0o644);
+        assert_eq!(
+            home.load().unwrap_err(),
+            format!(
+                "`~/.config/polywire/config.toml` holds a secret in `providers.zai.{place}`, and others can read the file\n\
+                 hint: run `chmod 600 ~/.config/polywire/config.toml`"
+            )
+        );
+        home.write("config.toml", &text, 0o600);
+        home.load().unwrap();
+    }
     home.write("config.toml", "[providers.zai]\npreset = \"zai\"\n", 0o644);
     home.load().unwrap();
 }
@@ -492,6 +511,38 @@ async fn a_missing_key_is_told_when_it_is_needed() {
         home.without_home(&settings.key_hint("zai")),
         "set `ZAI_API_KEY`, or add `key` to `[providers.zai]` in ~/.config/polywire/config.toml; keys are made at https://z.ai/manage-apikey/apikey-list"
     );
+    // Where a key is named, the hint is about that place.
+    for (key, hint) in [
+        ("{ env = \"ZK\" }", "set `ZK`, or take"),
+        (
+            "{ file = \"zai.key\" }",
+            "put it into `~/.config/polywire/zai.key`, or take",
+        ),
+        (
+            "{ command = [\"pass\", \"zai\"] }",
+            "see what `pass` prints, or take",
+        ),
+        (
+            "{ keyring = true }",
+            "put it into the keyring as `provider.zai`, or take",
+        ),
+        (
+            "{ keyring = \"provider.zai@one\" }",
+            "put it into the keyring as `provider.zai@one`, or take",
+        ),
+        (
+            "\"sk-1\"",
+            "change `key` of `[providers.zai]` in ~/.config/polywire/config.toml, or take",
+        ),
+    ] {
+        let home = Home::with_config(&format!("[providers.zai]\npreset = \"zai\"\nkey = {key}\n"));
+        let found = home.without_home(&home.load().unwrap().key_hint("zai"));
+        assert!(found.starts_with(hint), "{found}");
+        assert!(
+            found.contains("`polywire provider edit zai --key-stdin`"),
+            "{found}"
+        );
+    }
 }
 
 #[test]

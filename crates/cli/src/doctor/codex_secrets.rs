@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::provider::secret_words::names_secret;
+use polywire_credentials::names_secret;
 
 /// Keys that hold a token, wherever they stand.
 const TOKENS: [&str; 1] = ["experimental_bearer_token"];

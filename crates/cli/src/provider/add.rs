@@ -85,7 +85,7 @@ pub(crate) async fn add(
         keep_default(&mut edit, &before)?
     };
     let file = edit.paths().config_file.display().to_string();
-    change::save(edit, &id, key, &before).await?;
+    change::save(edit, &id, key).await?;
     say(format_args!("provider `{id}` is added to {file}"));
     if let Some(kept) = kept {
         note(format_args!(

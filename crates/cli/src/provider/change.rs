@@ -7,10 +7,10 @@ use polywire_settings::{Edit, EditError, Settings};
 use crate::configuration;
 use crate::logging::note;
 use crate::provider::key::GivenKey;
-use crate::provider::key_store::KeyStore;
+use crate::provider::key_store::{Kept, KeyStore};
 
 /// Writes a change of the settings, and with it the provider's key if one is given. A key of the same provider that polywire kept, and
-/// that the settings do not name any more, goes.
+/// that the settings do not name any more, goes. No other polywire changes anything until all of it is done.
 ///
 /// # Errors
 /// The settings would not work, or the key cannot be kept, or the file cannot be written. Settings and key are as they were.
@@ -18,8 +18,8 @@ pub(crate) async fn save(
     mut edit: Edit<'_>,
     provider: &str,
     key: Option<GivenKey>,
-    before: &Settings,
 ) -> anyhow::Result<()> {
+    let before = edit.on_disk()?;
     // Before the key is kept anywhere: what stands there for now only has to be a reference.
     match &key {
         Some(GivenKey::Reference(reference)) => {
@@ -33,7 +33,7 @@ pub(crate) async fn save(
     let expected = edit.settings();
     let expected = expected.context("nothing was changed, because the settings would not work")?;
     check_habits(&expected, provider)?;
-    let store = KeyStore::new(edit.paths(), expected.keyring_entry(provider), provider);
+    let store = KeyStore::new(&before, provider);
     let kept = match key {
         Some(key) => Some(store.keep(key).await?),
         None => None,
@@ -42,31 +42,41 @@ pub(crate) async fn save(
         Some(kept) => write_key(&mut edit, provider, &kept.reference),
         None => Ok(()),
     };
-    let saved = written.and_then(|()| {
-        let after = edit.settings()?;
-        edit.save()?;
-        Ok(after)
-    });
-    let after = match (saved, kept) {
-        (Ok(after), _) => after,
-        (Err(error), Some(kept)) => {
-            if let Err(left) = store.undo(kept).await {
-                note(format_args!("the key before could not be put back: {left}"));
-            }
-            return Err(error.into());
+    let saved = written.and_then(|()| edit.save());
+    if let Err(error) = saved {
+        if let Some(kept) = kept {
+            undo(&store, kept).await;
         }
-        (Err(error), None) => return Err(error.into()),
-    };
-    tell_new_warnings(before, &after);
+        return Err(error.into());
+    }
+    let after = edit.on_disk()?;
+    tell_new_warnings(&before, &after);
+    forget_old(&store, provider, &before, &after).await;
+    Ok(())
+}
+
+/// Puts back what was in the place of a key, because the settings do not name it after all.
+pub(crate) async fn undo(store: &KeyStore<'_>, kept: Kept) {
+    if let Err(left) = store.undo(kept).await {
+        note(format_args!("the key before could not be put back: {left}"));
+    }
+}
+
+/// Takes away the key that the settings named before, if they name another one now.
+pub(crate) async fn forget_old(
+    store: &KeyStore<'_>,
+    provider: &str,
+    before: &Settings,
+    after: &Settings,
+) {
     let none = KeySource::None;
     let old = before.keys.get(provider).unwrap_or(&none);
     let new = after.keys.get(provider).unwrap_or(&none);
     if old != new
-        && let Err(error) = store.forget(old).await
+        && let Err(error) = store.forget(old, after).await
     {
         note(format_args!("warning: {error:#}"));
     }
-    Ok(())
 }
 
 /// Writes where the key is, in the place of whatever stands there: a table below a header of its own, too.

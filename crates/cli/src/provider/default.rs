@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use polywire_settings::{Edit, Overrides, ProcessEnvironment};
+use polywire_settings::{Edit, Overrides, ProcessEnvironment, Settings, ValueOrigin};
 
 use crate::configuration;
 use crate::logging::{note, say};
@@ -37,13 +37,10 @@ pub(crate) fn default(
     }
     edit.set(&["default_provider"], name)?;
     let after = edit.settings()?;
-    let in_force = after.catalog.default_provider.clone();
     edit.save()?;
     tell_new_warnings(&before, &after);
     say(format_args!("the default provider is `{name}`"));
-    if in_force.as_deref() != Some(name) {
-        note("warning: POLYWIRE_DEFAULT_PROVIDER stands above the settings file");
-    }
+    tell_what_stands_above(&after);
     if !after.key_is_present(name) {
         note(format_args!("its key is missing: {}", after.key_hint(name)));
     }
@@ -60,9 +57,19 @@ fn unset(overrides: &Overrides) -> anyhow::Result<ExitCode> {
 
 fn tell(overrides: &Overrides) -> anyhow::Result<ExitCode> {
     let settings = configuration::load(overrides)?;
+    tell_what_stands_above(&settings);
     match &settings.catalog.default_provider {
         Some(name) => say(name),
         None => note("there is no default provider\nhint: `polywire provider default NAME`"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever looks at the settings file or changes it should know that another word counts.
+fn tell_what_stands_above(settings: &Settings) {
+    if let Some(ValueOrigin::Environment(variable)) = settings.origins.get("default_provider") {
+        note(format_args!(
+            "warning: {variable} stands above the settings file"
+        ));
+    }
 }

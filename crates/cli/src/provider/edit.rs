@@ -75,7 +75,7 @@ pub(crate) async fn edit(
     let kind = arguments.fields.kind.unwrap_or(provider.kind);
     arguments.fields.write(&mut edit, id, kind)?;
     let file = edit.paths().config_file.display().to_string();
-    change::save(edit, id, key, &before).await?;
+    change::save(edit, id, key).await?;
     say(format_args!("provider `{id}` is changed in {file}"));
     Ok(ExitCode::SUCCESS)
 }

@@ -7,20 +7,25 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 use polywire_client_files::replace_atomically;
-use polywire_settings::{Edit, Overrides, ProcessEnvironment};
+use polywire_settings::{Edit, Overrides, ProcessEnvironment, Settings};
 
 use crate::ask;
 use crate::configuration::variable;
 use crate::logging::{complain, note, say};
 use crate::provider::change::tell_new_warnings;
+use crate::provider::merge::{END, MINE, Merged, merged};
 
 /// The editor that every Unix has, for those who name none.
 const USUAL_EDITOR: &str = "vi";
 
+/// What is kept of an editor's work that did not come to anything, in the folder for state.
+const KEPT_DRAFT: &str = "settings-draft.toml";
+
 /// Opens the settings file at a provider.
 ///
 /// # Errors
-/// The editor cannot be used, or what it leaves does not work and is not to be mended. The file is as it was then.
+/// The editor cannot be used, or what it leaves does not work and is not to be mended. The file is as it was then, and what was written in
+/// the editor is kept.
 pub(crate) fn edit(id: &str, overrides: &Overrides) -> anyhow::Result<ExitCode> {
     let environment = ProcessEnvironment;
     let edit = Edit::begin(overrides, &environment)?;
@@ -35,45 +40,96 @@ pub(crate) fn edit(id: &str, overrides: &Overrides) -> anyhow::Result<ExitCode> 
         .tempfile_in(&paths.state_dir)
         .context("no draft of the settings could be made")?;
     draft.write_all(&original)?;
-    loop {
-        open_editor(draft.path())?;
-        let edited = fs::read(draft.path()).context("the editor has left no draft")?;
-        if edited == original {
-            say("nothing was changed");
-            return Ok(ExitCode::SUCCESS);
+    match edit_draft(draft.path(), &original, overrides) {
+        Ok(Some(after)) => {
+            tell_new_warnings(&before, &after);
+            let file = paths.config_file.display();
+            say(format_args!("{file} is changed"));
+            Ok(ExitCode::SUCCESS)
         }
-        match replace(&original, &edited, overrides) {
-            Ok(after) => {
-                tell_new_warnings(&before, &after);
-                let file = paths.config_file.display();
-                say(format_args!("{file} is changed"));
-                return Ok(ExitCode::SUCCESS);
+        Ok(None) => {
+            say("nothing was changed");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            keep(draft.path(), &original, &paths.state_dir)?;
+            Err(error)
+        }
+    }
+}
+
+/// Lets a draft be edited until it works, and puts it in the place of the settings. Nothing where it comes out as it went in.
+fn edit_draft(
+    draft: &Path,
+    original: &[u8],
+    overrides: &Overrides,
+) -> anyhow::Result<Option<Settings>> {
+    let mut base = original.to_vec();
+    loop {
+        open_editor(draft)?;
+        let edited = fs::read(draft).context("the editor has left no draft")?;
+        if edited == base {
+            return Ok(None);
+        }
+        match replace(&base, &edited, overrides) {
+            Ok(Replaced::Done(after)) => return Ok(Some(*after)),
+            Ok(Replaced::ChangedMeanwhile(theirs)) => {
+                let merged = merged(&base, &edited, &theirs);
+                fs::write(draft, &merged.text).context("the draft could not be written")?;
+                tell_merged(&merged);
+                base = theirs;
             }
             Err(error) => complain(&error),
         }
-        if !goes_on()? {
-            let kept = paths.state_dir.join("settings-draft.toml");
-            replace_atomically(&kept, &edited, 0o600)?;
-            note(format_args!("your draft is kept as {}", kept.display()));
+        if !ask::whether("Go on editing?", true)? {
             bail!("the settings are as they were");
         }
     }
 }
 
-fn replace(
-    original: &[u8],
-    edited: &[u8],
-    overrides: &Overrides,
-) -> anyhow::Result<polywire_settings::Settings> {
+fn tell_merged(merged: &Merged) {
+    note("the settings were changed by somebody else while the editor was open");
+    if merged.has_conflicts {
+        note(format_args!(
+            "your draft has their changes beside yours now; where both changed the same lines, it has both, between `{MINE}` and `{END}`"
+        ));
+    } else {
+        note("your draft has their changes beside yours now");
+    }
+}
+
+/// Keeps what was written in the editor.
+fn keep(draft: &Path, original: &[u8], folder: &Path) -> anyhow::Result<()> {
+    let Ok(edited) = fs::read(draft) else {
+        return Ok(());
+    };
+    if edited != original {
+        let kept = folder.join(KEPT_DRAFT);
+        replace_atomically(&kept, &edited, 0o600)?;
+        note(format_args!("your draft is kept as {}", kept.display()));
+    }
+    Ok(())
+}
+
+/// What became of an edited text.
+enum Replaced {
+    /// It is the settings file now.
+    Done(Box<Settings>),
+    /// The file is not the one that the editor was opened with, but this.
+    ChangedMeanwhile(Vec<u8>),
+}
+
+fn replace(base: &[u8], edited: &[u8], overrides: &Overrides) -> anyhow::Result<Replaced> {
     let environment = ProcessEnvironment;
     let mut edit = Edit::begin(overrides, &environment)?;
-    if edit.text().to_bytes() != original {
-        bail!("the settings were changed by somebody else while the editor was open");
+    let now = edit.text().to_bytes();
+    if now != base {
+        return Ok(Replaced::ChangedMeanwhile(now));
     }
     edit.replace(edited)?;
     let after = edit.settings()?;
     edit.save()?;
-    Ok(after)
+    Ok(Replaced::Done(Box::new(after)))
 }
 
 fn open_editor(path: &Path) -> anyhow::Result<()> {
@@ -98,12 +154,4 @@ fn open_editor(path: &Path) -> anyhow::Result<()> {
         bail!("the editor `{program}` failed ({status}); nothing was changed");
     }
     Ok(())
-}
-
-/// Whoever turns back from the question keeps the draft as well.
-fn goes_on() -> anyhow::Result<bool> {
-    match ask::whether("Go on editing?", true) {
-        Err(error) if error.is::<ask::Cancelled>() => Ok(false),
-        answer => answer,
-    }
 }

@@ -12,9 +12,9 @@ use polywire_settings::{Edit, KeySource, Overrides, ProcessEnvironment, Settings
 use toml::{Table, Value};
 
 use crate::logging::{note, say_part};
+use crate::misuse::Misuse;
 use crate::provider::find;
 use crate::provider::passphrase::PassphraseArguments;
-use crate::provider::secret_words::names_secret;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -41,7 +41,7 @@ pub(crate) async fn export(
     overrides: &Overrides,
 ) -> anyhow::Result<ExitCode> {
     if arguments.passphrase.is_given() && !arguments.with_secrets {
-        bail!("a passphrase is for secrets\nhint: add --with-secrets");
+        return Err(Misuse("a passphrase is for secrets\nhint: add --with-secrets").into());
     }
     let environment = ProcessEnvironment;
     let edit = Edit::begin(overrides, &environment)?;
@@ -54,7 +54,7 @@ pub(crate) async fn export(
         exported_at: Timestamp::now().to_string(),
         polywire: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let (mut bundle, mut secrets) = Bundle::new(moment, providers, &names_secret);
+    let (mut bundle, mut secrets) = Bundle::new(moment, providers);
     let all = arguments.names.is_empty();
     let is_exported = |target: &str| {
         let provider = target

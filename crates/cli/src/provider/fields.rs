@@ -3,10 +3,12 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use polywire_catalog::{Kind, normalise_base_url};
+use polywire_credentials::{names_secret, secret_places};
 use polywire_settings::{Edit, KeyPath, TomlValue, parse_value, toml_text};
 
+use crate::misuse::Misuse;
 use crate::provider::key::check_variable;
-use crate::provider::secret_words::names_secret;
+use crate::provider::model_names;
 
 #[derive(Args, Default)]
 pub(crate) struct Fields {
@@ -93,17 +95,17 @@ impl Fields {
             edit.set(&at("default_model"), model.as_str())?;
         }
         if let Some(models) = &self.models {
-            let models = super::model_names::parse(models)?;
-            edit.set(&at("models"), models)?;
+            let models = model_names::parse(models)?;
+            model_names::write(edit, &at("models"), models)?;
         }
         if let Some(proxy) = &self.proxy {
             refuse_secret(&["proxy"], proxy)?;
             edit.set(&at("proxy"), proxy.as_str())?;
         }
         for header in &self.header {
-            let (name, value) = header
-                .split_once('=')
-                .context("--header wants `NAME=VALUE`\nhint: `--header \"x-title=polywire\"`")?;
+            let (name, value) = header.split_once('=').ok_or(Misuse(
+                "--header wants `NAME=VALUE`\nhint: `--header \"x-title=polywire\"`",
+            ))?;
             refuse_secret(&["headers", name], value)?;
             edit.set(&["providers", id, "headers", name.trim()], value.trim())?;
         }
@@ -120,9 +122,9 @@ fn auth_value(auth: &str) -> String {
 }
 
 fn write_any(edit: &mut Edit<'_>, id: &str, set: &str) -> anyhow::Result<()> {
-    let (path, value) = set
-        .split_once('=')
-        .context("--set wants `PATH=VALUE`\nhint: `--set profile.stop_max=1`")?;
+    let (path, value) = set.split_once('=').ok_or(Misuse(
+        "--set wants `PATH=VALUE`\nhint: `--set profile.stop_max=1`",
+    ))?;
     let path = parse_path(path)?;
     let keys = path.keys();
     refuse_secret(&keys, value)?;
@@ -139,25 +141,48 @@ pub(crate) fn parse_path(path: &str) -> anyhow::Result<KeyPath> {
 }
 
 /// A secret in an argument can be read by every user of the machine. It is not repeated.
-fn refuse_secret(keys: &[&str], value: &str) -> anyhow::Result<()> {
-    let table = parse_value(value);
-    let is_table = table.as_ref().is_some_and(TomlValue::is_table);
-    let variable = table.as_ref().and_then(|table| table.get("env")?.as_str());
+fn refuse_secret(keys: &[&str], text: &str) -> anyhow::Result<()> {
+    let value = parse_value(text);
+    let variable = value.as_ref().and_then(|value| value.get("env")?.as_str());
     match (keys, variable) {
-        (["key", "env"], _) => return check_variable(value.trim().trim_matches(['"', '\''])),
+        (["key", "env"], _) => return check_variable(text.trim().trim_matches(['"', '\''])),
         (["key"], Some(variable)) => return check_variable(variable),
         _ => {}
     }
-    let what = match keys {
-        ["key"] if !is_table => "a key",
-        ["headers", name] if names_secret(name) => "the value of this header",
-        ["headers"] if names_secret(value) => "the value of such a header",
-        ["proxy"] if value.contains('@') => "the password of a proxy",
-        ["codex_config", .., name] if names_secret(name) => "this value",
-        ["codex_config", ..] if is_table && names_secret(value) => "such a value",
-        _ => return Ok(()),
+    let Some(what) = secret_in_words(keys, text, value) else {
+        return Ok(());
     };
     bail!(
         "{what} is not taken as an argument, because every user of this machine can read those\nhint: keys come by --key-stdin; write others with `polywire provider edit NAME`, which opens an editor"
     );
+}
+
+/// What of a value for this place is a secret, if anything is.
+fn secret_in_words(keys: &[&str], text: &str, value: Option<TomlValue>) -> Option<&'static str> {
+    // What is not TOML is taken as a text, and may have been meant as a table.
+    let may_hold_secret =
+        value.is_none() && matches!(keys, ["headers" | "profile" | "codex_config", ..]);
+    let is_table = value.as_ref().is_some_and(TomlValue::is_table);
+    let table = nested(keys, value.unwrap_or_else(|| text.into()));
+    let places = secret_places(&table);
+    match (keys, places.first().map(Vec::as_slice)) {
+        (["key"], _) if !is_table => Some("a key"),
+        (["proxy"], _) if text.contains('@') => Some("the password of a proxy"),
+        (_, Some([first, ..])) if first == "headers" => Some("the value of such a header"),
+        (_, Some(_)) => Some("such a value"),
+        (_, None) if may_hold_secret && names_secret(text) => Some("such a value"),
+        (_, None) => None,
+    }
+}
+
+/// A table with a value at this place.
+fn nested(keys: &[&str], value: TomlValue) -> toml::Table {
+    let Some((first, rest)) = keys.split_first() else {
+        return toml::Table::new();
+    };
+    let value = match rest {
+        [] => value,
+        rest => nested(rest, value).into(),
+    };
+    toml::Table::from_iter([((*first).to_owned(), value)])
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use polywire_credentials::Secret;
+use polywire_credentials::{Secret, is_variable_name};
 use polywire_settings::toml_text;
 
 use crate::ask;
+use crate::misuse::Misuse;
 
 /// More bytes than any key has.
 const KEY_BYTES_MAX: u64 = 64 * 1024;
@@ -122,7 +123,9 @@ impl KeyArguments {
             return Ok(Some(GivenKey::Itself { key, place }));
         }
         if self.key_in.is_some() && !(may_ask && ask::is_possible()) {
-            bail!("--key-in says where a key is kept, and there is none\nhint: add --key-stdin");
+            let none =
+                "--key-in says where a key is kept, and there is none\nhint: add --key-stdin";
+            return Err(Misuse(none).into());
         }
         Ok(None)
     }
@@ -138,12 +141,7 @@ impl KeyArguments {
 /// # Errors
 /// It is no name of a variable. It is not repeated.
 pub(crate) fn check_variable(name: &str) -> anyhow::Result<()> {
-    let legal = !name.is_empty()
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !legal {
+    if !is_variable_name(name) {
         bail!(
             "the name of an environment variable has letters, digits and `_` only, and what was given has more\nhint: if that was a key, change it, and use --key-stdin"
         );

@@ -9,13 +9,11 @@ use polywire_client_files::replace_atomically;
 use polywire_credentials::{
     KeySource, KeyringEntry, KeyringError, Secret, make_private, make_private_folder, on_one_line,
 };
-use polywire_settings::{Paths, toml_text};
+use polywire_settings::{Settings, toml_text};
 
 use crate::logging::note;
 use crate::provider::key::{GivenKey, KeyPlace};
-
-/// The folder of key files, beside the settings file.
-const FOLDER: &str = "keys";
+use crate::provider::key_places::{KeyPlaces, Owner};
 
 /// The mode of a key file.
 const MODE: u32 = 0o600;
@@ -30,27 +28,20 @@ pub(crate) struct Kept {
 /// What was in the place of a key before.
 enum Before {
     Untouched,
-    InFile(Option<Vec<u8>>),
-    InKeyring(Option<Secret>),
+    InFile(PathBuf, Option<Vec<u8>>),
+    InKeyring(KeyringEntry, Option<Secret>),
 }
 
 /// The places for one provider's key.
-pub(crate) struct KeyStore {
-    entry: KeyringEntry,
-    provider: String,
-    /// The file, and how the settings name it.
-    file: PathBuf,
-    file_name: String,
+pub(crate) struct KeyStore<'s> {
+    places: KeyPlaces<'s>,
 }
 
-impl KeyStore {
-    /// `entry` is the place in the keyring.
-    pub(crate) fn new(paths: &Paths, entry: KeyringEntry, provider: &str) -> Self {
+impl<'s> KeyStore<'s> {
+    /// `before` are the settings as they are before anything is changed: a place that they do not name is not written over.
+    pub(crate) fn new(before: &'s Settings, provider: &'s str) -> Self {
         Self {
-            file: paths.config_dir.join(FOLDER).join(provider),
-            file_name: format!("{FOLDER}/{provider}"),
-            provider: provider.to_owned(),
-            entry,
+            places: KeyPlaces::new(before, provider),
         }
     }
 
@@ -93,37 +84,74 @@ impl KeyStore {
     }
 
     async fn keep_in_keyring(&self, key: &Secret) -> Result<Kept, KeyringError> {
-        let before = Before::InKeyring(self.entry.read().await?);
-        self.entry.store(key).await?;
+        let (entry, before) = self.place_in_keyring().await?;
+        entry.store(key).await?;
         note(format_args!(
-            "the key of `{}` is kept in the system's keyring, as `{}` of polywire",
-            self.provider, self.entry
+            "the key of `{}` is kept in the system's keyring, as `{entry}` of polywire",
+            self.places.provider()
         ));
+        let name = entry.to_string();
+        let reference = if entry == self.places.entry(self.places.provider()) {
+            "{ keyring = true }".to_owned()
+        } else {
+            format!("{{ keyring = {} }}", toml_text(&name))
+        };
         Ok(Kept {
-            reference: "{ keyring = true }".to_owned(),
-            before,
+            reference,
+            before: Before::InKeyring(entry, before),
         })
     }
 
+    /// The first place in the keyring that is free or this provider's own, and what is in it.
+    async fn place_in_keyring(&self) -> Result<(KeyringEntry, Option<Secret>), KeyringError> {
+        let mut names = self.places.names();
+        loop {
+            let name = names.next().unwrap_or_default();
+            let entry = self.places.entry(&name);
+            let there = entry.read().await?;
+            let is_own = self.places.is_its_own(&KeySource::Keyring(entry.clone()));
+            if there.is_none() || is_own {
+                return Ok((entry, there));
+            }
+            tell_left_alone(&format!("`{entry}` of polywire in the keyring"));
+        }
+    }
+
     fn keep_in_file(&self, key: &Secret) -> anyhow::Result<Kept> {
-        let folder = self.file.parent().unwrap_or(Path::new("."));
+        let (file, name, before) = self.place_in_file();
+        let folder = file.parent().unwrap_or(Path::new("."));
         make_private_folder(folder)
             .with_context(|| format!("the folder {} could not be made", folder.display()))?;
-        let before = fs::read(&self.file).ok();
         if before.is_some() {
             // One that its user has opened to others would stay so.
-            make_private(&self.file)?;
+            make_private(&file)?;
         }
-        replace_atomically(&self.file, format!("{}\n", key.reveal()).as_bytes(), MODE)?;
+        replace_atomically(&file, format!("{}\n", key.reveal()).as_bytes(), MODE)?;
         note(format_args!(
             "the key of `{}` is kept in {} (mode 0600)",
-            self.provider,
-            self.file.display()
+            self.places.provider(),
+            file.display()
         ));
         Ok(Kept {
-            reference: format!("{{ file = {} }}", toml_text(&self.file_name)),
-            before: Before::InFile(before),
+            reference: format!("{{ file = {} }}", toml_text(&name)),
+            before: Before::InFile(file, before),
         })
+    }
+
+    /// The first file that is not there or this provider's own, how the settings name it, and what is in it.
+    fn place_in_file(&self) -> (PathBuf, String, Option<Vec<u8>>) {
+        let mut names = self.places.names();
+        loop {
+            let (file, name) = self.places.file(&names.next().unwrap_or_default());
+            if file.symlink_metadata().is_err() {
+                return (file, name, None);
+            }
+            if self.places.is_its_own(&KeySource::File(file.clone())) {
+                let before = fs::read(&file).ok();
+                return (file, name, before);
+            }
+            tell_left_alone(&file.display().to_string());
+        }
     }
 
     /// Puts back what was there before a key was kept, because the settings do not name it after all.
@@ -133,56 +161,88 @@ impl KeyStore {
     pub(crate) async fn undo(&self, kept: Kept) -> anyhow::Result<()> {
         match kept.before {
             Before::Untouched => {}
-            Before::InFile(Some(bytes)) => replace_atomically(&self.file, &bytes, MODE)?,
-            Before::InFile(None) => fs::remove_file(&self.file)?,
-            Before::InKeyring(Some(key)) => self.entry.store(&key).await?,
-            Before::InKeyring(None) => {
-                self.entry.remove().await?;
+            Before::InFile(file, Some(bytes)) => replace_atomically(&file, &bytes, MODE)?,
+            Before::InFile(file, None) => fs::remove_file(&file)?,
+            Before::InKeyring(entry, Some(key)) => entry.store(&key).await?,
+            Before::InKeyring(entry, None) => {
+                entry.remove().await?;
             }
         }
         Ok(())
     }
 
-    /// Whether polywire itself keeps the key that this source names.
+    /// Whether polywire itself keeps the key that this source names, for these settings and no others.
     pub(crate) fn keeps(&self, source: &KeySource) -> bool {
-        match source {
-            KeySource::Keyring(entry) => *entry == self.entry,
-            KeySource::File(path) => *path == self.file,
-            KeySource::Literal(_) | KeySource::Env(_) | KeySource::Command(_) | KeySource::None => {
-                false
-            }
-        }
+        self.places.owner(source) == Owner::TheseSettings
     }
 
-    /// Takes away the key that this source names, if polywire keeps it, and says so.
+    /// Takes away the key that this source names, if polywire keeps it and nobody else needs it, and says so. `after` are the settings as
+    /// they are now.
     ///
     /// # Errors
     /// It is there and does not go.
-    pub(crate) async fn forget(&self, source: &KeySource) -> anyhow::Result<()> {
-        if !self.keeps(source) {
+    pub(crate) async fn forget(&self, source: &KeySource, after: &Settings) -> anyhow::Result<()> {
+        match self.places.owner(source) {
+            Owner::User => return Ok(()),
+            Owner::PerhapsOthers => {
+                note(format_args!(
+                    "{} stays, because other settings files may name it, too",
+                    in_words(source)
+                ));
+                return Ok(());
+            }
+            Owner::TheseSettings => {}
+        }
+        let still = after.who_names(source);
+        if !still.is_empty() {
+            note(format_args!(
+                "{} stays, because `{}` names it",
+                in_words(source),
+                still.join("`, `")
+            ));
             return Ok(());
         }
-        match source {
-            KeySource::Keyring(entry) => {
-                let removed = entry.remove().await;
-                let removed = removed.with_context(|| {
-                    format!("the key `{entry}` could not be taken out of the keyring\nhint: remove it with the keyring's own program, as `{entry}` of polywire")
-                })?;
-                if removed {
-                    note(format_args!("the key `{entry}` is gone from the keyring"));
-                }
-            }
-            KeySource::File(path) => match fs::remove_file(path) {
-                Ok(()) => note(format_args!("the key file {} is gone", path.display())),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let what = format!("the key file {} could not be removed", path.display());
-                    return Err(error).context(what);
-                }
-            },
-            KeySource::Literal(_) | KeySource::Env(_) | KeySource::Command(_) | KeySource::None => {
+        take_away(source).await
+    }
+}
+
+fn tell_left_alone(place: &str) {
+    note(format_args!(
+        "{place} holds a key that is not this provider's alone, and is left as it is"
+    ));
+}
+
+/// `the key file …`.
+fn in_words(source: &KeySource) -> String {
+    match source {
+        KeySource::Keyring(entry) => format!("the key `{entry}` in the keyring"),
+        KeySource::File(path) => format!("the key file {}", path.display()),
+        KeySource::Literal(_) | KeySource::Env(_) | KeySource::Command(_) | KeySource::None => {
+            "the key".to_owned()
+        }
+    }
+}
+
+async fn take_away(source: &KeySource) -> anyhow::Result<()> {
+    match source {
+        KeySource::Keyring(entry) => {
+            let removed = entry.remove().await;
+            let removed = removed.with_context(|| {
+                format!("the key `{entry}` could not be taken out of the keyring\nhint: remove it with the keyring's own program, as `{entry}` of polywire")
+            })?;
+            if removed {
+                note(format_args!("the key `{entry}` is gone from the keyring"));
             }
         }
-        Ok(())
+        KeySource::File(path) => match fs::remove_file(path) {
+            Ok(()) => note(format_args!("the key file {} is gone", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let what = format!("the key file {} could not be removed", path.display());
+                return Err(error).context(what);
+            }
+        },
+        KeySource::Literal(_) | KeySource::Env(_) | KeySource::Command(_) | KeySource::None => {}
     }
+    Ok(())
 }

@@ -1,6 +1,9 @@
 //! Lists of model names as people paste them.
 
 use anyhow::bail;
+use polywire_settings::{Edit, TomlValue, toml_text};
+
+use crate::logging::note;
 
 /// The longest name of a model in characters. The longest real ones have about 80.
 const NAME_CHARS_MAX: usize = 256;
@@ -41,6 +44,46 @@ pub(crate) fn check(name: &str) -> anyhow::Result<()> {
         bail!(
             "a name of a model has at most {NAME_CHARS_MAX} characters; one in the list has more"
         );
+    }
+    Ok(())
+}
+
+/// The name in an item of the list: the item itself, or its `id`.
+pub(crate) fn name_of(item: &TomlValue) -> Option<String> {
+    let id = item.as_str().or_else(|| item.get("id")?.as_str())?;
+    Some(id.to_owned())
+}
+
+/// Makes the list in the settings have these names and no others. What is noted in it, and what is known of those that stay, stays.
+///
+/// # Errors
+/// The list is written in a form that is not changed here.
+pub(crate) fn write(edit: &mut Edit<'_>, path: &[&str], names: Vec<String>) -> anyhow::Result<()> {
+    let Some(raw) = edit.text().raw(path).map(str::to_owned) else {
+        edit.set(path, names)?;
+        return Ok(());
+    };
+    let there = edit.items(path)?;
+    let listed: Vec<String> = there.iter().filter_map(name_of).collect();
+    let new: Vec<String> = names
+        .iter()
+        .filter(|name| !listed.contains(name))
+        .cloned()
+        .collect();
+    let order = listed.iter().filter(|name| names.contains(name));
+    let keeps_order = order.chain(&new).eq(&names);
+    if !keeps_order && !raw.contains('#') && there.iter().all(TomlValue::is_str) {
+        // Nothing is lost but the old order.
+        edit.set(path, names)?;
+        return Ok(());
+    }
+    edit.remove_items(path, |item| {
+        name_of(item).is_some_and(|name| !names.contains(&name))
+    })?;
+    let new: Vec<String> = new.iter().map(|name| toml_text(name)).collect();
+    edit.add_items(path, &new)?;
+    if !keeps_order {
+        note("the models that were listed keep their order, because something is noted with them");
     }
     Ok(())
 }

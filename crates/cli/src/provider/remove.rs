@@ -29,15 +29,12 @@ pub(crate) async fn remove(
 ) -> anyhow::Result<ExitCode> {
     let environment = ProcessEnvironment;
     let name = arguments.name.as_str();
-    let before = Edit::begin(overrides, &environment)?.settings()?;
+    let forget = wants_to_forget(arguments, overrides)?;
+    let mut edit = Edit::begin(overrides, &environment)?;
+    let before = edit.settings()?;
     let none = KeySource::None;
     let source = before.keys.get(name).unwrap_or(&none);
-    let store = KeyStore::new(&before.paths, before.keyring_entry(name), name);
-    let forget = store.keeps(source) && !arguments.keep_key && {
-        let question = format!("Remove the key of `{name}` that polywire keeps, too?");
-        !ask::is_possible() || ask::whether(&question, true)?
-    };
-    let mut edit = Edit::begin(overrides, &environment)?;
+    let store = KeyStore::new(&before, name);
     if !is_in_file(&edit, name) {
         bail!(not_there(&before, name));
     }
@@ -65,7 +62,7 @@ pub(crate) async fn remove(
         note(format_args!("warning: its list of models stays: {error}"));
     }
     if forget {
-        store.forget(source).await?;
+        store.forget(source, &edit.on_disk()?).await?;
     } else if store.keeps(source) {
         note("its key stays where it is");
     }
@@ -77,6 +74,23 @@ pub(crate) async fn remove(
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the key goes, too. Asked while nobody waits for the settings.
+fn wants_to_forget(arguments: &RemoveArguments, overrides: &Overrides) -> anyhow::Result<bool> {
+    if arguments.keep_key || !ask::is_possible() {
+        return Ok(!arguments.keep_key);
+    }
+    let name = arguments.name.as_str();
+    let settings = Edit::begin(overrides, &ProcessEnvironment)?.settings()?;
+    let source = settings.keys.get(name).unwrap_or(&KeySource::None);
+    if !KeyStore::new(&settings, name).keeps(source) {
+        return Ok(true);
+    }
+    ask::whether(
+        &format!("Remove the key of `{name}` that polywire keeps, too?"),
+        true,
+    )
 }
 
 /// Aliases and routes that still lead to the provider. They are their user's, so they stay; what they lead to is somebody else now, or

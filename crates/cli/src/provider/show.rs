@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use polywire_catalog::{Auth, Model, Provider};
+use polywire_credentials::{masked, names_secret};
 use polywire_settings::{EngineSettings, Overrides, Settings};
 use serde_json::{Value, json};
 
@@ -11,7 +12,6 @@ use crate::configuration;
 use crate::logging::{note, say};
 use crate::printable::{printable, printable_json};
 use crate::provider::key_state::{KeyState, Presence};
-use crate::provider::secret_words::names_secret;
 
 #[derive(Args)]
 pub(crate) struct ShowArguments {
@@ -142,13 +142,7 @@ fn values(settings: &Settings, provider: &Provider, key: &KeyState) -> Vec<Shown
     let usual = provider.usual_model();
     page.add("default_model", usual.unwrap_or("-"), json!(usual));
     models(&mut page);
-    if !provider.profile.is_empty() {
-        let habits = provider.profile.iter();
-        let habits: Vec<String> = habits
-            .map(|(name, value)| format!("{name} = {value}"))
-            .collect();
-        page.add("profile", habits.join(", "), json!(provider.profile));
-    }
+    profile(&mut page);
     if provider.codex_identity {
         page.add("codex_identity", "true", json!(true));
     }
@@ -189,6 +183,23 @@ fn headers(page: &mut Page<'_>) {
         .map(|(name, value)| (name.to_owned(), json!(value)))
         .collect();
     page.add("headers", texts.join(", "), json!(all));
+}
+
+/// The habits; what is sent along with every body may hold a secret.
+fn profile(page: &mut Page<'_>) {
+    if page.provider.profile.is_empty() {
+        return;
+    }
+    let mut table = toml::Table::new();
+    table.insert("profile".to_owned(), page.provider.profile.clone().into());
+    let table = masked(&table);
+    let profile = table.get("profile").and_then(toml::Value::as_table);
+    let habits: Vec<String> = profile
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    page.add("profile", habits.join(", "), json!(profile));
 }
 
 /// What the settings say of a Codex on this machine, as far as people ask for it.

@@ -75,11 +75,17 @@ impl fmt::Display for KeyringEntry {
 }
 
 impl KeyringEntry {
-    /// The key of a provider. Its name is all that tells one key from another: two settings files that name a provider alike share it.
+    /// The usual place of a provider's key. Two settings files that name a provider alike share it, unless one of them names another
+    /// place.
     pub fn of_provider(keyring: Keyring, id: &str) -> Self {
+        Self::named(keyring, format!("provider.{id}"))
+    }
+
+    /// The key of this name.
+    pub fn named(keyring: Keyring, name: impl Into<String>) -> Self {
         Self {
             keyring,
-            account: format!("provider.{id}"),
+            account: name.into(),
         }
     }
 

@@ -29,7 +29,8 @@ use lock::Lock;
 /// The mode of a settings file that is made: it may come to hold keys.
 const NEW_FILE_MODE: u32 = 0o600;
 
-/// A settings file that is being changed. No other polywire changes it meanwhile.
+/// A settings file that is being changed. No other polywire changes it as long as this is there, after it is saved, too: whatever goes
+/// with a change, such as a key, is to be done by then.
 pub struct Edit<'e> {
     overrides: &'e Overrides,
     environment: &'e dyn Environment,
@@ -122,6 +123,18 @@ impl<'e> Edit<'e> {
         Ok(())
     }
 
+    /// The settings as the file has them at this moment.
+    ///
+    /// # Errors
+    /// The file cannot be read or does not work.
+    pub fn on_disk(&self) -> Result<Settings, EditError> {
+        let bytes = read(&self.paths.config_file)?;
+        let text = bytes.as_deref().map(String::from_utf8_lossy);
+        let paths = self.paths.clone();
+        let settings = load_text(self.overrides, self.environment, paths, text.as_deref());
+        Ok(settings?)
+    }
+
     /// The settings as they will be.
     ///
     /// # Errors
@@ -140,7 +153,7 @@ impl<'e> Edit<'e> {
     /// # Errors
     /// The settings do not work as they would be, or somebody has changed the file meanwhile, or it cannot be written. The file is as it
     /// was.
-    pub fn save(self) -> Result<bool, EditError> {
+    pub fn save(&mut self) -> Result<bool, EditError> {
         self.settings()?;
         let bytes = self.text.to_bytes();
         if self
@@ -163,6 +176,7 @@ impl<'e> Edit<'e> {
             })?;
         }
         replace_atomically(path, &bytes, NEW_FILE_MODE)?;
+        self.before = Some(bytes);
         Ok(true)
     }
 

@@ -1,13 +1,13 @@
 //! What was planned is done: settings and keys, or neither.
 
 use anyhow::{Context, bail};
-use polywire_settings::{Edit, KeySource, Settings};
+use polywire_settings::{Edit, Settings};
 use toml::{Table, Value};
 
 use super::plan::{Action, Plan, PlannedProvider};
 use crate::logging::{note, say};
 use crate::provider::add::is_in_file;
-use crate::provider::change::{check_habits, tell_new_warnings};
+use crate::provider::change::{check_habits, forget_old, tell_new_warnings, undo};
 use crate::provider::key::{GivenKey, KeyPlace};
 use crate::provider::key_store::{Kept, KeyStore};
 
@@ -17,7 +17,7 @@ pub(super) async fn apply(
     mut edit: Edit<'_>,
     place: Option<KeyPlace>,
 ) -> anyhow::Result<()> {
-    let before = edit.settings()?;
+    let before = edit.on_disk()?;
     let acting: Vec<PlannedProvider> = plan
         .providers
         .into_iter()
@@ -55,26 +55,30 @@ pub(super) async fn apply(
         check_habits(&expected, &planned.id)?;
     }
     let file = edit.paths().config_file.display().to_string();
-    let mut kept: Vec<(KeyStore, Kept)> = Vec::new();
-    let written = write_keys(&mut edit, &acting, &expected, place, &mut kept).await;
-    let saved = match written {
-        Ok(()) => save(edit),
-        Err(error) => Err(error),
-    };
-    let after = match saved {
-        Ok(after) => after,
-        Err(error) => {
-            for (store, kept) in kept {
-                if let Err(left) = store.undo(kept).await {
-                    note(format_args!("the key before could not be put back: {left}"));
-                }
-            }
-            return Err(error);
+    let mut kept: Vec<(KeyStore<'_>, Kept)> = Vec::new();
+    let written = write_keys(&mut edit, &acting, &before, place, &mut kept).await;
+    if let Err(error) = written.and_then(|()| save(&mut edit)) {
+        for (store, kept) in kept {
+            undo(&store, kept).await;
         }
-    };
+        return Err(error);
+    }
+    let after = edit.on_disk()?;
     tell_new_warnings(&before, &after);
     for planned in &acting {
-        forget_old_key(&planned.id, &before, &after).await;
+        let store = KeyStore::new(&before, &planned.id);
+        let brings_key =
+            planned.incoming.key.is_some() || planned.incoming.table.contains_key("key");
+        let old = before.keys.get(&planned.id);
+        if brings_key {
+            forget_old(&store, &planned.id, &before, &after).await;
+        } else if old.is_some_and(|old| store.keeps(old)) {
+            // It may be the only copy, and nothing has come in its place.
+            note(format_args!(
+                "the key that `{}` had stays where it is",
+                planned.id
+            ));
+        }
         say(format_args!("provider `{}` is in {file}", planned.id));
         if !after.key_is_present(&planned.id) {
             let hint = after.key_hint(&planned.id);
@@ -129,19 +133,19 @@ fn write_table(edit: &mut Edit<'_>, id: &str, table: &Table) -> anyhow::Result<(
     Ok(())
 }
 
-async fn write_keys(
+async fn write_keys<'p>(
     edit: &mut Edit<'_>,
-    acting: &[PlannedProvider],
-    expected: &Settings,
+    acting: &'p [PlannedProvider],
+    before: &'p Settings,
     place: Option<KeyPlace>,
-    kept: &mut Vec<(KeyStore, Kept)>,
+    kept: &mut Vec<(KeyStore<'p>, Kept)>,
 ) -> anyhow::Result<()> {
     for planned in acting {
         let Some(key) = planned.incoming.key.clone() else {
             continue;
         };
         let id = &planned.id;
-        let store = KeyStore::new(edit.paths(), expected.keyring_entry(id), id);
+        let store = KeyStore::new(before, id);
         let given = GivenKey::Itself { key, place };
         let done = store
             .keep(given)
@@ -154,23 +158,9 @@ async fn write_keys(
     Ok(())
 }
 
-fn save(edit: Edit<'_>) -> anyhow::Result<Settings> {
-    let after = edit
-        .settings()
+fn save(edit: &mut Edit<'_>) -> anyhow::Result<()> {
+    edit.settings()
         .context("what the file brings cannot be used, and nothing was changed")?;
     edit.save()?;
-    Ok(after)
-}
-
-/// A key that polywire kept for a provider that was replaced, and that the settings do not name any more, goes.
-async fn forget_old_key(id: &str, before: &Settings, after: &Settings) {
-    let none = KeySource::None;
-    let old = before.keys.get(id).unwrap_or(&none);
-    if after.keys.get(id) == Some(old) {
-        return;
-    }
-    let store = KeyStore::new(&before.paths, before.keyring_entry(id), id);
-    if let Err(error) = store.forget(old).await {
-        note(format_args!("warning: {error:#}"));
-    }
+    Ok(())
 }

@@ -51,7 +51,9 @@ pub(super) fn brought(arguments: &ImportArguments) -> anyhow::Result<Brought> {
             Ok(Brought {
                 notes: left_out(&bundle, &secrets),
                 needs_private_file: secrets.iter().any(|(_, secret)| secret.path != ["key"]),
-                providers: bundle.incoming(secrets),
+                providers: bundle
+                    .incoming(secrets)
+                    .map_err(|error| anyhow::anyhow!(with_place(path, &error)))?,
                 names: Names {
                     aliases: bundle.aliases,
                     routes: bundle.routes,

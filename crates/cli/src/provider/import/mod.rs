@@ -2,6 +2,7 @@
 
 mod apply;
 mod brought;
+mod lines;
 mod plan;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use crate::provider::key::KeyPlace;
 use crate::provider::passphrase::PassphraseArguments;
 
 use apply::apply;
-use brought::brought;
+use brought::{Brought, brought};
 use plan::{ConflictArguments, Plan};
 
 #[derive(Args)]
@@ -65,20 +66,7 @@ pub(crate) async fn import(
     }
     let environment = ProcessEnvironment;
     let edit = Edit::begin(overrides, &environment)?;
-    let file = &edit.paths().config_file;
-    if brought.needs_private_file && is_private(file).is_ok_and(|private| !private) {
-        bail!(
-            "the bundle holds secrets whose only place is the settings file, and others can read {0}\nhint: run `chmod 600 {0}`, or import with --without-secrets",
-            file.display()
-        );
-    }
-    let mut plan = Plan::new(
-        brought.providers,
-        brought.names,
-        &edit,
-        arguments.conflict.wish(),
-    )?;
-    plan.notes.extend(brought.notes);
+    let plan = planned(&brought, &edit, arguments)?;
     for line in plan.lines() {
         say(line);
     }
@@ -97,8 +85,37 @@ pub(crate) async fn import(
         return Ok(ExitCode::FAILURE);
     }
     let edit = Edit::begin(overrides, &environment)?;
+    let now = planned(&brought, &edit, arguments);
+    if now.map_or(true, |now| now != plan) {
+        bail!(
+            "the settings were changed meanwhile, so that this would not be what was shown; nothing was imported\nhint: try again"
+        );
+    }
     apply(plan, edit, arguments.key_in).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be done to the settings as they are now.
+fn planned(
+    brought: &Brought,
+    edit: &Edit<'_>,
+    arguments: &ImportArguments,
+) -> anyhow::Result<Plan> {
+    let file = &edit.paths().config_file;
+    if brought.needs_private_file && is_private(file).is_ok_and(|private| !private) {
+        bail!(
+            "the bundle holds secrets whose only place is the settings file, and others can read {0}\nhint: run `chmod 600 {0}`, or import with --without-secrets",
+            file.display()
+        );
+    }
+    let mut plan = Plan::new(
+        brought.providers.clone(),
+        brought.names.clone(),
+        edit,
+        arguments.conflict.wish(),
+    )?;
+    plan.notes.extend(brought.notes.iter().cloned());
+    Ok(plan)
 }
 
 fn is_wanted(arguments: &ImportArguments) -> anyhow::Result<bool> {

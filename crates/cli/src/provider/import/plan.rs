@@ -1,11 +1,14 @@
 //! What an import will do: decided and shown before anything is done.
 
+use std::path::Path;
+
 use anyhow::bail;
 use clap::Args;
 use polywire_bundle::IncomingProvider;
-use polywire_settings::Edit;
+use polywire_settings::{Edit, Paths, ProcessEnvironment};
 use toml::{Table, Value};
 
+use super::lines::provider_lines;
 use crate::printable::printable;
 use crate::provider::add::is_in_file;
 
@@ -57,20 +60,29 @@ pub(super) enum Action {
 }
 
 /// A provider and what becomes of it.
+#[derive(Debug, PartialEq)]
 pub(super) struct PlannedProvider {
     pub(super) action: Action,
     /// What it will be called here.
     pub(super) id: String,
     pub(super) incoming: IncomingProvider,
+    /// The place of a key that the file names and that is not taken, because it would be a key of this machine.
+    pub(super) key_of_ours: Option<Value>,
+    /// What has the name now.
+    there: Option<Value>,
 }
 
 /// A value of the settings file beside the providers.
+#[derive(Debug, PartialEq)]
 pub(super) struct PlannedValue {
     pub(super) path: Vec<String>,
     pub(super) value: Value,
+    /// What is there now.
+    there: Option<Value>,
 }
 
-/// All that an import will do.
+/// All that an import will do. Two are the same if the same will be done to the same settings.
+#[derive(Debug, PartialEq)]
 pub(super) struct Plan {
     pub(super) providers: Vec<PlannedProvider>,
     pub(super) values: Vec<PlannedValue>,
@@ -79,7 +91,7 @@ pub(super) struct Plan {
 }
 
 /// What a file brings beside the providers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Names {
     pub(super) aliases: Table,
     pub(super) routes: Table,
@@ -117,7 +129,7 @@ impl Plan {
             .iter()
             .map(|provider| provider.id.clone())
             .collect();
-        for provider in incoming {
+        for mut provider in incoming {
             let is_taken = is_in_file(edit, &provider.id);
             let (action, id) = match (is_taken, on_conflict) {
                 (false, _) => (Action::Add, provider.id.clone()),
@@ -131,6 +143,8 @@ impl Plan {
             };
             plan.providers.push(PlannedProvider {
                 action,
+                key_of_ours: take_key_of_ours(&mut provider.table, edit.paths()),
+                there: edit.text().get(&["providers", &id]).cloned(),
                 id,
                 incoming: provider,
             });
@@ -177,6 +191,7 @@ impl Plan {
             Some(_) | None => self.values.push(PlannedValue {
                 path: path.iter().map(|key| (*key).to_owned()).collect(),
                 value,
+                there: edit.text().get(path).cloned(),
             }),
         }
     }
@@ -221,6 +236,23 @@ impl Plan {
     }
 }
 
+/// Takes a reference out of a provider's table that leads to a place in which polywire keeps keys. Here somebody else's key is there, or
+/// none, and an address that the file names is not to get it.
+fn take_key_of_ours(table: &mut Table, paths: &Paths) -> Option<Value> {
+    let key = table.get("key")?;
+    let in_keyring = key.get("keyring").is_some();
+    let file = key.get("file").and_then(Value::as_str);
+    let is_kept = |file: &str| {
+        let file = paths.expand(Path::new(file), &ProcessEnvironment);
+        paths.is_kept(&file)
+    };
+    if in_keyring || file.is_some_and(is_kept) {
+        table.remove("key")
+    } else {
+        None
+    }
+}
+
 /// A name that neither the settings nor the file has.
 fn other_name(id: &str, edit: &Edit<'_>, coming: &[String]) -> String {
     let is_taken = |name: &String| is_in_file(edit, name) || coming.contains(name);
@@ -231,67 +263,4 @@ fn other_name(id: &str, edit: &Edit<'_>, coming: &[String]) -> String {
         .map(|number| format!("{id}-{number}"))
         .find(|name| !is_taken(name))
         .unwrap_or_else(|| id.to_owned())
-}
-
-fn provider_lines(planned: &PlannedProvider) -> Vec<String> {
-    let PlannedProvider {
-        action,
-        id,
-        incoming,
-    } = planned;
-    let renamed = if *id == incoming.id {
-        String::new()
-    } else {
-        format!(" (called `{}` in the file)", incoming.id)
-    };
-    let what = target(&incoming.table);
-    let mut lines = match action {
-        Action::Add => vec![format!("add provider `{id}`{renamed}: {what}")],
-        Action::Replace => vec![format!("replace provider `{id}`: {what}")],
-        Action::Skip => {
-            return vec![format!(
-                "skip provider `{id}`: the settings have it already"
-            )];
-        }
-    };
-    lines.push(format!("    key: {}", key(incoming)));
-    // What runs on this machine is somebody else's word.
-    if let Some(program) = incoming.table.get("codex") {
-        lines.push(format!("    runs the program {program}"));
-    }
-    if let Some(proxy) = incoming.table.get("proxy").and_then(Value::as_str) {
-        let proxy = polywire_settings::Proxy::parse(proxy);
-        let proxy = proxy.map_or_else(|_| "(not understood)".to_owned(), |proxy| proxy.to_string());
-        lines.push(format!("    proxy: {proxy}"));
-    }
-    lines
-}
-
-fn target(table: &Table) -> String {
-    let text = |key: &str| table.get(key).and_then(Value::as_str);
-    let words = [
-        text("preset").map(|preset| format!("preset {preset}")),
-        text("kind").map(|kind| format!("kind {kind}")),
-        text("base_url").map(|url| format!("at {url}")),
-        table
-            .get("models")
-            .and_then(Value::as_array)
-            .map(|models| format!("{} models", models.len())),
-    ];
-    let words: Vec<String> = words.into_iter().flatten().collect();
-    words.join(", ")
-}
-
-fn key(incoming: &IncomingProvider) -> String {
-    if incoming.key.is_some() {
-        return "from the file, to be kept by polywire".to_owned();
-    }
-    let Some(Value::Table(reference)) = incoming.table.get("key") else {
-        return "none in the file".to_owned();
-    };
-    match reference.iter().next() {
-        Some((form, value)) if form == "command" => format!("what the program {value} prints"),
-        Some((form, value)) => format!("{form} {value}"),
-        None => "none in the file".to_owned(),
-    }
 }

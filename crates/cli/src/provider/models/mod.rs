@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod fetch;
+mod import;
 mod show;
 mod write;
 

@@ -1,25 +1,17 @@
 //! The list of models in the settings.
 
-use std::fs;
-use std::io::Read;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use polywire_catalog::Provider;
-use polywire_settings::{
-    Edit, Overrides, ProcessEnvironment, Settings, TomlValue as Value, toml_text,
-};
+use polywire_settings::{Edit, Overrides, ProcessEnvironment, Settings, toml_text};
 
 use crate::logging::{note, say};
 use crate::provider::add::is_in_file;
 use crate::provider::change::tell_new_warnings;
-use crate::provider::model_names;
-use crate::provider::models::Changes;
+use crate::provider::model_names::{self, name_of};
 use crate::provider::models::cache::{Fetched, KnownModel};
-
-/// The longest text of a list that is read.
-const LIST_BYTES_MAX: u64 = 4 * 1024 * 1024;
+use crate::provider::models::{Changes, import};
 
 /// Changes the list as the arguments say. One that is not there yet begins with the models that are in force.
 ///
@@ -44,7 +36,7 @@ pub(crate) fn write(
     let path = ["providers", id, "models"];
     let in_file = edit.text().get(&path).is_some();
     let listed: Vec<String> = if in_file {
-        edit.items(&path)?.iter().filter_map(name).collect()
+        edit.items(&path)?.iter().filter_map(name_of).collect()
     } else {
         provider
             .models
@@ -54,7 +46,7 @@ pub(crate) fn write(
     };
     let plan = Plan::new(changes, wanted, &listed, id)?;
     edit.remove_items(&path, |item| {
-        name(item).is_some_and(|name| plan.dropped.contains(&name))
+        name_of(item).is_some_and(|name| plan.dropped.contains(&name))
     })?;
     let mut raw: Vec<String> = Vec::new();
     if !in_file {
@@ -172,11 +164,13 @@ fn wanted(
         }
     };
     for model in fetched.into_iter().flat_map(|fetched| &fetched.models) {
-        model_names::check(&model.id)?;
-        want(Item::known(model, provider));
+        match model_names::check(&model.id) {
+            Ok(()) => want(Item::known(model, provider)),
+            Err(wrong) => note(format_args!("left out: {wrong}")),
+        }
     }
     if let Some(list) = &changes.import {
-        let names = model_names::parse(&import_text(list)?)?;
+        let names = model_names::parse(&import::text(list)?)?;
         for name in &names {
             want(Item::named(name));
         }
@@ -186,39 +180,6 @@ fn wanted(
         want(Item::named(name));
     }
     Ok(wanted)
-}
-
-/// `-` is standard input, the name of a file that is there is the file, and everything else is the list itself.
-fn import_text(list: &str) -> anyhow::Result<String> {
-    let mut text = String::new();
-    if list == "-" {
-        let input = std::io::stdin().lock().take(LIST_BYTES_MAX);
-        read(input, &mut text).context("the list could not be read from standard input")?;
-        return Ok(text);
-    }
-    let path = Path::new(list);
-    if !path.is_file() {
-        return Ok(list.to_owned());
-    }
-    let what = || format!("the list could not be read from {}", path.display());
-    let file = fs::File::open(path).with_context(what)?;
-    read(file.take(LIST_BYTES_MAX), &mut text).with_context(what)?;
-    Ok(text)
-}
-
-fn read(mut input: impl Read, text: &mut String) -> std::io::Result<()> {
-    input.read_to_string(text)?;
-    // Files of Windows begin with a mark that belongs to no name.
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    Ok(())
-}
-
-/// The name in an item of the list: the item itself, or its `id`.
-fn name(item: &Value) -> Option<String> {
-    let id = item.as_str().or_else(|| item.get("id")?.as_str())?;
-    Some(id.to_owned())
 }
 
 fn tell_default(after: &Settings, id: &str) {
