@@ -286,7 +286,7 @@ async fn pid_files_are_stale_when_nobody_is_meant() {
 async fn in_a_container_files_with_numbers_are_kept() {
     let home = home();
     let file = home.write("state/codex-desktop/app.pid", dead_pid().to_string());
-    let folder = home.write("state/polywire/doctor-1/work/a", "…");
+    let folder = home.write("state/polywire/doctor-1/codex/a", "…");
     let folder = folder.parent().unwrap().parent().unwrap();
     let then = SystemTime::now() - Duration::from_hours(24);
     File::open(folder).unwrap().set_modified(then).unwrap();
