@@ -1,4 +1,4 @@
-//! Edits of files that were made by chance, through the journal: on one layer and on two, with others who write to the file meanwhile.
+//! Edits of files that were made by chance or written by people, through the journal: on one layer and on two, with others who write to the file meanwhile.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
 mod generated;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use generated::{file, piece};
 use polywire_client_files::{Journal, JournalError, Layer, Setting, Wanted};
@@ -90,6 +90,59 @@ fn with(bytes: &[u8], more: &str) -> Vec<u8> {
 
 fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Every TOML file below a folder, but for what cargo has built.
+fn collected(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            if kind.is_dir() && entry.file_name() != "target" {
+                open.push(path);
+            } else if kind.is_file() && path.extension().is_some_and(|kind| kind == "toml") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// The files of this repository: manifests, presets, settings, and the fixtures of these tests.
+#[test]
+fn what_people_wrote_comes_back_to_the_byte() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut edited = 0;
+    for path in collected(&repository) {
+        let before = fs::read(&path).unwrap();
+        let place = Place::with(&before);
+        // A fixture may have a value where a table has to be.
+        if place.apply(Layer::Lasting, "one").is_err() {
+            assert_eq!(shown(&place.bytes()), shown(&before), "{}", path.display());
+            continue;
+        }
+        let lasting = place.bytes();
+        place.apply(Layer::Session, "two").unwrap();
+        let theirs = place.append(before.ends_with(b"\n"));
+        place.restore(Layer::Session);
+        assert_eq!(
+            shown(&place.bytes()),
+            shown(&with(&lasting, theirs)),
+            "{}",
+            path.display()
+        );
+        place.restore(Layer::Lasting);
+        assert_eq!(
+            shown(&place.bytes()),
+            shown(&with(&before, theirs)),
+            "{}",
+            path.display()
+        );
+        edited += 1;
+    }
+    assert!(edited > 80, "{edited}");
 }
 
 proptest! {
