@@ -302,6 +302,12 @@ async fn nobody_is_asked_without_a_terminal() {
         said.contains("no provider is configured") && said.contains("hint: "),
         "{said}"
     );
+    let mistyped = Running::start(polywire(&house, &["run", "claude", "-p", "dmeo"]));
+    let mistyped = mistyped.ended().await;
+    assert!(
+        mistyped.stderr.join("\n").contains("did you mean `demo`?"),
+        "{mistyped:?}"
+    );
     let help = Running::start(polywire(&house, &[])).ended().await;
     assert_eq!(help.code(), Some(2), "{help:?}");
     assert!(help.stderr.join("\n").contains("Commands:"), "{help:?}");

@@ -204,8 +204,9 @@ impl Loading<'_> {
         }
         let known = || found.iter().map(|provider| provider.id.as_str());
         let presets = presets().iter().map(|preset| preset.id.as_str());
+        let others = presets.chain(["demo"]);
         let message = format!("there is no provider `{wanted}`");
-        let hint = match nearest(&wanted, known().chain(presets)) {
+        let hint = match nearest(&wanted, known().chain(others)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None if found.is_empty() => {
                 "no provider is configured; `polywire provider add` adds one, `polywire provider presets` lists those that only need a key".to_owned()
