@@ -236,6 +236,35 @@ async fn a_desktop_that_is_not_there_or_runs_already_is_told() {
     assert_eq!(refused.code(), Some(1), "{refused:?}");
 }
 
+/// One that hangs cannot be closed: what it takes instead is told.
+#[tokio::test]
+async fn a_desktop_that_hangs_is_told() {
+    let place = Place::new();
+    place.home().write("app/resources/app.asar", "");
+    let program = place.beside("electron");
+    // Not written by ourselves: what another test starts at this moment would hold it open for a while, and it could not be run.
+    let copied = std::process::Command::new("cp")
+        .arg("/bin/sleep")
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
+    let mut command = place.home().command(&program);
+    command.arg("60");
+    let desktop = Running::start(command);
+    desktop.signal(Signal::SIGSTOP);
+    let refused = place.ended(&[], &[]).await;
+    desktop.signal(Signal::SIGCONT);
+    desktop.signal(Signal::SIGTERM);
+    desktop.ended().await;
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    let said = refused.stderr.join("\n");
+    assert!(
+        said.contains("and hangs: Desktop was stopped") && said.contains("hint: `kill -CONT "),
+        "{said}"
+    );
+    assert_eq!(place.config(), USERS);
+}
+
 /// A program that lies beside the one that was named is not Desktop, unless all of it looks like an application.
 #[tokio::test]
 async fn what_lies_beside_the_program_is_something_else() {

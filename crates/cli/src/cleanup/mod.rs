@@ -33,7 +33,7 @@ use crate::{ask, configuration};
 pub(crate) use leftover::Leftover;
 pub(crate) use places::{Places, Snapshot, installation};
 pub(crate) use search::search;
-pub(crate) use stall::{Stall, stalls};
+pub(crate) use stall::{Stall, hanging_desktop, stalls};
 pub(crate) use work_folders::OF_DOCTOR;
 
 #[derive(Args)]

@@ -4,7 +4,7 @@
 //! has not come up; a process may be stopped; a daemon may not answer. A window that hangs is not noticed. A Desktop whose windows are closed, which lives
 //! on in the tray, has no renderer, but it keeps the process for the graphics.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use polywire_processes::Process;
@@ -88,16 +88,28 @@ impl Stall {
 
 /// What runs and does nothing, of Desktop and of Codex's daemon.
 pub(crate) fn stalls(places: &Places, snapshot: &Snapshot, now: SystemTime) -> Vec<Stall> {
-    let desktops = places.desktop_folders.iter().flat_map(|folder| {
+    let mut found = desktop_stalls(&places.desktop_folders, snapshot, now);
+    found.extend(deaf_daemon(&places.codex_home, snapshot, now));
+    found
+}
+
+/// A Desktop in one of these folders that runs and does nothing now. What cannot be seen does not count.
+pub(crate) fn hanging_desktop(folders: &[PathBuf]) -> Option<Stall> {
+    let snapshot = Snapshot::take().ok()?;
+    desktop_stalls(folders, &snapshot, SystemTime::now())
+        .into_iter()
+        .next()
+}
+
+fn desktop_stalls(folders: &[PathBuf], snapshot: &Snapshot, now: SystemTime) -> Vec<Stall> {
+    let desktops = folders.iter().flat_map(|folder| {
         // A package may have other programs beside it, such as one that looks for updates.
         main_processes(snapshot, folder)
             .filter(|program| is_drawing_program(program, folder, snapshot))
     });
-    let mut found: Vec<Stall> = desktops
+    desktops
         .filter_map(|desktop| desktop_stall(desktop, snapshot, now))
-        .collect();
-    found.extend(deaf_daemon(&places.codex_home, snapshot, now));
-    found
+        .collect()
 }
 
 fn desktop_stall(desktop: &Process, snapshot: &Snapshot, now: SystemTime) -> Option<Stall> {

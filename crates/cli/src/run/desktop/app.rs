@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use polywire_settings::{Environment as _, ProcessEnvironment};
 
 use super::processes::{Desktop, desktops};
+use crate::cleanup::hanging_desktop;
 
 /// Where packages put what starts it: OpenAI's own, and the ports that make one of the image for another system, the newer name first (seen in
 /// their packages, 2026-11).
@@ -108,11 +109,19 @@ impl App {
     /// Refuses to go on while one runs: it would go on with the configuration that it has read, and a second start would only show its
     /// window.
     pub(super) fn refuse_running(&self) -> anyhow::Result<()> {
-        match self.running().first() {
-            None => Ok(()),
-            Some(running) => anyhow::bail!(
-                "Codex Desktop is running already, as process {}\nhint: close it first, so that it reads its configuration anew",
-                running.pid
+        let desktops = self.running();
+        let Some(running) = desktops.first() else {
+            return Ok(());
+        };
+        let pid = running.pid;
+        match hanging_desktop(&self.folders) {
+            None => anyhow::bail!(
+                "Codex Desktop is running already, as process {pid}\nhint: close it first, so that it reads its configuration anew"
+            ),
+            Some(stall) => anyhow::bail!(
+                "Codex Desktop is running already, as process {pid}, and hangs: {}\nhint: {}",
+                stall.words(),
+                stall.hint()
             ),
         }
     }
