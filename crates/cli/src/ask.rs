@@ -108,7 +108,8 @@ pub(crate) fn whether(question: &str, usual: bool) -> anyhow::Result<bool> {
 fn asked<T>(
     question: impl FnOnce(&dyn Theme, &Term) -> dialoguer::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    // Ctrl-C comes as a signal. Without somebody who listens it would end us here, with the cursor hidden.
+    let _mode = Mode::with_keys_only().context("the terminal could not be asked")?;
+    // The library sends us the signal for the key. Without somebody who listens it would end us here, with the cursor hidden.
     let _interrupt = signal(SignalKind::interrupt())?;
     let terminal = Term::stderr();
     let answer = if has_colours(&io::stderr()) {
@@ -134,7 +135,7 @@ fn asked<T>(
 /// As [`choice`].
 pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
     // Before the question is there to be answered: whoever pastes at once must not see it either.
-    let hidden = Hidden::new().context("the terminal could not be asked")?;
+    let hidden = Mode::hidden().context("the terminal could not be asked")?;
     loop {
         let answer = hidden.typed(question)?;
         match answer.trim() {
@@ -152,7 +153,7 @@ pub(crate) fn secret(question: &str) -> anyhow::Result<Option<Secret>> {
 /// # Errors
 /// As [`choice`].
 pub(crate) fn passphrase(question: &str, again: Option<&str>) -> anyhow::Result<Secret> {
-    let hidden = Hidden::new().context("the terminal could not be asked")?;
+    let hidden = Mode::hidden().context("the terminal could not be asked")?;
     loop {
         let answer = hidden.typed(question)?;
         let repeated = match again {
@@ -166,30 +167,37 @@ pub(crate) fn passphrase(question: &str, again: Option<&str>) -> anyhow::Result<
     }
 }
 
-/// A terminal that does not show what is typed but for the end of the line. As before when this is dropped.
-///
-/// Ctrl-C is a key here that ends the line, not a signal: that would end us before the terminal is as it was.
-struct Hidden {
+/// A terminal in another mode. As before when this is dropped.
+struct Mode {
     before: Termios,
 }
 
-impl Hidden {
-    fn new() -> nix::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut hidden = before.clone();
-        hidden
-            .local_flags
-            .remove(LocalFlags::ECHO | LocalFlags::ISIG);
-        hidden.local_flags.insert(LocalFlags::ECHONL);
-        hidden.control_chars[SpecialCharacterIndices::VEOL as usize] = Self::interrupt(&before);
-        // What was typed already stays to be read.
-        tcsetattr(io::stdin(), SetArg::TCSANOW, &hidden)?;
-        Ok(Self { before })
+impl Mode {
+    /// Ctrl-C is a key and no signal: that would be lost between two keys, because only one that interrupts the reading is seen.
+    fn with_keys_only() -> nix::Result<Self> {
+        Self::changed(|terminal| terminal.local_flags.remove(LocalFlags::ISIG))
     }
 
-    /// The key that interrupts a program.
-    fn interrupt(terminal: &Termios) -> u8 {
-        terminal.control_chars[SpecialCharacterIndices::VINTR as usize]
+    /// What is typed is not shown, but for the end of the line. Ctrl-C is a key that ends the line: a signal would end us before the terminal is as
+    /// it was.
+    fn hidden() -> nix::Result<Self> {
+        Self::changed(|terminal| {
+            terminal
+                .local_flags
+                .remove(LocalFlags::ECHO | LocalFlags::ISIG);
+            terminal.local_flags.insert(LocalFlags::ECHONL);
+            terminal.control_chars[SpecialCharacterIndices::VEOL as usize] =
+                interrupt_key(terminal);
+        })
+    }
+
+    fn changed(change: impl FnOnce(&mut Termios)) -> nix::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut changed = before.clone();
+        change(&mut changed);
+        // What was typed already stays to be read.
+        tcsetattr(io::stdin(), SetArg::TCSANOW, &changed)?;
+        Ok(Self { before })
     }
 
     /// Asks a question and reads a line, all of it but its end.
@@ -197,7 +205,7 @@ impl Hidden {
         let mut out = io::stderr().lock();
         write!(out, "? {question}: ").and_then(|()| out.flush())?;
         drop(out);
-        let interrupt = Self::interrupt(&self.before);
+        let interrupt = interrupt_key(&self.before);
         let mut answer = Vec::new();
         let mut keys = io::stdin().lock();
         loop {
@@ -224,11 +232,16 @@ impl Hidden {
     }
 }
 
-impl Drop for Hidden {
+/// The key that interrupts a program.
+fn interrupt_key(terminal: &Termios) -> u8 {
+    terminal.control_chars[SpecialCharacterIndices::VINTR as usize]
+}
+
+impl Drop for Mode {
     fn drop(&mut self) {
         if let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before) {
             note(format_args!(
-                "the terminal still hides what is typed ({error}); `stty echo` shows it again"
+                "the terminal is not as it was ({error}); `stty sane` mends it"
             ));
         }
     }

@@ -212,6 +212,19 @@ async fn a_question_can_be_cancelled_and_the_terminal_is_as_before() {
     }
 }
 
+/// Between the drawing of a question and the reading of the first key, too.
+#[tokio::test]
+async fn ctrl_c_counts_whenever_it_comes() {
+    let house = house();
+    for _ in 0..10 {
+        let mut screen = screen(&house, &["run", "claude"]);
+        screen.shows("Provider").await;
+        screen.type_keys(CTRL_C);
+        assert_eq!(screen.ended().await, Some(130), "{}", screen.text());
+        assert!(screen.echoes());
+    }
+}
+
 #[tokio::test]
 async fn colours_are_left_out_where_they_are_not_wanted() {
     for (variable, coloured) in [
