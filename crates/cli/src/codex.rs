@@ -14,6 +14,7 @@ pub(crate) use command::{CodexCommand, command};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use toml_writer::{ToTomlValue, TomlStringBuilder};
 use wanted::TokenSource;
 
 /// The variable that carries the gateway's token to a Codex that `run` starts. Not an override on the command line: other users of the machine
@@ -64,7 +65,10 @@ pub(crate) fn overrides(gateway: SocketAddr, model: &str) -> Vec<String> {
     [
         format!("model_provider={PROVIDER}"),
         provider,
-        format!("model={}", toml_string(model)),
+        format!(
+            "model={}",
+            TomlStringBuilder::new(model).as_basic().to_toml_value()
+        ),
     ]
     .into_iter()
     .flat_map(|value| ["-c".to_owned(), value])
@@ -88,18 +92,6 @@ fn percent_encoded(text: &str) -> String {
         }
     }
     encoded
-}
-
-fn toml_string(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

@@ -208,13 +208,34 @@ pub(crate) fn endpoint(
     settings: &Settings,
     provider: &Provider,
 ) -> Result<Endpoint, ConfigurationError> {
+    let login = settings.logins.get(&provider.id);
+    endpoint_by(
+        login.map(|found| CodexLogin::new(places(found))),
+        settings,
+        provider,
+    )
+}
+
+/// The same without the login by which it is reached, if it is: a login that is due is renewed when it is used.
+///
+/// # Errors
+/// As [`endpoint`].
+pub(crate) fn endpoint_without_login(
+    settings: &Settings,
+    provider: &Provider,
+) -> Result<Endpoint, ConfigurationError> {
+    endpoint_by(None, settings, provider)
+}
+
+fn endpoint_by(
+    login: Option<CodexLogin>,
+    settings: &Settings,
+    provider: &Provider,
+) -> Result<Endpoint, ConfigurationError> {
     let id = &provider.id;
     let connection = Connection {
         key: settings.keys.get(id).cloned(),
-        login: settings
-            .logins
-            .get(id)
-            .map(|found| CodexLogin::new(places(found))),
+        login,
         proxy: settings.proxies.get(id).cloned().unwrap_or_default(),
         ..Connection::default()
     };

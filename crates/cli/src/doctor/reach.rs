@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use polywire_catalog::Provider;
-use polywire_credentials::Proxy;
-use polywire_gateway::{Connection, Endpoint};
+use polywire_gateway::Endpoint;
 use polywire_probe::{Finding as Reached, Reach, reach, reach_provider};
 use polywire_settings::Settings;
 use polywire_upstream::Upstream;
@@ -13,6 +12,7 @@ use polywire_upstream::Upstream;
 use super::check::Subject;
 use super::clock::{Clock, clock};
 use super::finding::Finding;
+use crate::configuration::endpoint_without_login;
 
 pub(crate) async fn check(subject: &Subject) -> Vec<Finding> {
     let Ok(settings) = &subject.settings else {
@@ -52,7 +52,7 @@ async fn provider_findings(
     upstream: &Upstream,
 ) -> (Vec<Finding>, Option<Clock>) {
     let id = &provider.id;
-    let endpoint = match endpoint(provider, settings) {
+    let endpoint = match endpoint_without_login(settings, provider) {
         Ok(endpoint) => endpoint,
         Err(error) => {
             let finding = Finding::problem("provider", error.to_string())
@@ -83,28 +83,6 @@ async fn ask(endpoint: &Endpoint, by_login: bool, upstream: &Upstream) -> Option
     }
     let request = endpoint.inquiry().ok()??;
     Some((reach(endpoint.proxy(), request).await, false))
-}
-
-fn endpoint(
-    provider: &Arc<Provider>,
-    settings: &Settings,
-) -> Result<Endpoint, polywire_gateway::ConfigurationError> {
-    let id = &provider.id;
-    let connection = Connection {
-        key: settings.keys.get(id).cloned(),
-        proxy: settings
-            .proxies
-            .get(id)
-            .cloned()
-            .unwrap_or(Proxy::Environment),
-        ..Connection::default()
-    };
-    let all = settings.clone();
-    Endpoint::new(
-        provider,
-        connection,
-        &(Arc::new(move |name: &str| all.variable(name)) as _),
-    )
 }
 
 fn finding(id: &str, reached: &Reach, with_key: bool) -> Finding {

@@ -15,6 +15,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Instant;
 
 use anyhow::Context;
+use polywire_credentials::make_private_folder;
 use polywire_settings::{Paths, Settings};
 use tokio::process::Command;
 
@@ -110,7 +111,7 @@ fn log_path(state: &Path) -> PathBuf {
 /// The log of one Desktop; that of the one before goes.
 fn open_log(path: &Path) -> anyhow::Result<File> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
+        make_private_folder(folder)
             .with_context(|| format!("the folder {} could not be made", folder.display()))?;
     }
     OpenOptions::new()

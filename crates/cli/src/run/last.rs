@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use polywire_client_files::replace_atomically;
+use polywire_credentials::make_private_folder;
 use polywire_settings::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -57,15 +58,11 @@ impl LastChoice {
     /// Remembers it, in one step, so that two at once leave the choice of one of them.
     fn write(&self, settings: &Settings) -> anyhow::Result<()> {
         let path = path(settings);
-        let write = || -> std::io::Result<()> {
-            let folder = &settings.paths.state_dir;
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().with_context(|| format!("{} could not be written", path.display()))
+        let folder = &settings.paths.state_dir;
+        make_private_folder(folder)
+            .with_context(|| format!("the folder {} could not be made", folder.display()))?;
+        replace_atomically(&path, &serde_json::to_vec(self)?, 0o600)?;
+        Ok(())
     }
 }
 

@@ -1,11 +1,8 @@
-//! Processes: ours, so that it is known again, and those of Desktop. From `/proc`, as Linux shows it (proc(5)); elsewhere there is no Desktop
-//! to be launched, and nothing is found.
+//! The processes of Desktop.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use polywire_processes::{Process, own_processes};
 
 /// Helpers of Desktop that may outlive it, and say nothing of whether it runs.
 const HELPERS: [&str; 4] = ["chrome_crashpad_handler", "node", "node_repl", "codex"];
@@ -16,50 +13,6 @@ const INTERPRETERS: [&str; 7] = ["ash", "bash", "busybox", "dash", "ksh", "sh", 
 /// How many words of an interpreter's command line may be the script: the interpreter, its option, its script.
 const PROGRAM_WORDS: usize = 3;
 
-/// A process that is known again: its number goes to another one when it has ended, the moment at which it began does not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KnownProcess {
-    pid: u32,
-    /// When it began, in the kernel's ticks since the machine started.
-    started: String,
-    /// Which start of the machine that was.
-    boot: String,
-}
-
-impl KnownProcess {
-    /// This process.
-    pub(super) fn own() -> Option<Self> {
-        let pid = std::process::id();
-        Some(Self {
-            pid,
-            started: started(pid)?,
-            boot: boot()?,
-        })
-    }
-
-    /// Whether it is still there.
-    pub(super) fn is_alive(&self) -> bool {
-        boot().as_ref() == Some(&self.boot) && started(self.pid).as_ref() == Some(&self.started)
-    }
-}
-
-fn boot() -> Option<String> {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned())
-}
-
-/// When a process began; `None` when it has ended, even if nobody has asked for its exit code yet.
-fn started(pid: u32) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program, in parentheses, may hold anything.
-    let (_, rest) = status.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let state = fields.next()?;
-    // The 22nd field of the line; the state is the third.
-    let started = fields.nth(18)?;
-    (!matches!(state, "Z" | "X")).then(|| started.to_owned())
-}
-
 /// A running Desktop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Desktop {
@@ -69,25 +22,15 @@ pub(super) struct Desktop {
 /// The main processes of Desktop that this user runs: whose program, or the script that an interpreter runs, is one of these or lies in one of
 /// the folders.
 pub(super) fn desktops(programs: &[PathBuf], folders: &[PathBuf]) -> Vec<Desktop> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
     let own = std::process::id();
-    let pids = entries.flatten().filter_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        Some((pid, entry.path()))
-    });
-    pids.filter(|(pid, folder)| *pid != own && is_of_this_user(folder))
-        .filter(|(_, folder)| {
-            Look::at(folder).is_some_and(|look| look.is_desktop(programs, folders))
+    let running = own_processes().unwrap_or_default().into_iter();
+    running
+        .filter(|process| process.id.pid() != own)
+        .filter(|process| Look::at(process).is_some_and(|look| look.is_desktop(programs, folders)))
+        .map(|process| Desktop {
+            pid: process.id.pid(),
         })
-        .map(|(pid, _)| Desktop { pid })
         .collect()
-}
-
-fn is_of_this_user(process: &Path) -> bool {
-    let user = nix::unistd::geteuid().as_raw();
-    fs::metadata(process).is_ok_and(|about| about.uid() == user)
 }
 
 /// What a process shows of itself.
@@ -97,17 +40,11 @@ struct Look {
 }
 
 impl Look {
-    fn at(process: &Path) -> Option<Self> {
-        // Of one that has ended nothing of this is left.
-        let executable = fs::read_link(process.join("exe")).ok()?;
-        let line = fs::read(process.join("cmdline")).ok()?;
-        let words = line
-            .split(|byte| *byte == 0)
-            .filter(|word| !word.is_empty());
-        let words = words.map(|word| String::from_utf8_lossy(word).into_owned());
+    fn at(process: &Process) -> Option<Self> {
+        let words = process.command_line.iter();
         Some(Self {
-            executable,
-            words: words.collect(),
+            executable: process.executable.clone()?,
+            words: words.filter(|word| !word.is_empty()).cloned().collect(),
         })
     }
 
@@ -136,22 +73,6 @@ impl Look {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_is_known_by_its_beginning() {
-        let own = KnownProcess::own().unwrap();
-        assert!(own.is_alive());
-        let earlier = KnownProcess {
-            started: "1".to_owned(),
-            ..own.clone()
-        };
-        assert!(!earlier.is_alive());
-        let before = KnownProcess {
-            boot: "another".to_owned(),
-            ..own
-        };
-        assert!(!before.is_alive());
-    }
 
     #[test]
     fn the_main_process_is_told_from_its_helpers() {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use polywire_client_files::{Journal, JournalError, Layer, Open, ReplaceError, replace_atomically};
-use polywire_credentials::Secret;
+use polywire_credentials::{Secret, make_private_folder};
+use polywire_processes::ProcessId;
 use polywire_settings::{Paths, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::app::App;
-use super::processes::KnownProcess;
 use crate::codex::checks;
 use crate::codex::configuration_file::{ConfigurationFile, journal};
 use crate::codex::preview::{self, Purpose};
@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 5;
 #[derive(Serialize, Deserialize)]
 struct Note {
     /// The `polywire run` that made it.
-    run: Option<KnownProcess>,
+    run: Option<ProcessId>,
     /// What was started.
     app: PathBuf,
     /// Where the gateway's token is for this session alone; `None` when it asks for none.
@@ -38,8 +38,8 @@ impl Note {
 
     /// Whether `run` is there, or else the Desktop that it started.
     fn is_needed(&self) -> bool {
-        self.run.as_ref().is_some_and(KnownProcess::is_alive)
-            || !App::at(self.app.clone()).running().is_empty()
+        let is_alive = |run: &ProcessId| run.is_alive().is_ok_and(|alive| alive);
+        self.run.as_ref().is_some_and(is_alive) || !App::at(self.app.clone()).running().is_empty()
     }
 }
 
@@ -69,7 +69,7 @@ impl Session {
         checks::check(&file, !journal.layers(&file.path)?.is_empty())?;
         let token_file = token.map(|_| token_file(&settings.paths));
         let note = serde_json::to_string(&Note {
-            run: KnownProcess::own(),
+            run: ProcessId::own().ok(),
             app: app.program().to_owned(),
             token_file: token_file.clone(),
         })?;
@@ -201,7 +201,7 @@ fn again_when_changed<T>(edit: impl Fn() -> Result<T, JournalError>) -> Result<T
 /// token `polywire token` does not know.
 fn written_token(file: &Path, token: &Secret) -> anyhow::Result<TokenSource> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)
+        make_private_folder(folder)
             .with_context(|| format!("the folder {} could not be made", folder.display()))?;
     }
     replace_atomically(file, token.reveal().as_bytes(), 0o600)?;
