@@ -18,13 +18,9 @@ use serde_json::{Value, json};
 #[path = "support/background.rs"]
 mod background;
 
-fn with_answers() -> Background {
-    Background::new(ScriptedUpstream::start(|_, _| answer("hello")), "")
-}
-
 #[tokio::test]
 async fn it_starts_tells_how_it_is_and_stops() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let stopped = background.run(&["status"]).await;
     assert_eq!(stopped.code(), Some(1), "{stopped:?}");
     assert_eq!(stopped.stdout, ["polywire is stopped"]);
@@ -100,7 +96,7 @@ async fn it_starts_tells_how_it_is_and_stops() {
 
 #[tokio::test]
 async fn two_starts_at_once_start_one() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let starts: [_; 3] = std::array::from_fn(|_| Running::start(background.command(&["start"])));
     let mut said = Vec::new();
     for start in starts {
@@ -120,7 +116,7 @@ async fn two_starts_at_once_start_one() {
 
 #[tokio::test]
 async fn what_keeps_it_from_starting_is_told_in_its_own_words() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let failed = background
@@ -175,7 +171,7 @@ async fn what_keeps_it_from_starting_is_told_in_its_own_words() {
 
 #[tokio::test]
 async fn one_that_listens_everywhere_is_warned_of_and_called_on_loopback() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let started = background.run(&["start", "--listen", "0.0.0.0:0"]).await;
     assert_eq!(started.code(), Some(0), "{started:?}");
     assert_says(
@@ -192,7 +188,7 @@ async fn one_that_listens_everywhere_is_warned_of_and_called_on_loopback() {
 
 #[tokio::test]
 async fn a_crash_is_told_once_and_a_new_start_follows() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     let crash = async || {
         let id = ProcessId::of(background.pid().try_into().unwrap());
@@ -236,7 +232,7 @@ async fn a_crash_is_told_once_and_a_new_start_follows() {
 
 #[tokio::test]
 async fn a_number_that_belongs_to_another_program_now_is_left_alone() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     let state = background.state();
     background.done(&["stop"]).await;
@@ -267,7 +263,7 @@ async fn a_number_that_belongs_to_another_program_now_is_left_alone() {
 
 #[tokio::test]
 async fn a_gateway_of_another_machine_is_neither_stopped_nor_forgotten() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     let mut state = background.state();
     background.done(&["stop"]).await;
@@ -302,7 +298,7 @@ impl Drop for Sleeping {
 
 #[tokio::test]
 async fn a_restart_does_again_what_was_asked_for() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let nothing = background.run(&["restart"]).await;
     assert_eq!(nothing.code(), Some(1), "{nothing:?}");
     assert_says(
@@ -356,7 +352,7 @@ async fn a_restart_does_again_what_was_asked_for() {
 
 #[tokio::test]
 async fn no_secret_is_where_others_or_later_readers_find_it() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let secrets = [
         "pw-secret-of-the-environment",
         "sk-secret-of-zai",

@@ -13,17 +13,11 @@ use background::{Background, assert_says, ended};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use polywire_processes::ProcessId;
-use polywire_testkit::{
-    Call, ChatStream, Exchange, Gate, Running, ScriptedUpstream, answer, within,
-};
+use polywire_testkit::{Call, ChatStream, Exchange, Gate, Running, ScriptedUpstream, within};
 use serde_json::{Value, json};
 
 #[path = "support/background.rs"]
 mod background;
-
-fn with_answers() -> Background {
-    Background::new(ScriptedUpstream::start(|_, _| answer("hello")), "")
-}
 
 /// One whose turns wait in their midst until the gate is opened.
 fn gated(gate: &Gate) -> Background {
@@ -140,7 +134,7 @@ async fn a_start_waits_for_one_that_is_stopping() {
 
 #[tokio::test]
 async fn a_start_does_not_take_one_that_answers_nobody_for_one_that_serves() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     let first = background.pid();
     // As one is that closes its engines: there, and without an ear.
@@ -155,7 +149,7 @@ async fn a_start_does_not_take_one_that_answers_nobody_for_one_that_serves() {
 
 #[tokio::test]
 async fn status_forgets_nothing_while_another_command_is_at_work() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     crash(&background).await;
     let state = background.state();
@@ -173,7 +167,7 @@ async fn status_forgets_nothing_while_another_command_is_at_work() {
 
 #[tokio::test]
 async fn status_tells_of_another_gateway_though_ours_has_crashed() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     crash(&background).await;
     let gateway = background.house.gateway().await;
@@ -208,7 +202,7 @@ async fn status_tells_of_another_gateway_though_ours_has_crashed() {
 
 #[tokio::test]
 async fn a_restart_that_cannot_listen_leaves_the_gateway_that_runs() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     let (first, address) = (background.pid(), background.address());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -222,7 +216,7 @@ async fn a_restart_that_cannot_listen_leaves_the_gateway_that_runs() {
 
 #[tokio::test]
 async fn a_restart_that_fails_starts_again_what_was_there() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start", "--strict"]).await;
     let first = background.pid();
     let mut restart = background.command(&["restart", "--log", "polywire=no_level"]);
@@ -246,7 +240,7 @@ async fn a_restart_that_fails_starts_again_what_was_there() {
 
 #[tokio::test]
 async fn a_start_elsewhere_is_not_taken_for_done() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     let here = background.address();
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -265,7 +259,7 @@ async fn a_start_elsewhere_is_not_taken_for_done() {
 
 #[tokio::test]
 async fn a_restart_tells_of_proxies_that_are_others_now() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let mut start = background.command(&["start"]);
     start
         .env("HTTPS_PROXY", "http://user:s3cret@127.0.0.1:9")

@@ -12,35 +12,19 @@ use std::net::{SocketAddr, TcpListener};
 use background::{Background, assert_says, ended};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use polywire_testkit::{Call, ChatStream, House, Running, ScriptedUpstream, answer, within};
+use polywire_testkit::{Call, ChatStream, Running, ScriptedUpstream, within};
 use processes::{gateways_of, processes_of, until};
+use runs::{house, script};
 use tokio::process::Command;
 
 #[path = "support/background.rs"]
 mod background;
 #[path = "support/processes.rs"]
 mod processes;
+#[path = "support/runs.rs"]
+mod runs;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
-
-fn house() -> House {
-    House::new(
-        PROGRAM,
-        env!("CARGO_TARGET_TMPDIR"),
-        ScriptedUpstream::start(|_, _| answer("hello")),
-    )
-}
-
-fn with_answers() -> Background {
-    Background::new(ScriptedUpstream::start(|_, _| answer("hello")), "")
-}
-
-/// `polywire run` of a shell script.
-fn script(house: &House, script: &str) -> Command {
-    let mut command = house.polywire();
-    command.args(["run", "-p", "house", "--", "sh", "-c", script]);
-    command
-}
 
 fn address(line: &str) -> SocketAddr {
     let (_, rest) = line.split_once("http://").unwrap();
@@ -65,7 +49,7 @@ async fn inside_of_a_run_its_token_is_nobodys_key() {
 
 #[tokio::test]
 async fn what_is_started_inside_of_a_run_has_nothing_of_it() {
-    let background = with_answers();
+    let background = Background::with_answers();
     let script = script(
         &background.house,
         &format!("{PROGRAM} start && {PROGRAM} run -p house -- sleep 600 & sleep 600"),

@@ -14,35 +14,19 @@ use std::time::{Duration, SystemTime};
 use background::{Background, assert_says, ended};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use polywire_testkit::{House, Running, ScriptedUpstream, answer};
+use polywire_testkit::{House, Running};
 use processes::{processes_of, until};
+use runs::{house, script};
 use tokio::process::Command;
 
 #[path = "support/background.rs"]
 mod background;
 #[path = "support/processes.rs"]
 mod processes;
+#[path = "support/runs.rs"]
+mod runs;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_polywire");
-
-fn house() -> House {
-    House::new(
-        PROGRAM,
-        env!("CARGO_TARGET_TMPDIR"),
-        ScriptedUpstream::start(|_, _| answer("hello")),
-    )
-}
-
-fn with_answers() -> Background {
-    Background::new(ScriptedUpstream::start(|_, _| answer("hello")), "")
-}
-
-/// `polywire run` of a shell script.
-fn script(house: &House, script: &str) -> Command {
-    let mut command = house.polywire();
-    command.args(["run", "-p", "house", "--", "sh", "-c", script]);
-    command
-}
 
 #[tokio::test]
 async fn signals_that_are_ignored_stay_so_for_the_client() {
@@ -175,7 +159,7 @@ async fn the_file_for_a_client_is_there_as_long_as_the_client() {
 /// The gateway in the background knows nothing of runs: the client itself shows that its file is needed.
 #[tokio::test]
 async fn the_file_for_a_client_of_a_shared_gateway_stays_as_well() {
-    let background = with_answers();
+    let background = Background::with_answers();
     background.done(&["start"]).await;
     let house = &background.house;
     let (run, file) = killed_run(house).await;

@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use polywire_testkit::{Call, Ended, House, Running, ScriptedUpstream};
+use polywire_testkit::{Call, Ended, House, Running, ScriptedUpstream, answer};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -25,6 +25,11 @@ impl Background {
         let settings = settings.replace("[server]\n", &format!("[server]\n{more}\n"));
         house.home.write("config/polywire/config.toml", settings);
         Self { house }
+    }
+
+    /// One whose provider answers, with no settings but that.
+    pub(crate) fn with_answers() -> Self {
+        Self::new(ScriptedUpstream::start(|_, _| answer("hello")), "")
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
