@@ -55,19 +55,21 @@ impl Serving {
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
         );
-        Ok(Self {
+        let serving = Self {
             address,
             settings,
             listener,
             service,
             interrupt,
             terminate,
-        })
+        };
+        // Before anybody is told that it is there, so that the log has it by then.
+        serving.announce();
+        Ok(serving)
     }
 
     /// Serves until it is asked to stop; then lets the turns at work end, within the time that the settings give them. A second request ends them at once.
     pub(crate) async fn run(self) -> Ended {
-        self.announce();
         supervisor::ready(self.address);
         let Self {
             settings,
